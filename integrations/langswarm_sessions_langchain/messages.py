@@ -1,0 +1,234 @@
+"""LangChain messages and ours, both ways. Pure functions.
+
+A message that came from LangChain is understood (role, parts, tool calls, usage) and also kept whole, as plain JSON, in
+`provider_payload`. On the way back it is restored from there, unless it was edited since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    BaseMessageChunk,
+    ChatMessage,
+    FunctionMessage,
+    HumanMessage,
+    RemoveMessage,
+    SystemMessage,
+    ToolMessage,
+)
+from pydantic import ValidationError
+
+from langswarm_sessions.errors import InvalidInputError
+from langswarm_sessions.messages import (
+    Part,
+    RefusalPart,
+    Role,
+    SessionMessage,
+    TextPart,
+    ToolCall,
+    ToolResult,
+    text_of,
+)
+from langswarm_sessions.records import Usage
+from langswarm_sessions_langchain.building import build
+from langswarm_sessions_langchain.content import parts_of
+from langswarm_sessions_langchain.plain_json import plain_json
+
+__all__ = ["PAYLOAD_FORMAT", "from_langchain", "payload_of", "restored_langchain", "to_langchain", "usage_of"]
+
+PAYLOAD_FORMAT = "langchain"
+_PAYLOAD_VERSION = 1
+
+_CLASSES: dict[str, type[BaseMessage]] = {
+    "human": HumanMessage,
+    "ai": AIMessage,
+    "system": SystemMessage,
+    "tool": ToolMessage,
+    "function": FunctionMessage,
+    "chat": ChatMessage,
+    "remove": RemoveMessage,
+}
+_ROLES = {"human": Role.USER, "ai": Role.ASSISTANT, "system": Role.SYSTEM, "tool": Role.TOOL, "function": Role.TOOL}
+_CHAT_ROLES = {
+    "assistant": Role.ASSISTANT,
+    "ai": Role.ASSISTANT,
+    "system": Role.SYSTEM,
+    "developer": Role.SYSTEM,
+    "tool": Role.TOOL,
+}
+_CHUNK_ONLY = frozenset({"tool_call_chunks", "chunk_position"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What we understand of a LangChain message."""
+
+    role: Role
+    parts: list[Part]
+
+
+def from_langchain(message: BaseMessage) -> SessionMessage:
+    """Return a LangChain message as ours; nothing of it is lost that JSON can hold.
+
+    Chunks become the message they are chunks of. Values that JSON cannot hold (an artifact's objects) become the
+    nearest that it can.
+
+    Args:
+        message: A message of LangChain's own types or of a subclass of them.
+
+    Returns:
+        The message; its `message_id` is LangChain's id, empty when there is none (storing it gives it one).
+
+    Raises:
+        InvalidInputError: It is of a type that LangChain itself could not restore.
+
+    Example:
+        >>> from_langchain(HumanMessage("hi")).content
+        'hi'
+    """
+    payload = payload_of(message)
+    kind, data = payload["message"]["type"], payload["message"]["data"]
+    reading = _read(kind, data)
+    answered = reading.role is Role.ASSISTANT
+    return SessionMessage(
+        role=reading.role,
+        parts=reading.parts,
+        message_id=data.get("id") or "",
+        provider_message_id=(data.get("id") or None) if answered else None,
+        metadata={"name": data["name"]} if data.get("name") else {},
+        provider_metadata=_provider_metadata(data) if answered else {},
+        provider_payload=payload,
+    )
+
+
+def to_langchain(message: SessionMessage) -> BaseMessage:
+    """Return a message of ours as LangChain's.
+
+    Args:
+        message: Any message, whichever provider it came from.
+
+    Returns:
+        What `from_langchain` was given, if it came from LangChain and was not edited since; else a message built
+        from its parts. Its id is never None once the message was stored.
+
+    Example:
+        >>> to_langchain(SessionMessage(role="assistant", content="hello")).text
+        'hello'
+    """
+    restored = restored_langchain(message)
+    if restored is None:
+        restored = build(message)
+    if restored.id is None and message.message_id:
+        restored.id = message.message_id
+    return restored
+
+
+def payload_of(message: BaseMessage) -> dict[str, Any]:
+    """Return a LangChain message as the plain JSON that `to_langchain` restores it from.
+
+    Raises:
+        InvalidInputError: It is of a type that LangChain itself could not restore.
+    """
+    kind = next((kind for kind, known in _CLASSES.items() if isinstance(message, known)), None)
+    if kind is None:
+        raise InvalidInputError(
+            f"message: {type(message).__name__} is not one of LangChain's message types; use or subclass "
+            f"{', '.join(known.__name__ for known in _CLASSES.values())}."
+        )
+    left_out = _CHUNK_ONLY if isinstance(message, BaseMessageChunk) else frozenset[str]()
+    data = {name: plain_json(value) for name, value in message if name not in left_out}
+    return {
+        "format": PAYLOAD_FORMAT,
+        "version": _PAYLOAD_VERSION,
+        "message": {"type": kind, "data": {**data, "type": kind}},
+    }
+
+
+def usage_of(message: AIMessage) -> Usage:
+    """Return the tokens of an answer as its model counted them; zeros when it did not say."""
+    usage: Mapping[str, Any] = message.usage_metadata or {}
+    return Usage(
+        input_tokens=usage.get("input_tokens") or 0,
+        output_tokens=usage.get("output_tokens") or 0,
+        total_tokens=usage.get("total_tokens") or 0,
+        cached_tokens=(usage.get("input_token_details") or {}).get("cache_read") or 0,
+        reasoning_tokens=(usage.get("output_token_details") or {}).get("reasoning") or 0,
+    )
+
+
+# ---------------------------------------------------------------- reading
+
+
+def _read(kind: str, data: Mapping[str, Any]) -> _Reading:
+    if kind == "tool":
+        return _Reading(Role.TOOL, _result_parts(data))
+    role = _ROLES.get(kind) or _CHAT_ROLES.get(str(data.get("role")).lower(), Role.USER)
+    if kind == "remove":
+        role = Role.SYSTEM
+    return _Reading(role, parts_of(data.get("content") or "", _calls(data)))
+
+
+def _calls(data: Mapping[str, Any]) -> list[ToolCall]:
+    calls = [
+        ToolCall(id=_call_id(call, at), name=call.get("name") or "", arguments=dict(call.get("args") or {}))
+        for at, call in enumerate(data.get("tool_calls") or ())
+    ]
+    broken = [
+        ToolCall(id=_call_id(call, at), name=call.get("name") or "", raw_arguments=call.get("args") or "")
+        for at, call in enumerate(data.get("invalid_tool_calls") or (), start=len(calls))
+    ]
+    return [*calls, *broken]
+
+
+def _call_id(call: Mapping[str, Any], at: int) -> str:
+    """Return the call's id, or one that is the same each time the message is read."""
+    given = call.get("id")
+    if given:
+        return str(given)
+    text = json.dumps([at, call.get("name"), call.get("args")], sort_keys=True)
+    return f"call_{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+
+
+def _result_parts(data: Mapping[str, Any]) -> list[Part]:
+    parts = parts_of(data.get("content") or "")
+    result = ToolResult(
+        tool_call_id=str(data.get("tool_call_id") or ""),
+        content=text_of(parts),
+        is_error=data.get("status") == "error",
+        name=data.get("name"),
+    )
+    return [result, *(part for part in parts if not isinstance(part, TextPart | RefusalPart))]
+
+
+def _provider_metadata(data: Mapping[str, Any]) -> dict[str, Any]:
+    said: Mapping[str, Any] = data.get("response_metadata") or {}
+    usage = usage_of(AIMessage("", usage_metadata=data["usage_metadata"])) if data.get("usage_metadata") else None
+    known = {
+        "model": said.get("model_name") or said.get("model"),
+        "finish_reason": said.get("finish_reason") or said.get("stop_reason"),
+        "usage": usage.to_json() if usage is not None else {},
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def restored_langchain(message: SessionMessage) -> BaseMessage | None:
+    """Return the LangChain message kept with ours, unless ours was edited since."""
+    payload = message.provider_payload or {}
+    kept = payload.get("message")
+    if payload.get("format") != PAYLOAD_FORMAT or not isinstance(kept, Mapping) or kept.get("type") not in _CLASSES:
+        return None
+    data = dict(cast("Mapping[str, Any]", kept["data"]))
+    reading = _read(kept["type"], data)
+    if reading.role is not message.role or reading.parts != message.parts:
+        return None
+    try:
+        return _CLASSES[kept["type"]](**data)
+    except ValidationError:  # written by another version of LangChain, with other fields
+        return None

@@ -1,0 +1,159 @@
+"""An event loop in a thread of its own: the one place where blocking code meets async code."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Future
+from contextvars import Context, copy_context
+from typing import Any, ParamSpec, TypeVar
+
+from langswarm_sessions.errors import ConfigurationError
+
+__all__ = ["Bridge"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_EXIT_GRACE_SECONDS = 5.0
+
+
+class Bridge:
+    """Runs coroutines on its own loop and waits for them. Started on first use; usable from any thread.
+
+    The caller's context variables reach the coroutine. Ctrl-C cancels it and waits until it has cleaned up.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+
+    def call(self, func: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `func(*args, **kwargs)` on the bridge's loop and return its result.
+
+        Args:
+            func: A coroutine function.
+            *args: Its positional arguments.
+            **kwargs: Its keyword arguments.
+
+        Raises:
+            ConfigurationError: Called from the bridge's own thread, which would wait for itself.
+        """
+        return self._wait(copy_context(), func, *args, **kwargs)
+
+    def iterate(self, make: Callable[[], AsyncIterator[T]]) -> Iterator[T]:
+        """Iterate an async iterator from blocking code; closing the generator closes the iterator.
+
+        Args:
+            make: Called on the bridge's loop; returns the async iterator.
+        """
+        context = copy_context()
+
+        async def started() -> AsyncIterator[T]:
+            return make()
+
+        source = self._wait(context, started)
+        try:
+            while True:
+                try:
+                    item = self._wait(context, source.__anext__)
+                except StopAsyncIteration:
+                    return
+                yield item
+        finally:
+            close = getattr(source, "aclose", None)
+            if close is not None:
+                self._wait(context, close)
+
+    def close(self) -> None:
+        """Cancel what runs on the loop, wait for it, and stop the thread. A second call does nothing."""
+        with self._lock:
+            loop, thread = self._loop, self._thread
+            self._loop = self._thread = None
+        if loop is None or thread is None or self._pid != os.getpid() or not thread.is_alive():
+            return
+        loop.call_soon_threadsafe(lambda: loop.create_task(_stop(loop)))
+        if thread is not threading.current_thread():
+            thread.join(_EXIT_GRACE_SECONDS)
+
+    def _wait(
+        self, context: Context, func: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        loop = self._started()
+        outcome: Future[T] = Future()
+        tasks: list[asyncio.Task[None]] = []
+
+        async def carry() -> None:
+            # SystemExit and KeyboardInterrupt would stop the loop for everybody: they are carried to the caller.
+            try:
+                outcome.set_result(await func(*args, **kwargs))
+            except BaseException as error:
+                outcome.set_exception(error)
+
+        def start() -> None:
+            tasks.append(loop.create_task(carry(), context=context))
+
+        loop.call_soon_threadsafe(start)
+        try:
+            return outcome.result()
+        except BaseException:
+            if not outcome.done():
+                loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
+                outcome.exception()
+            raise
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        if threading.current_thread() is self._thread:
+            raise ConfigurationError(
+                "A blocking call was made from inside the event loop that would have to answer it (a hook, middleware "
+                "or tool?). Use the async method with await there."
+            )
+        with self._lock:
+            if self._loop is None or self._pid != os.getpid():
+                self._start()
+            assert self._loop is not None
+            return self._loop
+
+    def _start(self) -> None:
+        self._pid = os.getpid()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=_serve, args=(self._loop,), name="langswarm-sessions-loop", daemon=True
+        )
+        self._thread.start()
+        _open_bridges.add(self)
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
+async def _stop(loop: asyncio.AbstractEventLoop) -> None:
+    current = asyncio.current_task()
+    rest = [task for task in asyncio.all_tasks(loop) if task is not current]
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
+    await loop.shutdown_asyncgens()
+    loop.stop()
+
+
+_open_bridges: weakref.WeakSet[Bridge] = weakref.WeakSet()
+
+
+def _close_all(*_: Any) -> None:
+    for bridge in list(_open_bridges):
+        bridge.close()
+
+
+atexit.register(_close_all)

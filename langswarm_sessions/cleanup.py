@@ -1,0 +1,81 @@
+"""Retention: archiving, deleting and purging many sessions at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from langswarm_sessions.config import CleanupConfig
+from langswarm_sessions.ids import now
+from langswarm_sessions.lifecycle import ARCHIVE, DELETE, Transition, announce, transit
+from langswarm_sessions.records import SessionFilter, SessionStatus
+from langswarm_sessions.runtime import Runtime
+
+__all__ = ["archive_inactive", "clean_up", "delete_archived", "purge_deleted"]
+
+_ACTIVE = (SessionStatus.ACTIVE,)
+_ARCHIVED = (SessionStatus.ARCHIVED,)
+_PAGE = 500
+
+
+async def archive_inactive(runtime: Runtime, days: float) -> int:
+    """Archive active sessions without activity for this many days; return how many."""
+    before = now() - timedelta(days=days)
+    return await _sweep(runtime, SessionFilter(statuses=_ACTIVE, inactive_since=before), ARCHIVE)
+
+
+async def delete_archived(runtime: Runtime, days: float) -> int:
+    """Delete archived sessions without activity for this many days; return how many."""
+    before = now() - timedelta(days=days)
+    return await _sweep(runtime, SessionFilter(statuses=_ARCHIVED, inactive_since=before), DELETE)
+
+
+async def purge_deleted(runtime: Runtime, days: float) -> int:
+    """Destroy sessions deleted this many days ago or earlier; return how many."""
+    return len(await runtime.services.storage.purge_sessions(now() - timedelta(days=days)))
+
+
+async def clean_up(runtime: Runtime, config: CleanupConfig) -> dict[str, int]:
+    """Apply a cleanup configuration once, and each session's own auto_archive_after."""
+    archived = await _archive_due(runtime)
+    deleted = 0
+    if config.archive_after_days is not None:
+        archived += await archive_inactive(runtime, config.archive_after_days)
+    if config.max_messages_per_session is not None:
+        full = SessionFilter(statuses=_ACTIVE, more_messages_than=config.max_messages_per_session)
+        archived += await _sweep(runtime, full, ARCHIVE)
+    if config.delete_after_days is not None:
+        deleted += await delete_archived(runtime, config.delete_after_days)
+    return {"archived": archived, "deleted": deleted}
+
+
+async def _archive_due(runtime: Runtime) -> int:
+    """Archive the sessions whose own auto_archive_after has passed."""
+    due: list[str] = []
+    wanted = SessionFilter(statuses=_ACTIVE, limit=_PAGE)
+    while True:
+        page = await runtime.services.storage.list_sessions(wanted)
+        for record in page:
+            after = record.config.auto_archive_after
+            if after is not None and record.last_activity + after <= now():
+                due.append(record.session_id)
+        if page.next_cursor is None:
+            break
+        wanted = SessionFilter(statuses=_ACTIVE, limit=_PAGE, cursor=page.next_cursor)
+    for session_id in due:
+        await transit(runtime, session_id, ARCHIVE)
+    return len(due)
+
+
+async def _sweep(runtime: Runtime, wanted: SessionFilter, step: Transition) -> int:
+    """Take every session a filter matches through a step, in one statement, and tell of each."""
+    ids = await runtime.services.storage.change_status(wanted, step.status, now())
+    for session_id in ids:
+        record = await runtime.services.storage.load_session(session_id)
+        if record is None:
+            continue
+        if held := runtime.handles.get(session_id):
+            held.adopt(record)
+        if step is DELETE:
+            await runtime.providers.release(session_id)
+        await announce(runtime, step, session_id=session_id, user_id=record.user_id)
+    return len(ids)

@@ -1,0 +1,237 @@
+"""Settings as data: what a session, a retry and a cleanup are configured with."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, Self, cast
+
+from langswarm_sessions.errors import ConfigurationError
+
+__all__ = [
+    "CleanupConfig",
+    "OnDisconnect",
+    "RetryPolicy",
+    "SessionConfig",
+    "Strategy",
+    "check_keys",
+]
+
+
+
+class Strategy(StrEnum):
+    """How a turn gets the conversation to the model."""
+
+    NATIVE = "native"
+    CLIENT = "client"
+    HYBRID = "hybrid"
+
+
+class OnDisconnect(StrEnum):
+    """What becomes of a streamed turn whose reader goes away."""
+
+    INTERRUPT = "interrupt"
+    FINISH = "finish"
+
+
+def check_keys(given: Iterable[str], known: Iterable[str], *, where: str) -> None:
+    """Refuse a key nobody knows, naming the nearest known one.
+
+    Args:
+        given: The keys that were passed.
+        known: The keys that exist.
+        where: The argument they were passed in, for the message.
+
+    Raises:
+        ConfigurationError: A key is unknown.
+    """
+    names = sorted(known)
+    for key in given:
+        if key not in names:
+            near = difflib.get_close_matches(str(key), names, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ConfigurationError(f"{where}: unknown key {str(key)!r}.{hint} Known keys: {', '.join(names)}.")
+
+
+def _whole(value: object, *, name: str, at_least: int) -> None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < at_least):
+        raise ConfigurationError(f"{name} must be a whole number of at least {at_least} (or None).")
+
+
+def _seconds(value: object, *, name: str) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
+        raise ConfigurationError(f"{name} must be a number of seconds, 0 or more.")
+
+
+def _fields(value: object, *, where: str) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"{where} must be a dict of its settings (or the config object itself).")
+    return cast("Mapping[str, Any]", value)
+
+
+def _tags(value: object) -> tuple[str, ...]:
+    items: list[object] = list(cast("Iterable[object]", value)) if isinstance(value, list | tuple | set) else [None]
+    tags = [tag for tag in items if isinstance(tag, str) and tag]
+    if len(tags) != len(items):
+        raise ConfigurationError("session_config: tags must be a list of non-empty strings.")
+    return tuple(dict.fromkeys(tags))
+
+
+def _duration(value: object) -> timedelta | None:
+    if value is None or isinstance(value, timedelta):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return timedelta(seconds=value)
+    raise ConfigurationError("session_config: auto_archive_after must be a timedelta (or None).")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionConfig:
+    """What one session is configured with.
+
+    Args:
+        name: A title for people.
+        description: A longer text for people.
+        tags: Labels to search by.
+        max_messages: At most this many messages of the transcript are given to the model (None: as many as fit).
+        max_tokens_window: Token budget of the window (None: 100,000).
+        auto_archive_after: Archive after this long without activity (applied by `manager.run_cleanup()`).
+        on_disconnect: Whether a streamed turn whose reader leaves is interrupted (default) or finished.
+        agent_name: The agent's name on spans; never free text of a user.
+
+    Raises:
+        ConfigurationError: A value is of the wrong type or out of range.
+    """
+
+    name: str | None = field(default=None, repr=False)
+    description: str | None = field(default=None, repr=False)
+    tags: tuple[str, ...] = ()
+    max_messages: int | None = None
+    max_tokens_window: int | None = None
+    auto_archive_after: timedelta | None = None
+    on_disconnect: OnDisconnect = OnDisconnect.INTERRUPT
+    agent_name: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check every value, and take lists for tuples and seconds for timedeltas."""
+        for name in ("name", "description", "agent_name"):
+            if not isinstance(getattr(self, name), str | None):
+                raise ConfigurationError(f"session_config: {name} must be a string (or None).")
+        object.__setattr__(self, "tags", _tags(self.tags))
+        _whole(self.max_messages, name="session_config: max_messages", at_least=1)
+        _whole(self.max_tokens_window, name="session_config: max_tokens_window", at_least=1)
+        object.__setattr__(self, "auto_archive_after", _duration(self.auto_archive_after))
+        try:
+            object.__setattr__(self, "on_disconnect", OnDisconnect(self.on_disconnect))
+        except ValueError:
+            raise ConfigurationError("session_config: on_disconnect must be 'interrupt' or 'finish'.") from None
+
+    @classmethod
+    def of(cls, value: SessionConfig | Mapping[str, Any] | None) -> SessionConfig:
+        """Return a config from one, from a mapping of its fields, or from None (all defaults).
+
+        Raises:
+            ConfigurationError: A key is unknown or a value is wrong.
+
+        Example:
+            >>> SessionConfig.of({"tags": ["support"]}).tags
+            ('support',)
+        """
+        if isinstance(value, SessionConfig):
+            return value
+        return cls().merged(_fields(value, where="session_config"))
+
+    def merged(self, changes: Mapping[str, Any]) -> SessionConfig:
+        """Return a copy with `changes` applied at the top level (tags are replaced).
+
+        Raises:
+            ConfigurationError: A key is unknown or a value is wrong.
+        """
+        check_keys(changes, (item.name for item in fields(self)), where="session_config")
+        return replace(self, **changes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields that differ from the defaults, as plain JSON (durations in seconds)."""
+        default = SessionConfig()
+        changed = {item.name: getattr(self, item.name) for item in fields(self)}
+        data = {name: value for name, value in changed.items() if value != getattr(default, name)}
+        if "tags" in data:
+            data["tags"] = list(self.tags)
+        if self.auto_archive_after is not None:
+            data["auto_archive_after"] = self.auto_archive_after.total_seconds()
+        return data
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How failures of a provider are retried: exponential backoff with jitter.
+
+    Args:
+        max_attempts: Requests a turn may send, the first included.
+        initial_delay: Seconds before the second request.
+        multiplier: What each further delay is multiplied with.
+        max_delay: Longest delay of our own choosing, in seconds.
+        jitter: Up to this many seconds are added at random.
+        retry_after_cap: Longest delay a provider's Retry-After is followed for; beyond it the error is raised.
+        deadline: Seconds one turn may take, retries included (None: no limit).
+
+    Raises:
+        ConfigurationError: A value is of the wrong type or out of range.
+    """
+
+    max_attempts: int = 4
+    initial_delay: float = 0.5
+    multiplier: float = 2.0
+    max_delay: float = 20.0
+    jitter: float = 0.5
+    retry_after_cap: float = 60.0
+    deadline: float | None = 600.0
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        _whole(self.max_attempts, name="RetryPolicy: max_attempts", at_least=1)
+        for name in ("initial_delay", "multiplier", "max_delay", "jitter", "retry_after_cap"):
+            _seconds(getattr(self, name), name=f"RetryPolicy: {name}")
+        if self.deadline is not None:
+            _seconds(self.deadline, name="RetryPolicy: deadline")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanupConfig:
+    """What `manager.run_cleanup()` does.
+
+    Args:
+        archive_after_days: Archive active sessions without activity for this many days.
+        delete_after_days: Delete archived sessions this many days after their last activity.
+        max_messages_per_session: Archive active sessions with more messages than this.
+        cleanup_interval_hours: How often a scheduler is to call it, in hours.
+
+    Raises:
+        ConfigurationError: A key is unknown or a value is not a whole number of at least 0.
+    """
+
+    archive_after_days: float | None = None
+    delete_after_days: float | None = None
+    max_messages_per_session: int | None = None
+    cleanup_interval_hours: float = 24.0
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        for name in ("archive_after_days", "delete_after_days", "cleanup_interval_hours"):
+            if getattr(self, name) is not None:
+                _seconds(getattr(self, name), name=f"cleanup_config: {name}")
+        _whole(self.max_messages_per_session, name="cleanup_config: max_messages_per_session", at_least=1)
+
+    @classmethod
+    def of(cls, value: Self | Mapping[str, Any] | None) -> CleanupConfig:
+        """Return a config from one, from a mapping of its fields, or from None (nothing is cleaned up)."""
+        if isinstance(value, CleanupConfig):
+            return value
+        given = _fields(value, where="cleanup_config")
+        check_keys(given, (item.name for item in fields(cls)), where="cleanup_config")
+        return cls(**given)

@@ -1,0 +1,55 @@
+"""A conversation as one plain dict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from langswarm_sessions.ids import now
+from langswarm_sessions.messages import SCHEMA_VERSION, SessionMessage, part_to_json
+from langswarm_sessions.records import SessionRecord
+
+__all__ = ["EXPORT_FORMAT", "exported"]
+
+EXPORT_FORMAT = "langswarm-sessions"
+
+
+def exported(record: SessionRecord, messages: Iterable[SessionMessage]) -> dict[str, Any]:
+    """Return session and transcript, JSON-ready: everything needed to read or import it elsewhere."""
+    return {
+        "format": EXPORT_FORMAT,
+        "version": SCHEMA_VERSION,
+        "exported_at": now().isoformat(),
+        "session": {
+            "session_id": record.session_id,
+            "user_id": record.user_id,
+            "provider": record.provider,
+            "model": record.model,
+            "strategy": record.strategy.value,
+            "status": record.status.value,
+            "created_at": record.created_at.isoformat(),
+            "last_activity": record.last_activity.isoformat(),
+            "config": record.config.to_json(),
+            "provider_config": dict(record.provider_config),
+            "context": dict(record.context),
+        },
+        "messages": [_message(message) for message in messages],
+    }
+
+
+def _message(message: SessionMessage) -> dict[str, Any]:
+    return {
+        "message_id": message.message_id,
+        "role": message.role.value,
+        "kind": message.kind.value,
+        "content": message.content,
+        "parts": [part_to_json(part) for part in message.parts],
+        "timestamp": message.timestamp.isoformat(),
+        "status": message.status.value,
+        "metadata": message.metadata,
+        "turn_id": message.turn_id,
+        "parent_id": message.parent_id,
+        "provider_message_id": message.provider_message_id,
+        "provider_metadata": message.provider_metadata,
+        "provider_payload": message.provider_payload,
+    }

@@ -1,0 +1,216 @@
+"""Provider interfaces: the small one for users, the whole one for the turn engine."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from langswarm_sessions.messages import Part, Role, SessionMessage
+from langswarm_sessions.records import NativeKind, NativeState, TurnOptions, Usage
+
+__all__ = [
+    "Completed",
+    "EngineProvider",
+    "ProviderConnection",
+    "ProviderEvent",
+    "ProviderProfile",
+    "ProviderRequest",
+    "ProviderSession",
+    "Started",
+    "TextDelta",
+    "TurnRecorder",
+]
+
+
+class ProviderSession(ABC):
+    """What a provider of your own must do. No `super().__init__` needed.
+
+    It is given the new input only and keeps its own history. If `send_message` also takes `history` (a list of
+    SessionMessage), it is given the conversation so far and its sessions can be rebuilt after a restart. An async
+    generator `send_message_stream(content, role, metadata)` of str is optional.
+    """
+
+    provider_session_id: str | None = None
+
+    @abstractmethod
+    async def send_message(
+        self, content: str, role: str = Role.USER, metadata: dict[str, Any] | None = None
+    ) -> SessionMessage | str:
+        """Answer `content`."""
+
+    @abstractmethod
+    async def get_provider_metadata(self) -> dict[str, Any]:
+        """Return what is known of the provider's side, without secrets."""
+
+    @abstractmethod
+    async def update_provider_config(self, config: dict[str, Any]) -> None:
+        """Change settings; they hold from the next turn on."""
+
+    @abstractmethod
+    async def cleanup_provider_resources(self) -> None:
+        """Release what is held. Called when the session is deleted or the manager closes."""
+
+
+class TurnRecorder(Protocol):
+    """The session a built-in live provider session belongs to: turns asked of either are recorded."""
+
+    @property
+    def native_id(self) -> str | None:
+        """Id of the provider's conversation state, if there is one."""
+        ...
+
+    async def record_turn(self, content: str, *, role: str, metadata: dict[str, Any] | None) -> SessionMessage:
+        """Run a turn of the session and return its answer."""
+        ...
+
+    def record_stream(self, content: str, *, metadata: dict[str, Any] | None) -> AsyncIterator[str]:
+        """Run a streamed turn of the session."""
+        ...
+
+    async def save_provider_config(self, changes: Mapping[str, Any]) -> None:
+        """Store changed provider settings with the session."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderProfile:
+    """What a provider can do.
+
+    Args:
+        native: The kind of conversation state it keeps.
+        client: Whether it can be given the whole window instead.
+        config_keys: The provider_config keys it has a use for.
+        ignored_keys: Documented keys it accepts, keeps and warns about.
+        otel_name: Its value of `gen_ai.provider.name`.
+        owns_history: It remembers by itself and takes nothing but the new input.
+    """
+
+    native: NativeKind
+    client: bool
+    config_keys: frozenset[str]
+    ignored_keys: frozenset[str] = frozenset()
+    otel_name: str
+    owns_history: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderRequest:
+    """One request: what the planner decided to send, in order.
+
+    Args:
+        messages: The messages to send: the window, or only what the provider has not seen.
+        native: Continue from this state (None: the messages are all there is).
+        keep_native: Let the provider keep the conversation, so that a later turn can continue from it.
+        instructions: The instructions in force, sent with every request.
+        options: Tools and tool choice.
+        timeout: Seconds left for the turn (None: no limit).
+    """
+
+    messages: tuple[SessionMessage, ...]
+    native: NativeState | None = None
+    keep_native: bool = False
+    instructions: str | None = None
+    options: TurnOptions = field(default_factory=TurnOptions)
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The provider accepted the request; `native_id` is the id of what it will keep, if it said so."""
+
+    native_id: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of the answer's text; `raw` is the provider's own chunk, for readers that know it."""
+
+    text: str = field(repr=False)
+    raw: object = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """The whole answer: always the last event. Without it the stream was cut.
+
+    Args:
+        parts: The answer: text, refusals, reasoning, tool calls, in the provider's order.
+        native_id: Id to continue from (None: nothing was kept).
+        payload: The provider's own items, JSON-ready, for a lossless replay to the same provider.
+        earlier: Messages that came before the answer within the same turn (an agent's tool calls and their results).
+        raw: The provider's own answer object, for readers that know it; never stored.
+    """
+
+    parts: tuple[Part, ...]
+    model: str
+    usage: Usage
+    finish_reason: str | None = None
+    provider_message_id: str | None = None
+    native_id: str | None = None
+    request_id: str | None = None
+    payload: Mapping[str, Any] | None = field(default=None, repr=False)
+    earlier: tuple[SessionMessage, ...] = ()
+    raw: object = field(default=None, repr=False)
+
+
+ProviderEvent = Started | TextDelta | Completed
+
+
+class EngineProvider(ABC):
+    """What the turn engine needs of a live provider session. Streaming is the only primitive."""
+
+    name: ClassVar[str]
+    profile: ClassVar[ProviderProfile]
+    model: str
+
+    @abstractmethod
+    def stream_turn(self, request: ProviderRequest) -> AsyncIterator[ProviderEvent]:
+        """Send one request and yield its events as they come, ending with `Completed`.
+
+        Foreign errors are translated by `translate`; the iterator is closed when the turn ends early.
+        """
+
+    @abstractmethod
+    def translate(self, error: Exception) -> Exception:
+        """Return this library's error for one of the provider's SDK: the classifier.
+
+        `retryable` says whether tenacity may try again; NativeStateLostError asks for a rebuild. An error that is not
+        the provider's comes back unchanged.
+        """
+
+    async def delete_native(self, native: NativeState) -> None:
+        """Delete what the provider keeps; a state that is gone already is a success."""
+
+    def endpoint(self) -> tuple[str | None, int | None]:
+        """Return host and port requests go to, for telemetry; (None, None) when unknown."""
+        return None, None
+
+
+class ProviderConnection(ABC):
+    """One configured provider of one manager: opens live sessions, owns the clients they share.
+
+    Attributes:
+        name: The provider's name.
+        keeps_state: Whether its live sessions hold something that must outlive the handles of their sessions.
+    """
+
+    name: str
+    keeps_state: bool = False
+
+    @abstractmethod
+    def check(self, model: str, config: Mapping[str, Any]) -> None:
+        """Refuse what cannot work, before anything is stored.
+
+        Raises:
+            ConfigurationError: A key is missing or a setting unknown; the message names the remedy.
+        """
+
+    @abstractmethod
+    def open(self, session_id: str, model: str, config: Mapping[str, Any]) -> ProviderSession:
+        """Return the live provider session of one conversation. No I/O."""
+
+    async def aclose(self) -> None:
+        """Close the clients this connection made itself."""

@@ -1,0 +1,387 @@
+"""The manager: opens, lists, searches, ends and cleans up the sessions of one storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Self, cast
+
+from langswarm_sessions.bridge import Bridge
+from langswarm_sessions.checks import (
+    check_count,
+    check_days,
+    check_moment,
+    check_name,
+    check_status,
+    check_strategy,
+    check_wait,
+)
+from langswarm_sessions.cleanup import archive_inactive, clean_up, delete_archived, purge_deleted
+from langswarm_sessions.config import CleanupConfig, RetryPolicy, SessionConfig, Strategy
+from langswarm_sessions.errors import InvalidInputError, SessionExistsError, StorageError
+from langswarm_sessions.events import EventBus, EventStream, EventType, Overflow
+from langswarm_sessions.hooks import HookRunner
+from langswarm_sessions.ids import new_id, now
+from langswarm_sessions.interfaces.hooks import SessionLifecycleHook, SessionMiddleware
+from langswarm_sessions.interfaces.storage import EngineStorage, SessionStorage
+from langswarm_sessions.lifecycle import ARCHIVE, DELETE, RESTORE, not_found, transit
+from langswarm_sessions.messages import Content, SessionMessage, plain_mapping
+from langswarm_sessions.records import Analytics, Page, SessionFilter, SessionRecord, SessionStatus
+from langswarm_sessions.runtime import LiveProviders, Runtime, engine_face
+from langswarm_sessions.session import Session
+from langswarm_sessions.storage import open_storage
+from langswarm_sessions.strategies import choose_strategy
+from langswarm_sessions.turns import TurnEngine, TurnServices
+from langswarm_sessions_otel import Telemetry
+
+__all__ = ["SessionManager"]
+
+
+class SessionManager:
+    """Durable conversations over one storage and any number of providers.
+
+    Construction does no I/O and needs no running loop. Usable from several event loops and threads.
+
+    Args:
+        storage: "sqlite" (default), "memory", a SQLAlchemy URL, or a storage object.
+        storage_config: Arguments for a storage given by name.
+        providers: Provider names to a key, a configuration, a ready-made client, a factory, or None (the key then
+            comes from the environment). "mock" is always there.
+        strategy: "hybrid" (default), "native" or "client", for sessions that do not say.
+        middleware: Wraps every turn, outermost first.
+        hooks: Told of what happened.
+        cleanup_config: What `run_cleanup()` does.
+        retry: How provider failures are retried.
+        turn_wait: Seconds a turn waits for another one of its session.
+        telemetry: False for none; a Telemetry of your own; True for the global OpenTelemetry providers.
+        lease_seconds: How long a dead process can hold a session on another machine.
+        stream_idle_seconds: How long a stream waits for its reader.
+
+    Raises:
+        ConfigurationError: An argument is unknown or wrong.
+    """
+
+    def __init__(
+        self,
+        storage: str | EngineStorage | SessionStorage = "sqlite",
+        *,
+        storage_config: Mapping[str, Any] | None = None,
+        providers: Mapping[str, Any] | None = None,
+        strategy: Strategy | str = Strategy.HYBRID,
+        middleware: Iterable[SessionMiddleware] = (),
+        hooks: Iterable[SessionLifecycleHook] = (),
+        cleanup_config: CleanupConfig | Mapping[str, Any] | None = None,
+        retry: RetryPolicy | None = None,
+        turn_wait: float = 30.0,
+        telemetry: bool | Telemetry = True,
+        lease_seconds: float = 15.0,
+        stream_idle_seconds: float = 20.0,
+    ) -> None:
+        self._strategy = check_strategy(strategy)
+        self._cleanup = CleanupConfig.of(cleanup_config)
+        self._owns_storage = isinstance(storage, str)
+        self._bridge: Bridge | None = None
+        tracing = telemetry if isinstance(telemetry, Telemetry) else Telemetry(enabled=telemetry)
+        services = TurnServices(
+            storage=open_storage(storage, storage_config or {}),
+            telemetry=tracing,
+            hooks=HookRunner(tracing, hooks),
+            events=EventBus(),
+            middleware=list(middleware),
+            retry=retry or RetryPolicy(),
+            turn_wait=check_wait(turn_wait, field="turn_wait"),
+            lease_seconds=check_wait(lease_seconds, field="lease_seconds"),
+            idle_seconds=check_wait(stream_idle_seconds, field="stream_idle_seconds"),
+        )
+        self._services = services
+        self._runtime = Runtime(
+            services=services,
+            engine=TurnEngine(services),
+            providers=LiveProviders(providers or {}),
+            make_handle=Session,
+        )
+
+    def __repr__(self) -> str:
+        """Name the storage and the providers, no secrets."""
+        return f"<SessionManager on {self._services.storage.backend} with {', '.join(self._runtime.providers.names)}>"
+
+    # Opening
+
+    async def create_session(
+        self,
+        user_id: str,
+        provider: str,
+        model: str,
+        *,
+        provider_config: Mapping[str, Any] | None = None,
+        session_config: SessionConfig | Mapping[str, Any] | None = None,
+        strategy: Strategy | str | None = None,
+        session_id: str | None = None,
+    ) -> Session:
+        """Create a session.
+
+        Args:
+            user_id: Whose conversation it is.
+            provider: "openai", "mock", or one you registered.
+            model: The provider's name of the model.
+            provider_config: temperature, max_tokens, base_url, instructions and the like.
+            session_config: name, description, tags, max_messages, auto_archive_after and the like.
+            strategy: "native", "client" or "hybrid"; None takes the manager's.
+            session_id: An id of your own; None makes one.
+
+        Raises:
+            SessionExistsError: The id is taken.
+            ConfigurationError: The provider, a key or a setting is missing or unknown.
+            InvalidInputError: An id or name is empty or of the wrong type.
+
+        Example:
+            >>> async def begin(manager):
+            ...     return await manager.create_session("user", "mock", "mock-model", session_id="first")
+        """
+        record = SessionRecord(
+            session_id=new_id() if session_id is None else check_name(session_id, field="session_id"),
+            user_id=check_name(user_id, field="user_id"),
+            provider=check_name(provider, field="provider"),
+            model=check_name(model, field="model"),
+            strategy=self._strategy if strategy is None else check_strategy(strategy),
+            created_at=(moment := now()),
+            last_activity=moment,
+            config=SessionConfig.of(session_config),
+            provider_config=plain_mapping(provider_config or {}, field="provider_config"),
+        )
+        self._runtime.providers.check(record.provider, record.model, record.provider_config)
+        profile = engine_face(self._runtime.providers.open(record)).profile
+        choose_strategy(record.strategy, provider=record.provider, profile=profile)
+        with self._services.telemetry.lifecycle(
+            "create", session_id=record.session_id, mode=record.strategy.value, provider=record.provider
+        ):
+            await self._services.storage.insert_session(record)
+            session = self._session(record)
+            self._services.events.publish(
+                EventType.SESSION_CREATED, session_id=record.session_id, user_id=record.user_id
+            )
+            await self._services.hooks.run(
+                "on_session_created",
+                session_id=record.session_id,
+                user_id=record.user_id,
+                provider=record.provider,
+                model=record.model,
+            )
+        return session
+
+    async def get_session(self, session_id: str) -> Session:
+        """Return a session by its id.
+
+        Raises:
+            SessionNotFoundError: No such session, or it is deleted.
+        """
+        record = await self._services.storage.load_session(check_name(session_id, field="session_id"))
+        if record is None or record.status is SessionStatus.DELETED:
+            raise not_found(session_id)
+        return self._session(record)
+
+    async def open_session(self, session_id: str, *, user_id: str, provider: str, model: str) -> Session:
+        """Return the session with this id, created if there is none; of several at once all get the same one.
+
+        Raises:
+            SessionNotFoundError: The id belongs to another user, or to a deleted session.
+        """
+        record = await self._services.storage.load_session(check_name(session_id, field="session_id"))
+        if record is None:
+            try:
+                return await self.create_session(user_id, provider, model, session_id=session_id)
+            except SessionExistsError:
+                record = await self._services.storage.load_session(session_id)
+        if record is None or record.status is SessionStatus.DELETED or record.user_id != user_id:
+            raise not_found(session_id)
+        return self._session(record)
+
+    # Listing
+
+    async def get_user_sessions(
+        self,
+        user_id: str,
+        status: SessionStatus | str | None = None,
+        since: datetime | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[Session]:
+        """Return a user's sessions, newest activity first; deleted ones only when `status` asks for them.
+
+        Args:
+            user_id: Whose sessions.
+            status: Only this status.
+            since: Only with activity since then.
+            limit: At most this many.
+            cursor: `next_cursor` of the page before.
+        """
+        return await self._listed(
+            user_id=check_name(user_id, field="user_id"), status=status, since=since, limit=limit, cursor=cursor
+        )
+
+    async def search_sessions(
+        self,
+        user_id: str | None = None,
+        tags: Sequence[str] | None = None,
+        text: str | None = None,
+        provider: str | None = None,
+        status: SessionStatus | str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Page[Session]:
+        """Return the sessions every given condition holds for.
+
+        Args:
+            user_id: Whose.
+            tags: All of these tags.
+            text: Found in name or description, in any case of letters.
+            provider: On this provider.
+            status: In this status; deleted ones only when asked for.
+            limit: At most this many.
+            cursor: `next_cursor` of the page before.
+        """
+        if isinstance(tags, str):
+            raise InvalidInputError("tags must be a list of strings.")
+        return await self._listed(
+            user_id=user_id,
+            status=status,
+            limit=limit,
+            cursor=cursor,
+            tags=tuple(tags or ()),
+            text=text,
+            provider=provider,
+        )
+
+    # Within a session, by id
+
+    async def send_message(self, session_id: str, content: Content, **options: Any) -> SessionMessage:
+        """Say something in a session; see `Session.send_message` for the options."""
+        held = self._runtime.handles.get(session_id)
+        session = cast("Session", held) if held is not None else await self.get_session(session_id)
+        return await session.send_message(content, **options)
+
+    async def append_messages(self, session_id: str, messages: Sequence[SessionMessage]) -> list[SessionMessage]:
+        """Store messages outside any turn, all or none."""
+        stored = await self._services.storage.append_messages(session_id, messages)
+        if held := self._runtime.handles.get(session_id):
+            held.adopt(stored.session)
+        return list(stored.answers)
+
+    async def archive_session(self, session_id: str) -> None:
+        """Archive a session."""
+        await transit(self._runtime, check_name(session_id, field="session_id"), ARCHIVE)
+
+    async def restore_session(self, session_id: str) -> None:
+        """Make an archived or deleted session active again."""
+        await transit(self._runtime, check_name(session_id, field="session_id"), RESTORE)
+
+    async def delete_session(self, session_id: str) -> None:
+        """Delete a session softly."""
+        await transit(self._runtime, check_name(session_id, field="session_id"), DELETE)
+
+    # Cleaning up
+
+    async def cleanup_inactive_sessions(self, days: float) -> int:
+        """Archive active sessions without activity for this many days; return how many."""
+        return await archive_inactive(self._runtime, check_days(days, field="days"))
+
+    async def cleanup_archived_sessions(self, days: float) -> int:
+        """Delete archived sessions without activity for this many days; return how many."""
+        return await delete_archived(self._runtime, check_days(days, field="days"))
+
+    async def cleanup_deleted_sessions(self, days: float) -> int:
+        """Destroy sessions deleted this many days ago or earlier, with all their messages; return how many."""
+        return await purge_deleted(self._runtime, check_days(days, field="days"))
+
+    async def run_cleanup(self) -> dict[str, int]:
+        """Apply cleanup_config and the sessions' auto_archive_after once; return how many were archived and deleted."""
+        return await clean_up(self._runtime, self._cleanup)
+
+    async def optimize_storage(self) -> dict[str, Any]:
+        """Give back unused space; return what was done."""
+        return dict(await self._services.storage.optimize())
+
+    # Knowing
+
+    async def get_analytics(self, start_date: datetime | None = None, end_date: datetime | None = None) -> Analytics:
+        """Return figures over the sessions and turns of a period (None: open end)."""
+        return await self._services.storage.analytics(
+            check_moment(start_date, field="start_date"), check_moment(end_date, field="end_date")
+        )
+
+    async def health_check(self) -> dict[str, Any]:
+        """Return whether the storage reads and writes, and which providers are configured. Never raises."""
+        try:
+            storage: Mapping[str, Any] = await self._services.storage.check_health()
+        except StorageError as error:
+            storage = {"backend": self._services.storage.backend, "error": str(error)}
+        status = "unhealthy" if "error" in storage else "healthy"
+        return {"status": status, "storage": dict(storage), "providers": self._runtime.providers.names}
+
+    def session_events(self, *, max_queue: int = 1000, overflow: Overflow | str = Overflow.DROP_OLDEST) -> EventStream:
+        """Subscribe, now, to what happens to this manager's sessions.
+
+        Args:
+            max_queue: Events kept for a reader that is behind.
+            overflow: What happens beyond that: "drop_oldest", "drop_newest" or "close".
+
+        Returns:
+            An async iterator of SessionEvent; its `dropped` counts what was lost.
+        """
+        return self._services.events.subscribe(max_queue=max_queue, overflow=overflow)
+
+    def add_middleware(self, middleware: SessionMiddleware) -> None:
+        """Add a middleware; it runs inside those added before."""
+        self._services.middleware.append(middleware)
+
+    def add_lifecycle_hook(self, hook: SessionLifecycleHook) -> None:
+        """Add a lifecycle hook."""
+        self._services.hooks.hooks.append(hook)
+
+    # Its own life
+
+    @property
+    def bridge(self) -> Bridge:
+        """The loop thread on which blocking code runs this manager's coroutines; made on first use."""
+        if self._bridge is None:
+            self._bridge = Bridge()
+        return self._bridge
+
+    async def close(self) -> None:
+        """End running turns as interrupted and close what this manager made itself. A second call does nothing."""
+        await self._runtime.engine.close()
+        self._services.events.close()
+        await self._runtime.providers.aclose()
+        if self._owns_storage:
+            await self._services.storage.close()
+
+    async def __aenter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close."""
+        await self.close()
+
+    def _session(self, record: SessionRecord) -> Session:
+        return cast("Session", self._runtime.handle(record))
+
+    async def _listed(
+        self,
+        *,
+        status: SessionStatus | str | None,
+        limit: int | None,
+        cursor: str | None,
+        since: datetime | None = None,
+        **conditions: Any,
+    ) -> Page[Session]:
+        only = check_status(status, field="status")
+        wanted = SessionFilter(
+            statuses=(SessionStatus.ACTIVE, SessionStatus.ARCHIVED) if only is None else (only,),
+            since=check_moment(since, field="since"),
+            limit=check_count(limit, field="limit"),
+            cursor=cursor,
+            **conditions,
+        )
+        page = await self._services.storage.list_sessions(wanted)
+        return Page([self._session(record) for record in page], next_cursor=page.next_cursor)

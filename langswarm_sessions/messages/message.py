@@ -1,0 +1,106 @@
+"""The message: one entry of a transcript."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from langswarm_sessions.ids import as_utc, now
+from langswarm_sessions.messages.parts import Part, RefusalPart, TextPart, ToolCall, ToolResult, text_of
+
+__all__ = ["SCHEMA_VERSION", "MessageKind", "Role", "SessionMessage", "TurnState"]
+
+SCHEMA_VERSION = 1
+
+
+class Role(StrEnum):
+    """Who speaks."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+    SYSTEM = "system"
+    TOOL = "tool"
+
+
+class TurnState(StrEnum):
+    """How far a turn, and so its messages, got."""
+
+    PENDING = "pending"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class MessageKind(StrEnum):
+    """What a message is to the model: something said, or the instructions in force from there on."""
+
+    SAID = "said"
+    INSTRUCTIONS = "instructions"
+
+
+@dataclass(kw_only=True)
+class SessionMessage:
+    """One entry of a transcript. Plain, mutable, built by keyword.
+
+    `content` is the text; `parts` holds the same text beside whatever is not text. Give either: the other follows.
+    Times are aware UTC (a naive one means local time). The text never shows in the repr.
+
+    Example:
+        >>> SessionMessage(role="user", content="hi").parts
+        [TextPart()]
+    """
+
+    role: Role
+    content: str = field(default="", repr=False)
+    session_id: str = ""
+    message_id: str = ""
+    timestamp: datetime = field(default_factory=now)
+    metadata: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    status: TurnState = TurnState.COMPLETED
+    provider_message_id: str | None = None
+    provider_metadata: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    parts: list[Part] = field(default_factory=list[Part], repr=False)
+    tool_calls: list[ToolCall] = field(default_factory=list[ToolCall])
+    kind: MessageKind = MessageKind.SAID
+    turn_id: str | None = None
+    parent_id: str | None = None
+    group_id: str | None = None
+    seq: int | None = None
+    tokens: int | None = None
+    provider_payload: dict[str, Any] | None = field(default=None, repr=False)
+    schema_version: int = SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        """Bring enums, times, text, parts and tool calls into agreement."""
+        self.role = Role(self.role)
+        self.status = TurnState(self.status)
+        self.kind = MessageKind(self.kind)
+        self.timestamp = as_utc(self.timestamp)
+        if self.parts and not self.content:
+            self.content = text_of(self.parts)
+        if self.parts and not self.tool_calls:
+            self.tool_calls = [part for part in self.parts if isinstance(part, ToolCall)]
+        self.align()
+
+    def align(self) -> None:
+        """Make `parts` say what `content` and `tool_calls` say, after one of them was edited."""
+        if text_of(self.parts) != self.content:
+            self.parts = _with_text(self.parts, self.content)
+        if [part for part in self.parts if isinstance(part, ToolCall)] != self.tool_calls:
+            self.parts = [part for part in self.parts if not isinstance(part, ToolCall)] + self.tool_calls
+
+    @property
+    def tool_results(self) -> list[ToolResult]:
+        """The tool results this message carries (role `tool`)."""
+        return [part for part in self.parts if isinstance(part, ToolResult)]
+
+
+def _with_text(parts: list[Part], text: str) -> list[Part]:
+    """Put `text` where the first text stood (or first), and drop the other texts."""
+    spots = [index for index, part in enumerate(parts) if isinstance(part, TextPart | RefusalPart)]
+    at = spots[0] if spots else 0
+    before = [part for part in parts[:at] if not isinstance(part, TextPart | RefusalPart)]
+    after = [part for part in parts[at:] if not isinstance(part, TextPart | RefusalPart)]
+    return [*before, TextPart(text), *after] if text else [*before, *after]

@@ -1,0 +1,45 @@
+"""The two presets of `create_session_manager`, as data."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from langswarm_sessions.config import CleanupConfig
+from langswarm_sessions.hooks import LoggingHook
+from langswarm_sessions.interfaces.hooks import SessionLifecycleHook, SessionMiddleware
+from langswarm_sessions.middleware import LoggingMiddleware
+
+__all__ = ["PRESETS", "Preset"]
+
+
+def _nothing() -> list[Any]:
+    return []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """Defaults that go together; each explicit argument beats its part."""
+
+    storage: str = "sqlite"
+    storage_config: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    cleanup: CleanupConfig = field(default_factory=CleanupConfig)
+    middleware: Callable[[], list[SessionMiddleware]] = _nothing
+    hooks: Callable[[], list[SessionLifecycleHook]] = _nothing
+
+
+PRESETS: Mapping[str, Preset] = {
+    "development": Preset(
+        storage="memory",
+        middleware=lambda: [LoggingMiddleware(logging.DEBUG)],
+        hooks=lambda: [LoggingHook(logging.DEBUG)],
+    ),
+    "production": Preset(
+        storage="sqlite",
+        storage_config={"enable_wal": True},
+        cleanup=CleanupConfig(archive_after_days=30, delete_after_days=90),
+        hooks=lambda: [LoggingHook(logging.INFO)],
+    ),
+}

@@ -1,0 +1,37 @@
+"""Providers: who answers. Each is loaded when it is first used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from langswarm_sessions.providers.mock import MockFault, MockProviderSession
+    from langswarm_sessions.providers.openai import OpenAIProviderSession
+    from langswarm_sessions.providers.registry import ProviderSessionFactory, connect
+    from langswarm_sessions.providers.simple import SimpleProvider
+
+__all__ = [
+    "MockFault",
+    "MockProviderSession",
+    "OpenAIProviderSession",
+    "ProviderSessionFactory",
+    "SimpleProvider",
+    "connect",
+]
+
+_HOME = {
+    "MockFault": "langswarm_sessions.providers.mock",
+    "MockProviderSession": "langswarm_sessions.providers.mock",
+    "OpenAIProviderSession": "langswarm_sessions.providers.openai",
+    "ProviderSessionFactory": "langswarm_sessions.providers.registry",
+    "SimpleProvider": "langswarm_sessions.providers.simple",
+    "connect": "langswarm_sessions.providers.registry",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for."""
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,72 @@
+"""The mock provider of one manager."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from langswarm_sessions.errors import ConfigurationError
+from langswarm_sessions.interfaces.provider import ProviderProfile
+from langswarm_sessions.providers.base import BuiltInConnection
+from langswarm_sessions.providers.mock.nodes import NodeMemory
+from langswarm_sessions.providers.mock.script import MockScript
+from langswarm_sessions.providers.settings import DOCUMENTED_SETTINGS, Setting
+from langswarm_sessions.records import NativeKind
+
+if TYPE_CHECKING:
+    from langswarm_sessions.providers.mock.session import MockProviderSession
+
+__all__ = ["MOCK_PROFILE", "MockConnection", "connect_mock"]
+
+_OWN_SETTINGS: Mapping[str, Setting] = {
+    "pace": Setting(
+        "a number of seconds, 0 or more",
+        lambda value: isinstance(value, int | float) and not isinstance(value, bool) and value >= 0,
+    ),
+    "response_pattern": Setting("a string", lambda value: isinstance(value, str)),
+}
+
+MOCK_PROFILE = ProviderProfile(
+    native=NativeKind.NODE,
+    client=True,
+    config_keys=frozenset(DOCUMENTED_SETTINGS) | frozenset(_OWN_SETTINGS),
+    otel_name="mock",
+)
+
+
+class MockConnection(BuiltInConnection):
+    """Opens mock sessions; holds what they were told to say and what they remember."""
+
+    name = "mock"
+    profile = MOCK_PROFILE
+    settings: ClassVar[Mapping[str, Setting]] = {**DOCUMENTED_SETTINGS, **_OWN_SETTINGS}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nodes = NodeMemory()
+        self._scripts: dict[str, MockScript] = {}
+
+    def open(self, session_id: str, model: str, config: Mapping[str, Any]) -> MockProviderSession:
+        """Return the live mock session of one conversation; opened again, it goes on where it was."""
+        from langswarm_sessions.providers.mock.session import MockProviderSession
+
+        return MockProviderSession(session_id, model, config, connection=self)
+
+    def script(self, session_id: str) -> MockScript:
+        """Return what a session was told to say."""
+        return self._scripts.setdefault(session_id, MockScript())
+
+    def drop_script(self, session_id: str) -> None:
+        """Forget what a session was told to say."""
+        self._scripts.pop(session_id, None)
+
+
+def connect_mock(credential: object) -> MockConnection:
+    """Return a new connection to the mock provider, which needs no credential.
+
+    Raises:
+        ConfigurationError: Something other than None, a key or an empty dict was given.
+    """
+    if credential is None or isinstance(credential, str) or credential == {}:
+        return MockConnection()
+    raise ConfigurationError("providers={'mock': ...}: the mock provider takes None.", provider="mock")

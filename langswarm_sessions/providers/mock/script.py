@@ -1,0 +1,112 @@
+"""What the mock provider was told to say, for one session."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
+
+from langswarm_sessions.errors import InvalidInputError
+from langswarm_sessions.ids import new_id
+from langswarm_sessions.interfaces.provider import ProviderRequest
+from langswarm_sessions.messages import Role, ToolCall
+from langswarm_sessions.providers.mock.faults import MockFault, PlannedFault
+
+__all__ = ["DEFAULT_PATTERN", "MockReply", "MockResponse", "MockScript", "input_of", "split_words"]
+
+DEFAULT_PATTERN = "Mock response to: {input}"
+"""What is said when nothing else was asked for."""
+
+_REQUESTS_KEPT = 100
+
+MockReply = str | ToolCall | Sequence[ToolCall] | AsyncIterator[str]
+MockResponse = MockReply | Callable[[ProviderRequest], MockReply | Awaitable[MockReply]]
+"""A text, tool calls, an async iterator of text pieces, or a function of the request that returns one of these."""
+
+
+class MockScript:
+    """Pattern, scripted answers, pace, faults, and the requests that came: one per session and connection."""
+
+    __slots__ = ("faults", "pace", "pattern", "requests", "responses")
+
+    def __init__(self) -> None:
+        self.pattern: str | None = None
+        self.pace: float | None = None
+        self.responses: deque[MockResponse] | None = None
+        self.faults: list[PlannedFault] = []
+        self.requests: list[ProviderRequest] = []
+
+    def record(self, request: ProviderRequest) -> None:
+        """Keep a request; only the newest hundred are kept."""
+        self.requests.append(request)
+        if len(self.requests) > _REQUESTS_KEPT:
+            del self.requests[0]
+
+    def take_fault(self, request: ProviderRequest) -> PlannedFault | None:
+        """Return the fault that befalls this request and count it."""
+        for fault in self.faults:
+            if fault.kind is MockFault.LOST and request.native is None:
+                continue
+            fault.times -= 1
+            if fault.times == 0:
+                self.faults.remove(fault)
+            return fault
+        return None
+
+    async def answer(self, request: ProviderRequest, pattern: str) -> MockReply:
+        """Return what to say to a request: the next scripted answer, else the pattern."""
+        if not self.responses:
+            return pattern.replace("{input}", input_of(request))
+        response = self.responses.popleft()
+        if not callable(response):
+            return response
+        reply = response(request)
+        return await reply if inspect.isawaitable(reply) else reply
+
+
+def checked_responses(responses: Iterable[MockResponse]) -> deque[MockResponse]:
+    """Return scripted answers as a queue.
+
+    Raises:
+        InvalidInputError: They are one text instead of a list.
+    """
+    if isinstance(responses, str):
+        raise InvalidInputError("set_responses: give a list of answers, not one text.")
+    return deque(responses)
+
+
+def calls_of(reply: MockReply) -> tuple[ToolCall, ...]:
+    """Return the tool calls of an answer, each with an id."""
+    if isinstance(reply, ToolCall):
+        reply = (reply,)
+    if isinstance(reply, str | AsyncIterator):
+        return ()
+    return tuple(call if call.id else replace(call, id=f"call_{new_id()}") for call in reply)
+
+
+async def pieces_of(reply: MockReply) -> AsyncIterator[str]:
+    """Yield the text of an answer piece by piece; joined they are the text."""
+    if isinstance(reply, str):
+        for word in split_words(reply):
+            yield word
+    elif isinstance(reply, AsyncIterator):
+        async for piece in reply:
+            yield piece
+
+
+def split_words(text: str) -> list[str]:
+    """Cut a text into words with the blanks around them; joined they are the text again."""
+    return re.findall(r"\s*\S+\s*|\s+", text)
+
+
+def input_of(request: ProviderRequest) -> str:
+    """Return what a request asks: the tool results it ends in, else the newest text of the user."""
+    results: list[str] = []
+    for message in reversed(request.messages):
+        if message.role is Role.TOOL:
+            results[:0] = [result.content for result in message.tool_results]
+        elif message.role is not Role.SYSTEM:
+            return ", ".join(results) if results or message.role is Role.ASSISTANT else message.content
+    return ", ".join(results)

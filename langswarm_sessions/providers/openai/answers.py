@@ -1,0 +1,125 @@
+"""The Responses API's answers to our parts. Pure functions over the SDK's models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from langswarm_sessions.interfaces.provider import Completed
+from langswarm_sessions.messages import OtherPart, Part, ReasoningPart, RefusalPart, TextPart, ToolCall
+from langswarm_sessions.records import Usage
+
+if TYPE_CHECKING:
+    from openai.types.responses import Response, ResponseOutputItem
+
+__all__ = ["blocks_of", "completed_answer", "parse_arguments", "parts_of", "usage_of"]
+
+
+def completed_answer(
+    response: Response,
+    *,
+    model: str,
+    items: Sequence[ResponseOutputItem],
+    kept: bool,
+    request_id: str | None,
+) -> Completed:
+    """Return the whole answer.
+
+    Args:
+        response: The response of the terminal event.
+        model: The model that was asked for.
+        items: The items the stream delivered, for servers whose terminal event repeats none.
+        kept: Whether the provider keeps it.
+        request_id: The provider's id of the request.
+    """
+    output = list(getattr(response, "output", None) or items)
+    data = [item.to_dict(mode="json", warnings=False) for item in output]
+    parts = parts_of(data)
+    return Completed(
+        parts=tuple(parts),
+        model=str(getattr(response, "model", None) or model),
+        usage=usage_of(response),
+        finish_reason=_finish_reason(response, parts),
+        provider_message_id=_message_id(data) or response.id,
+        native_id=response.id if kept else None,
+        request_id=request_id,
+        payload={"provider": "openai", "model": model, "items": data},
+    )
+
+
+def parts_of(items: Iterable[dict[str, Any]]) -> list[Part]:
+    """Return the parts that say what output items say, in their order."""
+    parts: list[Part] = []
+    for item in items:
+        kind = item.get("type")
+        if kind == "message":
+            parts += [_message_part(block) for block in blocks_of(item)]
+        elif kind == "function_call":
+            parts.append(_tool_call(item))
+        elif kind == "reasoning":
+            blocks = blocks_of(item, "summary") or blocks_of(item)
+            if text := "\n\n".join(block.get("text", "") for block in blocks):
+                parts.append(ReasoningPart(text=text))
+        else:
+            parts.append(OtherPart(data=item))
+    return parts
+
+
+def blocks_of(item: dict[str, Any], name: str = "content") -> list[dict[str, Any]]:
+    """Return the content blocks of an item, as an empty list where there are none."""
+    blocks: list[dict[str, Any]] | None = item.get(name)
+    return blocks or []
+
+
+def _message_part(block: dict[str, Any]) -> Part:
+    if block.get("type") == "refusal":
+        return RefusalPart(block.get("refusal") or "")
+    return TextPart(block["text"]) if block.get("type") == "output_text" else OtherPart(data=block)
+
+
+def _tool_call(item: dict[str, Any]) -> ToolCall:
+    text = str(item.get("arguments") or "")
+    name, call_id = str(item.get("name")), str(item.get("call_id"))
+    arguments = parse_arguments(text)
+    if arguments is None:
+        return ToolCall(id=call_id, name=name, raw_arguments=text)
+    return ToolCall(id=call_id, name=name, arguments=arguments)
+
+
+def parse_arguments(text: str) -> dict[str, Any] | None:
+    """Return the arguments of a tool call; None when the model wrote something other than a JSON object."""
+    try:
+        arguments: object = json.loads(text) if text else {}
+    except ValueError:
+        return None
+    return cast(dict[str, Any], arguments) if isinstance(arguments, dict) else None
+
+
+def _message_id(items: Iterable[dict[str, Any]]) -> str | None:
+    return next((str(item["id"]) for item in items if item.get("type") == "message" and item.get("id")), None)
+
+
+def _finish_reason(response: Response, parts: Iterable[Part]) -> str:
+    if response.status == "incomplete":
+        details = response.incomplete_details
+        return (details.reason if details is not None else None) or "incomplete"
+    return "tool_calls" if any(isinstance(part, ToolCall) for part in parts) else "stop"
+
+
+def usage_of(response: Response) -> Usage:
+    """Return the tokens of an answer; zeros where a server leaves them out."""
+    usage = getattr(response, "usage", None)
+    sent, made = _count(usage, "input_tokens"), _count(usage, "output_tokens")
+    return Usage(
+        input_tokens=sent,
+        output_tokens=made,
+        total_tokens=_count(usage, "total_tokens") or sent + made,
+        cached_tokens=_count(getattr(usage, "input_tokens_details", None), "cached_tokens"),
+        reasoning_tokens=_count(getattr(usage, "output_tokens_details", None), "reasoning_tokens"),
+    )
+
+
+def _count(usage: object, name: str) -> int:
+    value: object = getattr(usage, name, None)
+    return value if isinstance(value, int) else 0

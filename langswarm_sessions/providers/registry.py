@@ -1,0 +1,190 @@
+"""From a provider's name and credential to a connection."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, cast
+
+from langswarm_sessions.errors import ConfigurationError, InvalidInputError
+from langswarm_sessions.interfaces.provider import ProviderConnection, ProviderSession
+from langswarm_sessions.providers.base import check_model
+from langswarm_sessions.providers.calling import accepted_arguments
+from langswarm_sessions.providers.settings import check_storable, refuse_secrets
+from langswarm_sessions.providers.simple import takes_history
+
+__all__ = ["ENTRY_POINT_GROUP", "CustomConnection", "ProviderFactory", "ProviderSessionFactory", "connect"]
+
+ENTRY_POINT_GROUP = "langswarm_sessions.providers"
+"""Entry points of this group are factories, under their provider's name."""
+
+ProviderFactory = Callable[..., ProviderSession]
+"""Called with (session_id, model, config), or with those of them it takes; a class will do."""
+
+_BUILT_IN: Mapping[str, str] = {
+    "mock": "langswarm_sessions.providers.mock.connection:connect_mock",
+    "openai": "langswarm_sessions.providers.openai.client:connect_openai",
+}
+_ALIASES: Mapping[str, str] = {"gpt": "openai"}
+_ANNOUNCED = frozenset({"anthropic", "cohere", "gemini", "mistral"})
+_FACE = ("send_message", "get_provider_metadata", "update_provider_config", "cleanup_provider_resources")
+
+
+class CustomConnection(ProviderConnection):
+    """Opens sessions of a user's own provider.
+
+    Args:
+        name: The provider's name.
+        factory: Makes one live session per conversation; None when `instance` is given.
+        instance: One object for all sessions; without a parameter `history` it can serve only one.
+    """
+
+    keeps_state = True  # what a user's object remembers, only it remembers
+
+    def __init__(
+        self, name: str, *, factory: ProviderFactory | None = None, instance: ProviderSession | None = None
+    ) -> None:
+        self.name = name
+        self._factory = factory
+        self._instance = instance
+        self._served: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+    def check(self, model: str, config: Mapping[str, Any]) -> None:
+        """Refuse an empty model, and settings that are secret or cannot be stored."""
+        check_model(model, provider=self.name)
+        refuse_secrets(config, provider=self.name)
+        check_storable(dict(config), where=f"provider_config of {self.name}")
+
+    def open(self, session_id: str, model: str, config: Mapping[str, Any]) -> ProviderSession:
+        """Return the user's live session of one conversation.
+
+        Raises:
+            ConfigurationError: It lacks a method, or one object without `history` is to serve two sessions.
+        """
+        if self._factory is not None:
+            values = {"session_id": session_id, "model": model, "config": dict(config)}
+            positional, keywords = accepted_arguments(self._factory, values)
+            return self._checked(self._factory(*positional, **keywords))
+        assert self._instance is not None
+        session = self._checked(self._instance)
+        if self._served not in {None, session_id} and not takes_history(session):
+            raise ConfigurationError(
+                f"providers={{{self.name!r}: ...}}: one object keeps one conversation. Give its class or a factory "
+                "(session_id, model, config), or let send_message take 'history'.",
+                provider=self.name,
+            )
+        self._served = session_id
+        return session
+
+    def _checked(self, session: object) -> ProviderSession:
+        missing = [name for name in _FACE if not callable(getattr(session, name, None))]
+        if missing:
+            raise ConfigurationError(
+                f"provider {self.name}: {type(session).__name__} has no method {missing[0]}; "
+                f"a ProviderSession needs {', '.join(_FACE)}.",
+                provider=self.name,
+            )
+        return cast(ProviderSession, session)
+
+
+class ProviderSessionFactory:
+    """The providers this process knows: built in, registered, or installed with an entry point."""
+
+    _registered: dict[str, ProviderFactory] = {}  # noqa: RUF012 - one registry for the process is what is meant
+    _lock = threading.Lock()
+
+    @classmethod
+    def register_provider(cls, name: str, factory: ProviderFactory) -> None:
+        """Make a provider of your own known to every manager of this process.
+
+        Args:
+            name: What `create_session(provider=...)` calls it.
+            factory: Called with (session_id, model, config), or with those it takes; returns a ProviderSession. A
+                class will do.
+
+        Raises:
+            InvalidInputError: The name is empty or the factory cannot be called.
+
+        Example:
+            >>> from langswarm_sessions.providers import MockProviderSession
+            >>> ProviderSessionFactory.register_provider("rehearsal", MockProviderSession)
+        """
+        if not _is_name(name):
+            raise InvalidInputError("register_provider: name must be a non-empty string.")
+        if not callable(factory):
+            raise InvalidInputError("register_provider: factory must be callable: (session_id, model, config).")
+        with cls._lock:
+            cls._registered[name] = factory
+
+    @classmethod
+    def unregister_provider(cls, name: str) -> None:
+        """Take back `register_provider`; an unknown name is no error."""
+        with cls._lock:
+            cls._registered.pop(name, None)
+
+    @classmethod
+    def known(cls) -> list[str]:
+        """Return the names of all providers that can be used."""
+        installed = {point.name for point in entry_points(group=ENTRY_POINT_GROUP)}
+        return sorted({*_BUILT_IN, *_ALIASES, *cls._registered, *installed})
+
+    @classmethod
+    def connect(cls, name: str, credential: object = None) -> ProviderConnection:
+        """Return a manager's connection to a provider. No I/O.
+
+        Args:
+            name: The provider's name.
+            credential: None, a key, a dict of settings, a ready-made SDK client, a factory or class, or a live
+                ProviderSession.
+
+        Raises:
+            ConfigurationError: The provider is unknown, or the credential is of no use to it.
+        """
+        if isinstance(credential, ProviderConnection):
+            return credential
+        if _is_session(credential):
+            return CustomConnection(name, instance=cast(ProviderSession, credential))
+        if callable(credential):
+            return CustomConnection(name, factory=cast(ProviderFactory, credential))
+        factory = cls._registered.get(name)
+        if factory is not None:
+            return CustomConnection(name, factory=factory)
+        module, _, attribute = _BUILT_IN.get(_ALIASES.get(name, name), "").partition(":")
+        if module:
+            connect: Callable[[object], ProviderConnection] = getattr(import_module(module), attribute)
+            return connect(credential)
+        for point in entry_points(group=ENTRY_POINT_GROUP, name=name):
+            return CustomConnection(name, factory=cast(ProviderFactory, point.load()))
+        raise cls._unknown(name)
+
+    @classmethod
+    def _unknown(cls, name: str) -> ConfigurationError:
+        known = ", ".join(cls.known())
+        if name in _ANNOUNCED:
+            why = f"provider {name!r} is not available in this version."
+        else:
+            why = f"unknown provider {name!r}."
+        return ConfigurationError(
+            f"{why} Known providers: {known}. Bring your own with providers={{{name!r}: YourProviderSession}} "
+            "or ProviderSessionFactory.register_provider.",
+            provider=name,
+        )
+
+
+def connect(name: str, credential: object = None) -> ProviderConnection:
+    """Return a connection to a provider: `ProviderSessionFactory.connect`."""
+    return ProviderSessionFactory.connect(name, credential)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_session(value: object) -> bool:
+    return not inspect.isclass(value) and callable(getattr(value, "send_message", None))

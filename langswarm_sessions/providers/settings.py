@@ -1,0 +1,188 @@
+"""The documented provider_config keys: one table for every provider."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+from urllib.parse import urlsplit
+
+from langswarm_sessions.config import check_keys
+from langswarm_sessions.errors import ConfigurationError
+from langswarm_sessions.interfaces.provider import ProviderProfile
+
+__all__ = [
+    "DOCUMENTED_SETTINGS",
+    "Setting",
+    "check_settings",
+    "check_storable",
+    "given_settings",
+    "refuse_secrets",
+    "warn_of_ignored",
+]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a provider_config key takes.
+
+    Args:
+        expects: The legal values in words, for messages.
+        accepts: Whether a value is legal.
+    """
+
+    expects: str
+    accepts: Callable[[object], bool]
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number(low: float, high: float | None = None) -> Setting:
+    def accepts(value: object) -> bool:
+        return _is_number(value) and low <= value and (high is None or value <= high)
+
+    expects = f"a number of at least {low:g}" if high is None else f"a number from {low:g} to {high:g}"
+    return Setting(expects, accepts)
+
+
+def _whole(low: int | None = None) -> Setting:
+    def accepts(value: object) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and (low is None or value >= low)
+
+    return Setting("a whole number" if low is None else f"a whole number of at least {low}", accepts)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_url(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    parts = urlsplit(value)
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.username is None and not parts.query
+
+
+def _is_stop(value: object) -> bool:
+    return _is_text(value) or (isinstance(value, list | tuple) and len(value) > 0 and all(map(_is_text, value)))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+_TEXT = Setting("a non-empty string", _is_text)
+_BOOL = Setting("True or False", lambda value: isinstance(value, bool))
+_OBJECT = Setting("a dict", lambda value: isinstance(value, Mapping))
+_TEXT_OR_OBJECT = Setting("a string or a dict", lambda value: _is_text(value) or isinstance(value, Mapping))
+
+DOCUMENTED_SETTINGS: Mapping[str, Setting] = {
+    "agent_id": _TEXT,
+    "api_version": _TEXT,
+    "assistant_id": _TEXT,
+    "base_url": Setting("an http(s) URL without user, password or query", _is_url),
+    "conversation_metadata": _OBJECT,
+    "frequency_penalty": _number(-2, 2),
+    "instructions": _TEXT,
+    "max_tokens": _whole(1),
+    "metadata": _OBJECT,
+    "organization": _TEXT,
+    "parallel_tool_calls": _BOOL,
+    "presence_penalty": _number(-2, 2),
+    "project": _TEXT,
+    "reasoning_effort": _TEXT,
+    "reasoning_summary": _TEXT,
+    "response_format": _TEXT_OR_OBJECT,
+    "seed": _whole(),
+    "service_tier": _TEXT,
+    "stop": Setting("a non-empty string or a list of them", _is_stop),
+    "store": _BOOL,
+    "temperature": _number(0, 2),
+    "thread_metadata": _OBJECT,
+    "timeout": Setting("a number of seconds above 0", lambda value: _is_number(value) and value > 0),
+    "tool_choice": _TEXT_OR_OBJECT,
+    "top_k": _whole(1),
+    "top_p": _number(0, 1),
+    "truncation": Setting("'auto' or 'disabled'", lambda value: value in ("auto", "disabled")),
+    "user": _TEXT,
+    "verbosity": Setting("'low', 'medium' or 'high'", lambda value: value in ("low", "medium", "high")),
+}
+"""What every provider accepts; its profile says which keys have an effect."""
+
+_SECRETS = frozenset({"access_token", "api_key", "apikey", "authorization", "password", "secret", "token"})
+
+
+def check_settings(
+    config: Mapping[str, Any],
+    *,
+    provider: str,
+    profile: ProviderProfile,
+    settings: Mapping[str, Setting] = DOCUMENTED_SETTINGS,
+) -> None:
+    """Refuse a provider_config that is unknown, ill-typed, or would store a secret. None means "not set".
+
+    Args:
+        config: What the user gave.
+        provider: The provider's name, for the message.
+        profile: Which keys the provider knows.
+        settings: What each key takes.
+
+    Raises:
+        ConfigurationError: The message names the key and the remedy.
+    """
+    where = f"provider_config of {provider}"
+    refuse_secrets(config, provider=provider)
+    check_keys(config, profile.config_keys | profile.ignored_keys, where=where)
+    for name, value in given_settings(config).items():
+        if not settings[name].accepts(value):
+            raise ConfigurationError(f"{where}: {name} must be {settings[name].expects}.", provider=provider)
+        check_storable(value, where=f"{where}: {name}")
+
+
+def refuse_secrets(config: Mapping[str, Any], *, provider: str) -> None:
+    """Refuse keys and passwords among settings.
+
+    Raises:
+        ConfigurationError: A setting has the name of a secret.
+    """
+    for name in config:
+        if str(name).lower() in _SECRETS:
+            raise ConfigurationError(
+                f"provider_config of {provider}: {name!r} does not belong here, it would be stored with the session. "
+                f"Pass it as providers={{{provider!r}: ...}} or in the environment.",
+                provider=provider,
+            )
+
+
+def check_storable(value: object, *, where: str) -> None:
+    """Refuse what cannot be stored with the session as JSON.
+
+    Raises:
+        ConfigurationError: The value is not plain JSON.
+    """
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        raise ConfigurationError(f"{where} must be plain JSON (text, numbers, lists, dicts).") from None
+
+
+def given_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that are set: None means "not set"."""
+    return {name: value for name, value in config.items() if value is not None}
+
+
+def warn_of_ignored(config: Mapping[str, Any], *, provider: str, profile: ProviderProfile, seen: set[str]) -> None:
+    """Log once that documented settings have no effect with this provider.
+
+    Args:
+        config: What the user gave.
+        provider: The provider's name.
+        profile: Which keys it ignores.
+        seen: Keys that were warned of before; extended.
+    """
+    ignored = sorted(name for name in given_settings(config) if name in profile.ignored_keys and name not in seen)
+    if ignored:
+        seen.update(ignored)
+        logger.warning("provider_config of %s: %s: kept, but without effect there.", provider, ", ".join(ignored))

@@ -1,0 +1,68 @@
+"""A turn as it is stored, and what providers report of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from langswarm_sessions.messages import TurnState
+
+__all__ = ["ToolChoice", "TurnOptions", "TurnRecord", "Usage"]
+
+ToolChoice = str | Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of one answer, as the provider counted them; `input_tokens` includes the cached ones."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    def to_json(self) -> dict[str, int]:
+        """Return the counts as a plain dict."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnOptions:
+    """What a turn asks of the provider beside the conversation. Tools are JSON function definitions."""
+
+    tools: tuple[Mapping[str, Any], ...] = ()
+    tool_choice: ToolChoice | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the options that are set, as plain JSON."""
+        data: dict[str, Any] = {}
+        if self.tools:
+            data["tools"] = [dict(tool) for tool in self.tools]
+        if self.tool_choice is not None:
+            data["tool_choice"] = self.tool_choice
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any] | None) -> TurnOptions:
+        """Build options from their JSON form."""
+        given = data or {}
+        return cls(tools=tuple(given.get("tools", ())), tool_choice=given.get("tool_choice"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnRecord:
+    """One row of the turns table."""
+
+    turn_id: str
+    session_id: str
+    index: int
+    state: TurnState
+    started_at: datetime
+    idempotency_key: str | None = None
+    input_digest: str = ""
+    options: TurnOptions = field(default_factory=TurnOptions)
+    finished_at: datetime | None = None
+    error_type: str | None = None

@@ -1,0 +1,106 @@
+"""One conversation: everything a session can do."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any, Self
+
+from langswarm_sessions.lifecycle import ARCHIVE, DELETE, RESTORE, change_record, transit, update_context
+from langswarm_sessions.messages import plain_mapping
+from langswarm_sessions.records import SessionContext, SessionMetrics
+from langswarm_sessions.session.talking import SessionTalking
+from langswarm_sessions.turns import context_of
+
+__all__ = ["Session"]
+
+
+class Session(SessionTalking):
+    """One conversation of one user with one provider and model at a time.
+
+    Made by a manager. The attributes show the session as last seen; `refresh()` reads it again. Usable from any event
+    loop and thread.
+
+    Example:
+        >>> async def talk(manager):
+        ...     session = await manager.create_session("user", "mock", "mock-model")
+        ...     reply = await session.send_message("hi")
+        ...     return reply.content
+    """
+
+    __slots__ = ()
+
+    async def get_context(self) -> SessionContext:
+        """Return who and where, with a snapshot of the user's own values."""
+        await self.refresh()
+        return context_of(self._record)
+
+    async def update_context(self, values: Mapping[str, Any]) -> SessionContext:
+        """Merge values into the context at the top level, atomically, and return the new snapshot."""
+        plain = plain_mapping(values, field="context")
+        record, context = await update_context(self._runtime, self.session_id, plain)
+        self.adopt(record)
+        return context
+
+    async def update_config(self, changes: Mapping[str, Any]) -> None:
+        """Change fields of the SessionConfig, atomically; tags are replaced.
+
+        Raises:
+            ConfigurationError: A field is unknown or a value wrong.
+        """
+        record = await change_record(
+            self._runtime, self.session_id, lambda record: replace(record, config=record.config.merged(changes))
+        )
+        self.adopt(record)
+
+    async def get_provider_metadata(self) -> dict[str, Any]:
+        """Return what is known of the provider's side, without secrets."""
+        metadata: dict[str, Any] = await self.provider_session.get_provider_metadata()
+        return {**metadata, "provider_session_id": self.provider_session_id}
+
+    async def get_metrics(self) -> SessionMetrics:
+        """Return the session's figures."""
+        await self.refresh()
+        counters = self._record.counters
+        answered = counters.response_count
+        return SessionMetrics(
+            total_messages=counters.messages,
+            user_messages=counters.user_messages,
+            assistant_messages=counters.assistant_messages,
+            avg_response_time_ms=counters.response_ms / answered if answered else 0.0,
+            total_tokens=counters.total_tokens,
+            session_duration=self._record.last_activity - self._record.created_at,
+            retries=counters.retries,
+            rebuilds=counters.rebuilds,
+        )
+
+    # Life
+
+    async def archive(self) -> None:
+        """Archive the session: it stays readable, and refuses turns until restored."""
+        self.adopt(await transit(self._runtime, self.session_id, ARCHIVE))
+
+    async def restore(self) -> None:
+        """Make an archived or deleted session active again."""
+        self.adopt(await transit(self._runtime, self.session_id, RESTORE))
+
+    async def delete(self) -> None:
+        """Delete the session softly: it can be restored until it is purged."""
+        self.adopt(await transit(self._runtime, self.session_id, DELETE))
+
+    async def close(self) -> None:
+        """Close the manager that was made for this session alone; else do nothing."""
+        if self._closing is not None:
+            await self._closing()
+
+    def close_with(self, closing: Callable[[], Awaitable[None]]) -> None:
+        """Let `close` call this: the manager's close, when the session came without one."""
+        self._closing = closing
+
+    async def __aenter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close; see `close`."""
+        await self.close()

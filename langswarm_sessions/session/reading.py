@@ -1,0 +1,126 @@
+"""Reading a session's transcript, and storing messages beside turns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from langswarm_sessions.checks import check_count, check_moment, check_name
+from langswarm_sessions.errors import InvalidInputError, MessageNotFoundError
+from langswarm_sessions.export import exported
+from langswarm_sessions.lifecycle import clear_messages
+from langswarm_sessions.messages import Content, Role, SessionMessage, as_message, as_role
+from langswarm_sessions.records import MessageFilter, Page
+from langswarm_sessions.session.handle import SessionHandle
+
+__all__ = ["SessionReading"]
+
+
+class SessionReading(SessionHandle):
+    """The transcript of a session."""
+
+    __slots__ = ()
+
+    async def get_messages(
+        self,
+        limit: int | None = None,
+        role: Role | str | None = None,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        since: datetime | None = None,
+        cursor: str | None = None,
+    ) -> Page[SessionMessage]:
+        """Return the transcript in chronological order, with each message's status.
+
+        Args:
+            limit: At most this many, the newest.
+            role: Only this role.
+            start_time: Not before this time.
+            end_time: Not after this time.
+            since: The same as `start_time`.
+            cursor: `next_cursor` of the page before, to go back further.
+
+        Returns:
+            A list with a `next_cursor` (None when there is nothing older).
+        """
+        earliest = [
+            moment
+            for moment in (check_moment(start_time, field="start_time"), check_moment(since, field="since"))
+            if moment is not None
+        ]
+        wanted = MessageFilter(
+            limit=check_count(limit, field="limit"),
+            role=None if role is None else as_role(role),
+            start_time=max(earliest, default=None),
+            end_time=check_moment(end_time, field="end_time"),
+            cursor=cursor,
+        )
+        return await self.list_messages(wanted)
+
+    async def list_messages(self, wanted: MessageFilter) -> Page[SessionMessage]:
+        """Return a page of the transcript by a filter; `get_messages` is made of this."""
+        await self._runtime.engine.settle(self.session_id)
+        await self.refresh()
+        return await self._runtime.services.storage.list_messages(self.session_id, wanted)
+
+    async def get_message(self, message_id: str) -> SessionMessage:
+        """Return one message.
+
+        Raises:
+            MessageNotFoundError: The session has no such message.
+        """
+        check_name(message_id, field="message_id")
+        message = await self._runtime.services.storage.load_message(self.session_id, message_id)
+        if message is None:
+            raise MessageNotFoundError(
+                f"The session has no message {message_id!r}; get_messages() lists those it has.",
+                session_id=self.session_id,
+            )
+        return message
+
+    async def clear_messages(self) -> None:
+        """Hide what was said so far from reading, window and counters, and start the provider's side anew."""
+        self.adopt(await clear_messages(self._runtime, self.session_id))
+
+    async def export_conversation(self, format: str = "json") -> dict[str, Any]:
+        """Return session and transcript as one JSON-ready dict.
+
+        Args:
+            format: "json", the only one so far.
+        """
+        if format != "json":
+            raise InvalidInputError("format must be 'json'.")
+        await self.refresh()
+        return exported(self._record, await self.list_messages(MessageFilter()))
+
+    async def send_system_message(self, text: str) -> SessionMessage:
+        """Store a system message; the next turn carries it."""
+        return await self.add_message(Role.SYSTEM, text)
+
+    async def add_message(
+        self,
+        role: Role | str,
+        content: Content,
+        timestamp: datetime | None = None,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        message_id: str | None = None,
+    ) -> SessionMessage:
+        """Store a message without asking the provider; the next turn carries it.
+
+        Args:
+            role: Who said it.
+            content: What was said.
+            timestamp: When (naive: local time); None is now.
+            metadata: JSON-ready values kept with it.
+            message_id: An id of your own; one that is taken is replaced and kept as `provider_message_id`.
+        """
+        message = as_message(content, role=role, metadata=metadata)
+        if moment := check_moment(timestamp, field="timestamp"):
+            message.timestamp = moment
+        if message_id is not None:
+            message.message_id = check_name(message_id, field="message_id")
+        stored = await self._runtime.services.storage.append_messages(self.session_id, [message])
+        self.adopt(stored.session)
+        return stored.answers[0]

@@ -1,0 +1,88 @@
+"""Figures over sessions and turns, computed by the database."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Float, Select, and_, case, cast, distinct, func, select
+
+from langswarm_sessions.messages import TurnState
+from langswarm_sessions.records import Analytics, SessionStatus
+from langswarm_sessions.storage.sql.tables import messages, sessions, turns
+
+__all__ = ["analytics", "row_counts"]
+
+_TURNS = turns.join(sessions, sessions.c.session_id == turns.c.session_id)
+_NOT_DELETED = sessions.c.status != SessionStatus.DELETED.value
+_COMPLETED = turns.c.state == TurnState.COMPLETED.value
+
+
+def analytics(connection: Connection, start: datetime | None, end: datetime | None) -> Analytics:
+    """Return the figures of a period.
+
+    Sessions count when they were created before its end and active after its start, turns when they began within it;
+    deleted sessions and their turns do not count.
+    """
+    alive = _alive(start, end)
+    total, users, average = connection.execute(
+        select(
+            func.count(), func.count(distinct(sessions.c.user_id)), func.avg(cast(sessions.c.messages, Float))
+        ).where(*alive)
+    ).one()
+    within = _within(start, end)
+    tokens, duration = connection.execute(
+        select(
+            func.coalesce(func.sum(turns.c.total_tokens), 0),
+            func.avg(case((_COMPLETED, turns.c.duration_ms))),
+        )
+        .select_from(_TURNS)
+        .where(*within)
+    ).one()
+    return Analytics(
+        total_sessions=total,
+        active_users=users,
+        avg_messages_per_session=float(average or 0),
+        model_usage=_usage(connection, turns.c.model, within),
+        provider_usage=_usage(connection, turns.c.provider, within),
+        total_tokens=int(tokens),
+        avg_response_time_ms=float(duration or 0),
+    )
+
+
+def row_counts(connection: Connection) -> dict[str, int]:
+    """Return how many sessions of each status, messages and turns there are."""
+    by_status = dict(
+        connection.execute(select(sessions.c.status, func.count()).group_by(sessions.c.status)).tuples().all()
+    )
+    counts = {f"{status.value}_sessions": by_status.get(status.value, 0) for status in SessionStatus}
+    return {
+        "sessions": sum(by_status.values()),
+        **counts,
+        "messages": connection.execute(select(func.count()).select_from(messages)).scalar_one(),
+        "turns": connection.execute(select(func.count()).select_from(turns)).scalar_one(),
+    }
+
+
+def _alive(start: datetime | None, end: datetime | None) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [_NOT_DELETED]
+    if start is not None:
+        found.append(sessions.c.last_activity >= start)
+    if end is not None:
+        found.append(sessions.c.created_at <= end)
+    return found
+
+
+def _within(start: datetime | None, end: datetime | None) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [_NOT_DELETED]
+    if start is not None:
+        found.append(turns.c.started_at >= start)
+    if end is not None:
+        found.append(turns.c.started_at <= end)
+    return found
+
+
+def _usage(connection: Connection, name: ColumnElement[Any], within: list[ColumnElement[bool]]) -> dict[str, int]:
+    answered = and_(name.is_not(None), turns.c.state.in_((TurnState.COMPLETED.value, TurnState.INTERRUPTED.value)))
+    query: Select[Any] = select(name, func.count()).select_from(_TURNS).where(*within, answered).group_by(name)
+    return dict(connection.execute(query).tuples().all())

@@ -1,0 +1,175 @@
+"""Begin a turn: take the lease, store the input, read what the plan needs. One transaction."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from sqlalchemy import Connection, bindparam, update
+
+from langswarm_sessions.errors import TurnConflictError
+from langswarm_sessions.messages import TurnState
+from langswarm_sessions.records import BeginTurn, Begun, Busy, Lease, Recorded, SessionRecord
+from langswarm_sessions.storage.liveness import is_dead
+from langswarm_sessions.storage.sql.counting import added_to, additions, counter_updates
+from langswarm_sessions.storage.sql.history import load_history
+from langswarm_sessions.storage.sql.input import StoredInput, store_input
+from langswarm_sessions.storage.sql.line import anyone_ahead, leave_line, stay_in_line
+from langswarm_sessions.storage.sql.locate import NOT_IN_LINE, checked, find_with_line
+from langswarm_sessions.storage.sql.rerun import recorded_answer
+from langswarm_sessions.storage.sql.session_rows import StoredSession, native_to_json
+from langswarm_sessions.storage.sql.tables import sessions
+from langswarm_sessions.storage.sql.turn_rows import StoredTurn, close_turn, find_turn_by_key
+
+__all__ = ["begin_turn"]
+
+_COUNTED = ("messages", "user_messages", "assistant_messages", "system_messages", "turns", "failed_turns")
+
+_TAKE = (
+    update(sessions)
+    .where(sessions.c.session_id == bindparam("of_session"))
+    .values(
+        lease_fence=bindparam("new_fence"),
+        lease_turn_id=bindparam("new_turn_id"),
+        lease_host=bindparam("new_host"),
+        lease_pid=bindparam("new_pid"),
+        lease_started=bindparam("new_started"),
+        lease_expires_at=bindparam("new_expires_at"),
+        last_activity=bindparam("new_last_activity"),
+        next_seq=bindparam("new_next_seq"),
+        last_message_id=bindparam("new_last_message_id"),
+        last_turn_index=bindparam("new_last_turn_index"),
+        instructions_digest=bindparam("new_instructions_digest"),
+        instructions_seq=bindparam("new_instructions_seq"),
+        version=sessions.c.version + 1,
+        **counter_updates(_COUNTED),
+    )
+)
+_SUSPECT = (
+    update(sessions)
+    .where(sessions.c.session_id == bindparam("of_session"))
+    .values(native=bindparam("new_native"))
+)
+
+
+def begin_turn(connection: Connection, begin: BeginTurn) -> Begun | Recorded | Busy:
+    """Do what `EngineStorage.begin_turn` says, within the transaction of `connection`."""
+    ticket = NOT_IN_LINE if begin.ticket is None else begin.ticket
+    found, line = find_with_line(connection, begin.session_id, ticket)
+    session = checked(found, begin.session_id, user_id=begin.user_id)
+    earlier = _earlier_attempt(connection, begin)
+    if earlier is not None and earlier.record.state is TurnState.COMPLETED:
+        _leave(connection, begin)
+        answer = recorded_answer(connection, earlier)
+        return Recorded(session=session.record, turn=earlier.record, answer=answer)
+    held = session.holder is not None
+    if held and not _may_be_taken(session, begin):
+        return _wait(connection, begin, session)
+    if line and anyone_ahead(connection, begin.session_id, ticket=ticket, now=begin.now):
+        return _wait(connection, begin, session)
+    _leave(connection, begin)
+    before = _take_over(connection, session, begin) if held else session.record
+    return _take(connection, begin, session=session, before=before, earlier=earlier)
+
+
+def _earlier_attempt(connection: Connection, begin: BeginTurn) -> StoredTurn | None:
+    if begin.idempotency_key is None:
+        return None
+    earlier = find_turn_by_key(connection, begin.session_id, begin.idempotency_key)
+    if earlier is not None and earlier.record.input_digest != begin.input_digest:
+        raise TurnConflictError(
+            "This idempotency_key was used for another input of the session. Use a new key for a new input.",
+            session_id=begin.session_id,
+        )
+    return earlier
+
+
+def _may_be_taken(session: StoredSession, begin: BeginTurn) -> bool:
+    expired = session.expires_at is not None and session.expires_at <= begin.now
+    return expired or (session.holder is not None and is_dead(session.holder))
+
+
+def _wait(connection: Connection, begin: BeginTurn, session: StoredSession) -> Busy:
+    ticket = stay_in_line(connection, begin)
+    return Busy(ticket=ticket, holder=session.holder, expires_at=session.expires_at)
+
+
+def _leave(connection: Connection, begin: BeginTurn) -> None:
+    if begin.ticket is not None:
+        leave_line(connection, begin.session_id, begin.ticket)
+
+
+def _take_over(connection: Connection, session: StoredSession, begin: BeginTurn) -> SessionRecord:
+    """End the turn of a holder that died or fell silent; what it told the provider is unknown."""
+    if session.turn_id is not None:
+        close_turn(connection, session.turn_id, begin.now)
+    record = session.record
+    if record.native is None:
+        return record
+    suspect = replace(record.native, suspect=True)
+    connection.execute(_SUSPECT, {"of_session": begin.session_id, "new_native": native_to_json(suspect)})
+    return replace(record, native=suspect)
+
+
+def _take(
+    connection: Connection,
+    begin: BeginTurn,
+    *,
+    session: StoredSession,
+    before: SessionRecord,
+    earlier: StoredTurn | None,
+) -> Begun:
+    stored = store_input(connection, begin, session, earlier)
+    after = _update_session(connection, begin, session, before=before, stored=stored)
+    query = begin.needs(before)
+    history = (
+        ()
+        if query is None
+        else load_history(
+            connection,
+            begin.session_id,
+            query,
+            cleared_seq=before.cleared_seq,
+            before=before.next_seq,
+            own_turn=stored.turn.turn_id,
+        )
+    )
+    return Begun(
+        session=after,
+        turn=stored.turn,
+        lease=Lease(session_id=begin.session_id, turn_id=stored.turn.turn_id, fence=session.fence + 1),
+        inputs=stored.inputs,
+        history=history,
+        took_over=session.holder is not None,
+    )
+
+
+def _update_session(
+    connection: Connection, begin: BeginTurn, session: StoredSession, *, before: SessionRecord, stored: StoredInput
+) -> SessionRecord:
+    connection.execute(
+        _TAKE,
+        {
+            "of_session": begin.session_id,
+            "new_fence": session.fence + 1,
+            "new_turn_id": stored.turn.turn_id,
+            "new_host": begin.owner.host,
+            "new_pid": begin.owner.pid,
+            "new_started": begin.owner.started,
+            "new_expires_at": begin.now + timedelta(seconds=begin.lease_seconds),
+            "new_last_activity": begin.now,
+            "new_next_seq": stored.end.next_seq,
+            "new_last_message_id": stored.end.last_message_id,
+            "new_last_turn_index": stored.turn_index,
+            "new_instructions_digest": stored.end.instructions_digest,
+            "new_instructions_seq": stored.end.instructions_seq,
+            **additions(stored.amounts, _COUNTED),
+        },
+    )
+    return replace(
+        before,
+        last_activity=begin.now,
+        next_seq=stored.end.next_seq,
+        version=before.version + 1,
+        counters=added_to(before.counters, stored.amounts),
+    )

@@ -1,0 +1,42 @@
+"""How messages move a session's counters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, bindparam
+
+from langswarm_sessions.messages import Role, SessionMessage
+from langswarm_sessions.records import SessionCounters
+from langswarm_sessions.storage.sql.tables import COUNTER_NAMES, sessions
+
+__all__ = ["added_to", "additions", "counter_updates", "count_messages"]
+
+
+def count_messages(entries: Iterable[SessionMessage]) -> dict[str, int]:
+    """Return by how much `entries` raise each message counter."""
+    roles = Counter(entry.role for entry in entries)
+    return {
+        "messages": roles.total(),
+        "user_messages": roles[Role.USER],
+        "assistant_messages": roles[Role.ASSISTANT],
+        "system_messages": roles[Role.SYSTEM],
+    }
+
+
+def counter_updates(names: Iterable[str]) -> dict[str, ColumnElement[Any]]:
+    """Return the SET clauses that raise counters within the database, never from a value read before."""
+    return {name: sessions.c[name] + bindparam(f"add_{name}", type_=sessions.c[name].type) for name in names}
+
+
+def additions(amounts: Mapping[str, float], names: Iterable[str]) -> dict[str, float]:
+    """Return the parameters of `counter_updates(names)`."""
+    return {f"add_{name}": amounts.get(name, 0) for name in names}
+
+
+def added_to(counters: SessionCounters, amounts: Mapping[str, float]) -> SessionCounters:
+    """Return `counters` as the database has them after the additions."""
+    return replace(counters, **{name: getattr(counters, name) + amount for name, amount in amounts.items()})

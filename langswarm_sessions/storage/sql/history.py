@@ -1,0 +1,104 @@
+"""The part of a transcript a model may be given, newest first until a bound is met."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, literal_column, or_
+
+from langswarm_sessions.messages import SessionMessage, TurnState
+from langswarm_sessions.records import HistoryQuery
+from langswarm_sessions.storage.sql.message_rows import MESSAGES_WITH_STATE, message_of
+from langswarm_sessions.storage.sql.tables import messages, turns
+
+__all__ = ["FOR_MODEL", "load_history"]
+
+_BATCH = 64
+_NO_TURN = ""
+_EVERYTHING = 2**31 - 1
+_END = 2**62
+
+# Inputs of failed turns were never answered, those of pending ones belong to a turn that is still running.
+FOR_MODEL: ColumnElement[bool] = or_(
+    turns.c.state.is_(None), turns.c.state.in_((TurnState.COMPLETED.value, TurnState.INTERRUPTED.value))
+)
+
+_WITHIN = (
+    messages.c.session_id == bindparam("of_session"),
+    messages.c.seq > bindparam("after"),
+    messages.c.seq < bindparam("before"),
+    or_(messages.c.turn_id.is_(None), messages.c.turn_id.not_in((bindparam("not_turn"), bindparam("nor_turn")))),
+    FOR_MODEL,
+)
+_NEWEST = MESSAGES_WITH_STATE.where(*_WITHIN).order_by(messages.c.seq.desc()).limit(bindparam("at_most"))
+
+# The role is written out, so that the database sees that its index of system messages answers this.
+_OLDER_SYSTEM: Select[tuple[object, ...]] = MESSAGES_WITH_STATE.where(
+    messages.c.role == literal_column("'system'"), *_WITHIN
+).order_by(messages.c.seq.desc())
+
+
+def load_history(
+    connection: Connection,
+    session_id: str,
+    query: HistoryQuery,
+    *,
+    cleared_seq: int,
+    before: int | None = None,
+    own_turn: str | None = None,
+) -> tuple[SessionMessage, ...]:
+    """Return the newest messages within the bounds of `query`, oldest first.
+
+    What is read is bounded by the query, whatever the length of the transcript.
+
+    Args:
+        connection: Within a transaction.
+        session_id: Whose transcript.
+        query: The bounds.
+        cleared_seq: Messages up to this one are hidden.
+        before: Only messages with a lower `seq` (None: all).
+        own_turn: A running turn whose messages are left out as well.
+    """
+    within = {
+        "of_session": session_id,
+        "after": max(query.after_seq, cleared_seq),
+        "before": _END if before is None else before,
+        "not_turn": query.not_turn or _NO_TURN,
+        "nor_turn": own_turn or _NO_TURN,
+    }
+    newest_first = _read_newest(connection, within, query)
+    if query.with_system and _stopped_early(newest_first, query):
+        oldest = newest_first[-1].seq if newest_first else within["before"]
+        rows = connection.execute(_OLDER_SYSTEM, {**within, "before": oldest}).all()
+        newest_first.extend(map(message_of, rows))
+    newest_first.reverse()
+    return tuple(newest_first)
+
+
+def _read_newest(
+    connection: Connection, within: dict[str, int | str], query: HistoryQuery
+) -> list[SessionMessage]:
+    """Read in batches, so that a token budget costs what fits into it and not the whole transcript."""
+    found: list[SessionMessage] = []
+    tokens = 0
+    wanted = _EVERYTHING if query.max_messages is None else query.max_messages
+    batch = wanted if query.max_tokens is None else min(wanted, _BATCH)
+    while len(found) < wanted:
+        asked = min(batch, wanted - len(found))
+        rows = connection.execute(_NEWEST, {**within, "at_most": asked}).all()
+        for row in rows:
+            if query.max_tokens is not None and tokens >= query.max_tokens:
+                return found
+            message = message_of(row)
+            found.append(message)
+            tokens += message.tokens or 0
+        if len(rows) < asked:
+            return found
+        within = {**within, "before": found[-1].seq or 0}
+        batch *= 2
+    return found
+
+
+def _stopped_early(found: list[SessionMessage], query: HistoryQuery) -> bool:
+    """Return whether a bound was met, so that older messages may exist."""
+    if query.max_messages is not None and len(found) >= query.max_messages:
+        return True
+    return query.max_tokens is not None and sum(message.tokens or 0 for message in found) >= query.max_tokens

@@ -1,0 +1,178 @@
+"""Rows of the messages table as messages, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, insert, select
+
+from langswarm_sessions.ids import new_id
+from langswarm_sessions.messages import (
+    MessageKind,
+    Part,
+    Role,
+    SessionMessage,
+    TextPart,
+    ToolCall,
+    TurnState,
+    part_to_json,
+    parts_from_json,
+)
+from langswarm_sessions.storage.sql.tables import messages, turns
+from langswarm_sessions.storage.tokens import approximate_tokens
+
+__all__ = ["MESSAGES_WITH_STATE", "STATE", "copy_of", "insert_messages", "message_of", "messages_of"]
+
+STATE: ColumnElement[str] = func.coalesce(turns.c.state, TurnState.COMPLETED.value)
+
+# Every read of messages begins here: a message's status is that of its turn.
+MESSAGES_WITH_STATE: Select[Any] = select(
+    messages.c.message_id,
+    messages.c.session_id,
+    messages.c.seq,
+    messages.c.turn_id,
+    messages.c.parent_id,
+    messages.c.group_id,
+    messages.c.role,
+    messages.c.kind,
+    messages.c.content,
+    messages.c.parts,
+    messages.c.metadata,
+    messages.c.provider_metadata,
+    messages.c.provider_message_id,
+    messages.c.provider_payload,
+    messages.c.tokens,
+    messages.c.timestamp,
+    messages.c.schema_version,
+    turns.c.state,
+).select_from(messages.outerjoin(turns, turns.c.turn_id == messages.c.turn_id))
+
+_INSERT = insert(messages)
+_TAKEN_IDS = select(messages.c.message_id).where(messages.c.message_id.in_(bindparam("ids", expanding=True)))
+_ROLES = {item.value: item for item in Role}
+_KINDS = {item.value: item for item in MessageKind}
+_STATES = {None: TurnState.COMPLETED, **{item.value: item for item in TurnState}}
+
+
+def message_of(row: Row[Any]) -> SessionMessage:
+    """Build a message from a row of MESSAGES_WITH_STATE.
+
+    What was stored was checked and aligned then: the constructor's checks are not paid again for each row read.
+    """
+    content: str = row[8]
+    parts: list[Part] = parts_from_json(row[9]) if row[9] is not None else [TextPart(content)] if content else []
+    message = SessionMessage.__new__(SessionMessage)
+    message.__dict__.update(
+        role=_ROLES[row[6]],
+        content=content,
+        session_id=row[1],
+        message_id=row[0],
+        timestamp=row[15],
+        metadata=row[10] or {},
+        status=_STATES[row[17]],
+        provider_message_id=row[12],
+        provider_metadata=row[11] or {},
+        parts=parts,
+        tool_calls=[] if row[9] is None else [part for part in parts if isinstance(part, ToolCall)],
+        kind=_KINDS[row[7]],
+        turn_id=row[3],
+        parent_id=row[4],
+        group_id=row[5],
+        seq=row[2],
+        tokens=row[14],
+        provider_payload=row[13],
+        schema_version=row[16],
+    )
+    return message
+
+
+def messages_of(rows: Sequence[Row[Any]]) -> list[SessionMessage]:
+    """Build the messages of rows that came newest first, oldest first."""
+    return [message_of(row) for row in reversed(rows)]
+
+
+def copy_of(message: SessionMessage, **changes: Any) -> SessionMessage:
+    """Return a copy of `message` with fields changed, checked and aligned again: middleware may have edited it."""
+    copied = SessionMessage.__new__(SessionMessage)
+    copied.__dict__.update(message.__dict__)
+    copied.__dict__.update(metadata=dict(message.metadata), provider_metadata=dict(message.provider_metadata), **changes)
+    copied.__post_init__()
+    return copied
+
+
+def insert_messages(
+    connection: Connection,
+    given: Sequence[SessionMessage],
+    *,
+    session_id: str,
+    first_seq: int,
+    parent_id: str | None,
+    turn_id: str | None,
+    status: TurnState,
+) -> tuple[SessionMessage, ...]:
+    """Store messages one after the other; return them as they are stored.
+
+    Args:
+        connection: Within the transaction of the unit of work.
+        given: What to store, oldest first; the objects are not changed.
+        session_id: The session they belong to.
+        first_seq: The `seq` of the first.
+        parent_id: The message before the first.
+        turn_id: Their turn, if any.
+        status: The state of that turn.
+    """
+    stored: list[SessionMessage] = []
+    taken = _taken_ids(connection, given)
+    for seq, message in enumerate(given, first_seq):
+        wanted = message.message_id
+        if not wanted or wanted in taken:
+            message_id, provider_id = new_id(), message.provider_message_id or wanted or None
+        else:
+            message_id, provider_id = wanted, message.provider_message_id
+        taken.add(message_id)
+        entry = copy_of(
+            message,
+            session_id=session_id,
+            message_id=message_id,
+            provider_message_id=provider_id,
+            seq=seq,
+            turn_id=turn_id,
+            parent_id=parent_id,
+            status=status,
+        )
+        if entry.tokens is None:
+            entry.tokens = approximate_tokens(entry)
+        stored.append(entry)
+        parent_id = message_id
+    if stored:
+        connection.execute(_INSERT, [_values_of(entry) for entry in stored])
+    return tuple(stored)
+
+
+def _taken_ids(connection: Connection, given: Sequence[SessionMessage]) -> set[str]:
+    wanted = [message.message_id for message in given if message.message_id]
+    return set(connection.execute(_TAKEN_IDS, {"ids": wanted}).scalars()) if wanted else set()
+
+
+def _values_of(message: SessionMessage) -> dict[str, Any]:
+    plain = message.parts == [TextPart(message.content)] if message.content else not message.parts
+    return {
+        "message_id": message.message_id,
+        "session_id": message.session_id,
+        "seq": message.seq,
+        "turn_id": message.turn_id,
+        "parent_id": message.parent_id,
+        "group_id": message.group_id,
+        "role": message.role.value,
+        "kind": message.kind.value,
+        "content": message.content,
+        "parts": None if plain else [part_to_json(part) for part in message.parts],
+        "metadata": message.metadata or None,
+        "provider_metadata": message.provider_metadata or None,
+        "provider_message_id": message.provider_message_id,
+        "provider_payload": message.provider_payload,
+        "tokens": message.tokens,
+        "timestamp": message.timestamp,
+        "schema_version": message.schema_version,
+    }

@@ -1,0 +1,134 @@
+"""The engine storage over SQL: each operation is one unit of work, given to a runner."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from langswarm_sessions.ids import now
+from langswarm_sessions.interfaces.storage import EngineStorage
+from langswarm_sessions.messages import SessionMessage
+from langswarm_sessions.records import (
+    Analytics,
+    BeginTurn,
+    Begun,
+    Busy,
+    Finished,
+    FinishTurn,
+    HistoryQuery,
+    Lease,
+    MessageFilter,
+    Page,
+    Recorded,
+    SessionFilter,
+    SessionRecord,
+    SessionStatus,
+)
+from langswarm_sessions.storage.sql import analytics, line, message_store, session_store
+from langswarm_sessions.storage.sql.begin import begin_turn
+from langswarm_sessions.storage.sql.finish import abandon_turn, beat, finish_turn
+from langswarm_sessions.storage.sql.history import load_history
+from langswarm_sessions.storage.sql.runner import Runner
+from langswarm_sessions.storage.sql.schema import probe
+from langswarm_sessions.storage.sql.session_store import load_session
+
+__all__ = ["SqlStorage"]
+
+
+class SqlStorage(EngineStorage):
+    """Every operation of the engine but those that are the database's own affair (statistics, backup ...)."""
+
+    _runner: Runner
+
+    async def insert_session(self, record: SessionRecord) -> None:
+        """Store a new session."""
+        await self._runner.write(session_store.insert_session, record)
+
+    async def load_session(self, session_id: str) -> SessionRecord | None:
+        """Return the session's row."""
+        return await self._runner.read(load_session, session_id)
+
+    async def change_session(
+        self, session_id: str, change: Callable[[SessionRecord], SessionRecord]
+    ) -> SessionRecord | None:
+        """Apply a pure change to the session's row, atomically."""
+        return await self._runner.write(session_store.change_session, session_id, change)
+
+    async def list_sessions(self, wanted: SessionFilter) -> Page[SessionRecord]:
+        """Return a page of sessions."""
+        return await self._runner.read(session_store.list_sessions, wanted)
+
+    async def change_status(self, wanted: SessionFilter, status: SessionStatus, now: datetime) -> list[str]:
+        """Give every session that `wanted` matches a new status."""
+        return await self._runner.write(session_store.change_status, wanted, status, now)
+
+    async def purge_sessions(self, deleted_before: datetime) -> list[str]:
+        """Destroy sessions that were deleted before a time, some at a time, so that turns run in between."""
+        purged: list[str] = []
+        while batch := await self._runner.write(session_store.purge_batch, deleted_before):
+            purged.extend(batch)
+        return purged
+
+    async def begin_turn(self, begin: BeginTurn) -> Begun | Recorded | Busy:
+        """Take the session's lease, store the input and read what the plan needs."""
+        return await self._runner.write_or_undo(begin_turn, begin, _undo_begin)
+
+    async def finish_turn(self, finish: FinishTurn) -> Finished:
+        """Store answer, native state, usage, counters and the turn's end, and release the lease."""
+        return await self._runner.write_surely(finish_turn, finish)
+
+    async def leave_line(self, session_id: str, ticket: int) -> None:
+        """Give up a place in the line of waiters."""
+        await self._runner.write_surely(line.leave_line, session_id, ticket)
+
+    def beat(self, leases: Sequence[Lease], expires_at: datetime) -> list[Lease]:
+        """Extend leases; return those that were lost."""
+        return self._runner.write_blocking(beat, leases, expires_at)
+
+    async def load_history(self, session_id: str, query: HistoryQuery) -> tuple[SessionMessage, ...]:
+        """Return the part of the transcript a model may be given."""
+        return await self._runner.read(_load_history, session_id, query)
+
+    async def append_messages(self, session_id: str, messages: Sequence[SessionMessage]) -> Finished:
+        """Append messages outside any turn."""
+        return await self._runner.write(message_store.append_messages, session_id, messages)
+
+    async def list_messages(self, session_id: str, wanted: MessageFilter) -> Page[SessionMessage]:
+        """Return a page of the transcript."""
+        return await self._runner.read(message_store.list_messages, session_id, wanted)
+
+    async def load_message(self, session_id: str, message_id: str) -> SessionMessage | None:
+        """Return one message of the session."""
+        return await self._runner.read(message_store.load_message, session_id, message_id)
+
+    async def analytics(self, start: datetime | None, end: datetime | None) -> Analytics:
+        """Return figures over the sessions and turns of a period."""
+        return await self._runner.read(analytics.analytics, start, end)
+
+    async def check_health(self) -> Mapping[str, Any]:
+        """Write (and undo it), read, and say how long it took."""
+        started = time.perf_counter()
+        revision = await self._runner.write(probe)
+        latency = (time.perf_counter() - started) * 1000
+        return {"status": "healthy", "backend": self.backend, "latency_ms": latency, "schema_revision": revision}
+
+    async def close(self) -> None:
+        """Release connections and threads."""
+        await self._runner.close()
+
+
+def _undo_begin(connection: Connection, outcome: Begun | Recorded | Busy) -> None:
+    """Leave no lease and no place in line to a caller that went away."""
+    if isinstance(outcome, Begun):
+        abandon_turn(connection, outcome, now())
+    elif isinstance(outcome, Busy):
+        line.drop_ticket(connection, outcome.ticket)
+
+
+def _load_history(connection: Connection, session_id: str, query: HistoryQuery) -> tuple[SessionMessage, ...]:
+    session = load_session(connection, session_id)
+    return () if session is None else load_history(connection, session_id, query, cleared_seq=session.cleared_seq)

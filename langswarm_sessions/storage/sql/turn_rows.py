@@ -1,0 +1,172 @@
+"""Rows of the turns table as records, and the statements that write them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
+
+from langswarm_sessions.messages import TurnState
+from langswarm_sessions.records import BeginTurn, FinishTurn, TurnOptions, TurnRecord, Usage
+from langswarm_sessions.storage.sql.tables import turns
+
+__all__ = ["StoredTurn", "close_turn", "end_turn", "find_turn_by_key", "insert_turn", "reopen_turn"]
+
+_USAGE_NAMES = ("input_tokens", "output_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")
+_NO_USAGE = Usage()
+
+_BY_KEY = select(
+    turns.c.turn_id,
+    turns.c.session_id,
+    turns.c.turn_index,
+    turns.c.state,
+    turns.c.started_at,
+    turns.c.idempotency_key,
+    turns.c.input_digest,
+    turns.c.options,
+    turns.c.finished_at,
+    turns.c.error_type,
+    turns.c.first_seq,
+    turns.c.last_input_seq,
+    turns.c.last_seq,
+).where(turns.c.session_id == bindparam("of_session"), turns.c.idempotency_key == bindparam("of_key"))
+
+_INSERT = insert(turns)
+
+_REOPEN = (
+    update(turns)
+    .where(turns.c.turn_id == bindparam("of_turn"))
+    .values(
+        state=TurnState.PENDING.value,
+        started_at=bindparam("new_started_at"),
+        finished_at=None,
+        error_type=None,
+        options=bindparam("new_options"),
+        first_seq=bindparam("new_first_seq"),
+        last_input_seq=bindparam("new_last_seq"),
+        last_seq=bindparam("new_last_seq"),
+    )
+)
+
+_CLOSE = (
+    update(turns)
+    .where(turns.c.turn_id == bindparam("of_turn"), turns.c.state == TurnState.PENDING.value)
+    .values(state=TurnState.INTERRUPTED.value, finished_at=bindparam("new_finished_at"))
+)
+
+_END = (
+    update(turns)
+    .where(turns.c.turn_id == bindparam("of_turn"))
+    .values(
+        state=bindparam("new_state"),
+        finished_at=bindparam("new_finished_at"),
+        provider=bindparam("new_provider"),
+        model=bindparam("new_model"),
+        mode=bindparam("new_mode"),
+        error_type=bindparam("new_error_type"),
+        traceparent=bindparam("new_traceparent"),
+        last_seq=bindparam("new_last_seq"),
+        duration_ms=turns.c.duration_ms + bindparam("add_duration_ms"),
+        retries=turns.c.retries + bindparam("add_retries"),
+        rebuilds=turns.c.rebuilds + bindparam("add_rebuilds"),
+        **{name: turns.c[name] + bindparam(f"add_{name}") for name in _USAGE_NAMES},
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTurn:
+    """A turn's record with where its messages lie: the inputs side by side, the answers somewhere after them."""
+
+    record: TurnRecord
+    first_seq: int
+    last_input_seq: int
+    last_seq: int
+
+
+def find_turn_by_key(connection: Connection, session_id: str, key: str) -> StoredTurn | None:
+    """Return the turn an idempotency key names."""
+    row = connection.execute(_BY_KEY, {"of_session": session_id, "of_key": key}).first()
+    return None if row is None else _stored_of(row)
+
+
+def insert_turn(connection: Connection, record: TurnRecord, *, first_seq: int, last_seq: int) -> None:
+    """Store a new turn whose inputs are the messages from `first_seq` to `last_seq`."""
+    row = {
+        "turn_id": record.turn_id,
+        "session_id": record.session_id,
+        "turn_index": record.index,
+        "state": record.state.value,
+        "idempotency_key": record.idempotency_key,
+        "input_digest": record.input_digest,
+        "options": record.options.to_json() or None,
+        "first_seq": first_seq,
+        "last_input_seq": last_seq,
+        "last_seq": last_seq,
+        "started_at": record.started_at,
+        "finished_at": record.finished_at,
+        "error_type": record.error_type,
+    }
+    connection.execute(_INSERT, row)
+
+
+def reopen_turn(connection: Connection, turn_id: str, begin: BeginTurn, *, first_seq: int, last_seq: int) -> None:
+    """Set a turn that did not complete back to pending."""
+    connection.execute(
+        _REOPEN,
+        {
+            "of_turn": turn_id,
+            "new_started_at": begin.now,
+            "new_options": begin.options.to_json() or None,
+            "new_first_seq": first_seq,
+            "new_last_seq": last_seq,
+        },
+    )
+
+
+def close_turn(connection: Connection, turn_id: str, now: datetime) -> None:
+    """Mark a turn nobody works on any more as interrupted."""
+    connection.execute(_CLOSE, {"of_turn": turn_id, "new_finished_at": now})
+
+
+def end_turn(connection: Connection, finish: FinishTurn, *, last_seq: int) -> None:
+    """Store how a turn ended; what earlier attempts cost stays counted."""
+    usage = finish.usage or _NO_USAGE
+    connection.execute(
+        _END,
+        {
+            "of_turn": finish.lease.turn_id,
+            "new_state": finish.state.value,
+            "new_finished_at": finish.now,
+            "new_provider": finish.provider,
+            "new_model": finish.model,
+            "new_mode": finish.mode,
+            "new_error_type": finish.error_type,
+            "new_traceparent": finish.traceparent,
+            "new_last_seq": last_seq,
+            "add_duration_ms": finish.duration_ms,
+            "add_retries": finish.retries,
+            "add_rebuilds": finish.rebuilds,
+            **{f"add_{name}": getattr(usage, name) for name in _USAGE_NAMES},
+        },
+    )
+
+
+def _stored_of(row: Row[Any]) -> StoredTurn:
+    record = TurnRecord(
+        turn_id=row.turn_id,
+        session_id=row.session_id,
+        index=row.turn_index,
+        state=TurnState(row.state),
+        started_at=row.started_at,
+        idempotency_key=row.idempotency_key,
+        input_digest=row.input_digest,
+        options=TurnOptions.from_json(row.options),
+        finished_at=row.finished_at,
+        error_type=row.error_type,
+    )
+    return StoredTurn(
+        record=record, first_seq=row.first_seq, last_input_seq=row.last_input_seq, last_seq=row.last_seq
+    )

@@ -1,0 +1,41 @@
+"""Portable column types."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Dialect
+from sqlalchemy.types import TypeDecorator
+
+__all__ = ["PlainJSON", "UtcTime", "from_microseconds", "to_microseconds"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+PlainJSON = JSON(none_as_null=True)
+
+
+def to_microseconds(moment: datetime) -> int:
+    """Return whole microseconds from the epoch to `moment` (aware); exact."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(count: int) -> datetime:
+    """Return the aware UTC time `count` microseconds after the epoch; exact."""
+    return _EPOCH + timedelta(microseconds=count)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware time, stored as whole microseconds since the epoch: exact, sortable, the same in every database."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Return what is stored."""
+        return None if value is None else to_microseconds(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        """Return what is read."""
+        return None if value is None else from_microseconds(value)

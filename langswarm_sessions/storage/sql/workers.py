@@ -1,0 +1,138 @@
+"""Daemon threads that run jobs one after the other, each with a connection of its own."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+
+from langswarm_sessions.storage.sql.jobs import Job, Transactions
+
+__all__ = ["Workers"]
+
+_OVERFLOW_IDLE_S = 5.0
+_AT_EXIT_WAIT_S = 1.0
+_FORK_WAIT_S = 10.0
+
+
+class _Worker:
+    """One thread. It never keeps the interpreter alive."""
+
+    def __init__(
+        self, transactions: Transactions, queue: SimpleQueue[Job | None], *, name: str, idle_s: float | None
+    ) -> None:
+        self.transactions = transactions
+        self.gate = threading.Lock()  # held while a job runs: who holds it may touch the connection
+        self.thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._queue = queue
+        self._idle_s = idle_s
+
+    def _work(self) -> None:
+        while True:
+            try:
+                job = self._queue.get(timeout=self._idle_s)
+            except Empty:
+                break
+            if job is None:
+                break
+            with self.gate:
+                job.run(self.transactions)
+            del job  # an idle thread must not keep the data of its last unit alive
+        with self.gate:
+            self.transactions.close()
+
+
+class Workers:
+    """Threads that share one queue; they start when there is work for them.
+
+    Args:
+        connect: Makes the transactions of one worker; does no I/O.
+        size: How many threads stay.
+        overflow: How many more may run when all are busy; they end when they have been idle for a while.
+        name: Prefix of the threads' names.
+    """
+
+    def __init__(self, connect: Callable[[], Transactions], *, size: int, overflow: int, name: str) -> None:
+        self._connect = connect
+        self._size = size
+        self._overflow = overflow
+        self._name = name
+        self._start_afresh()
+
+    def _start_afresh(self) -> None:
+        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._workers: list[_Worker] = []
+        self._lock = threading.Lock()
+
+    def submit(self, job: Job) -> None:
+        """Run `job` in the next free worker; in the calling thread if the interpreter is ending."""
+        if sys.is_finalizing() or not self._ensure_worker():
+            self._run_here(job)
+        else:
+            self._queue.put(job)
+
+    def run_undo(self, job: Job) -> None:
+        """Undo a job that is done, after what is queued."""
+        self.submit(Job(lambda connection: job.undo and job.undo(connection, job.result), (), deliver=lambda _: True))
+
+    def stop(self) -> None:
+        """Let what is queued run, close the connections and end the threads."""
+        with self._lock:
+            workers, self._workers = self._workers, []
+        for _ in workers:
+            self._queue.put(None)
+        for worker in workers:
+            if worker.thread is not threading.current_thread() and not sys.is_finalizing():
+                worker.thread.join()
+
+    def before_fork(self) -> None:
+        """Wait for running units and close the connections: the child must not inherit open ones."""
+        self._lock.acquire()
+        for worker in self._workers:
+            if worker.gate.acquire(timeout=_FORK_WAIT_S):
+                worker.transactions.close()
+
+    def after_fork_in_parent(self) -> None:
+        """Let the workers go on; they open their connections anew."""
+        for worker in self._workers:
+            if worker.gate.locked():
+                worker.gate.release()
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Forget threads that exist only in the parent."""
+        self._start_afresh()
+
+    def _ensure_worker(self) -> bool:
+        """Return whether a thread will take the next job, starting one if all are busy and another is allowed."""
+        if len(self._workers) == 1 and self._size + self._overflow == 1:
+            return True
+        with self._lock:
+            alive = [worker for worker in self._workers if worker.thread.is_alive()]
+            busy = all(worker.gate.locked() for worker in alive) or not self._queue.empty()
+            if not alive or (busy and len(alive) < self._size + self._overflow):
+                idle_s = None if len(alive) < self._size else _OVERFLOW_IDLE_S
+                name = f"{self._name}-{len(alive) + 1}"
+                worker = _Worker(self._connect(), self._queue, name=name, idle_s=idle_s)
+                try:
+                    worker.thread.start()
+                except RuntimeError:  # no new threads at interpreter exit
+                    return bool(alive)
+                alive.append(worker)
+            self._workers = alive
+        return True
+
+    def _run_here(self, job: Job) -> None:
+        for worker in self._workers:
+            if worker.gate.acquire(timeout=_AT_EXIT_WAIT_S):
+                try:
+                    job.run(worker.transactions)
+                finally:
+                    worker.gate.release()
+                return
+        transactions = self._connect()
+        try:
+            job.run(transactions)
+        finally:
+            transactions.close()

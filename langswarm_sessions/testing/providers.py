@@ -1,0 +1,332 @@
+"""The conformance suite of providers: what the turn engine relies on, as tests to inherit.
+
+Write a `ProviderRig` that makes your provider's counterparty say and do what a test asks for, then:
+
+    class TestMine(ProviderContract):
+        @pytest.fixture
+        async def rig(self): ...
+
+Run it with pytest and pytest-asyncio (`asyncio_mode = "auto"`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import pytest
+
+from langswarm_sessions.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ContextOverflowError,
+    IncompleteStreamError,
+    NativeStateLostError,
+    ProviderUnavailableError,
+    RateLimitError,
+    SessionError,
+)
+from langswarm_sessions.interfaces.provider import Completed, ProviderEvent, ProviderRequest, TextDelta
+from langswarm_sessions.messages import Role, SessionMessage, ToolCall, ToolResult, text_of
+from langswarm_sessions.providers.base import EngineSession, answer_message
+from langswarm_sessions.records import NativeKind, NativeState, TurnOptions
+
+__all__ = ["ContractFault", "ProviderContract", "ProviderRig", "Seen", "Wanted"]
+
+CLOCK: dict[str, Any] = {
+    "name": "clock",
+    "description": "Tells the time.",
+    "parameters": {"type": "object", "properties": {"zone": {"type": "string"}}},
+}
+
+
+class ContractFault(StrEnum):
+    """What a rig must be able to let go wrong with the next request."""
+
+    RATE_LIMIT = "rate_limit"
+    """Refuse it for now and ask to wait 2 seconds."""
+    UNAVAILABLE = "unavailable"
+    AUTH = "auth"
+    OVERFLOW = "overflow"
+    DROP = "drop"
+    """Break the connection in the middle of the answer."""
+    EOF = "eof"
+    """End the stream in the middle of the answer, without an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A tool call the model is to make."""
+
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the model had before it when it gave its newest answer.
+
+    Args:
+        user_texts: Texts of all user messages, kept ones included, oldest first.
+        instructions: The instructions of that request.
+        tool_names: The tools it was offered.
+        continued: Whether the request continued a kept conversation.
+    """
+
+    user_texts: list[str]
+    instructions: str | None
+    tool_names: list[str]
+    continued: bool
+
+
+class ProviderRig(ABC):
+    """A provider under test and the strings its counterparty hangs on."""
+
+    secret: str = ""
+    """The key in use; it must show up nowhere."""
+
+    @abstractmethod
+    def session(self, config: dict[str, Any] | None = None) -> EngineSession:
+        """Return a new live session."""
+
+    @abstractmethod
+    def say(self, answer: str | Sequence[Wanted]) -> None:
+        """Let the model give this answer next: a text, or tool calls made at once."""
+
+    @abstractmethod
+    def fail(self, fault: ContractFault) -> None:
+        """Let the next request fail."""
+
+    @abstractmethod
+    def forget(self) -> None:
+        """Let the provider lose every conversation it keeps."""
+
+    @abstractmethod
+    def seen(self) -> Seen:
+        """Return what the model had before it at its newest answer."""
+
+
+def user(text: str) -> SessionMessage:
+    """Return a message of the user."""
+    return SessionMessage(role=Role.USER, content=text)
+
+
+def results(*outputs: tuple[str, str]) -> SessionMessage:
+    """Return a message with tool results: call id and output each."""
+    parts = [ToolResult(tool_call_id=call_id, content=output) for call_id, output in outputs]
+    return SessionMessage(role=Role.TOOL, parts=list(parts))
+
+
+async def read(session: EngineSession, request: ProviderRequest) -> tuple[list[ProviderEvent], Completed]:
+    """Read one request's events; the last one is the answer."""
+    events = [event async for event in session.stream_turn(request)]
+    if not events or not isinstance(events[-1], Completed):
+        raise IncompleteStreamError("the stream ended without Completed")
+    return events, events[-1]
+
+
+async def answer(session: EngineSession, *messages: SessionMessage, **fields: Any) -> Completed:
+    """Send messages and return the answer."""
+    return (await read(session, ProviderRequest(messages=messages, **fields)))[1]
+
+
+def state_after(session: EngineSession, completed: Completed) -> NativeState:
+    """Return the native state to continue from."""
+    assert completed.native_id is not None, "keep_native=True must give an id to continue from"
+    return NativeState(
+        provider=session.name, kind=session.profile.native, id=completed.native_id, cursor=1, turn_id="turn"
+    )
+
+
+class ProviderContract:
+    """What every provider must do. Inherit, and give a fixture `rig`."""
+
+    @pytest.fixture
+    async def rig(self) -> ProviderRig:
+        """Override: the provider under test."""
+        raise NotImplementedError
+
+    async def test_the_deltas_are_the_answer(self, rig: ProviderRig) -> None:
+        """The pieces, joined, are the text of the one Completed that ends the stream."""
+        rig.say("A whole answer, in several words.")
+        events, completed = await read(rig.session(), ProviderRequest(messages=(user("hi"),)))
+        deltas = [event.text for event in events if isinstance(event, TextDelta)]
+        assert len(deltas) > 1
+        assert "".join(deltas) == text_of(completed.parts) == "A whole answer, in several words."
+        assert [type(event) for event in events].count(Completed) == 1
+        assert completed.finish_reason == "stop"
+        assert completed.usage.total_tokens == completed.usage.input_tokens + completed.usage.output_tokens > 0
+
+    async def test_the_users_face_answers_both_ways(self, rig: ProviderRig) -> None:
+        """Unbound, send_message and send_message_stream say the same and keep the conversation."""
+        session = rig.session()
+        rig.say("same words")
+        rig.say("same words")
+        whole = await session.send_message("one")
+        stream: Any = session.send_message_stream  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+        pieces = [piece async for piece in stream("two")]
+        assert isinstance(whole, SessionMessage)
+        assert whole.content == "".join(pieces) == "same words"
+        assert whole.provider_metadata["usage"]["total_tokens"] > 0
+        if session.profile.native is not NativeKind.NONE:
+            assert session.provider_session_id
+            assert rig.seen().user_texts == ["one", "two"]
+
+    async def test_native_sends_only_what_is_new(self, rig: ProviderRig) -> None:
+        """A request that continues a kept conversation carries the delta; the model sees the whole."""
+        session = rig.session()
+        if session.profile.native is NativeKind.NONE:
+            assert (await answer(session, user("one"), keep_native=True)).native_id is None
+            return
+        first = await answer(session, user("one"), keep_native=True)
+        second = await answer(session, user("two"), native=state_after(session, first), keep_native=True)
+        assert rig.seen().user_texts == ["one", "two"]
+        assert rig.seen().continued
+        assert second.native_id is not None
+
+    async def test_a_node_can_be_continued_twice(self, rig: ProviderRig) -> None:
+        """Nodes are immutable: an abandoned retry leaves the conversation as it was."""
+        session = rig.session()
+        if session.profile.native is not NativeKind.NODE:
+            return
+        first = state_after(session, await answer(session, user("one"), keep_native=True))
+        await answer(session, user("lost"), native=first, keep_native=True)
+        await answer(session, user("two"), native=first, keep_native=True)
+        assert rig.seen().user_texts == ["one", "two"]
+
+    async def test_client_mode_sends_the_window_and_keeps_nothing(self, rig: ProviderRig) -> None:
+        """Without keep_native the messages are all there is, and no id comes back."""
+        session = rig.session()
+        if not session.profile.client:
+            return
+        history = answer_message(await answer(session, user("one")))
+        completed = await answer(session, user("one"), history, user("two"))
+        assert rig.seen().user_texts == ["one", "two"]
+        assert not rig.seen().continued
+        assert completed.native_id is None
+
+    @pytest.mark.parametrize("native", [False, True], ids=["client", "native"])
+    async def test_parallel_tool_calls_go_round(self, rig: ProviderRig, native: bool) -> None:
+        """Calls keep their order, ids and arguments; their results are accepted, in any order."""
+        session = rig.session()
+        if native and session.profile.native is NativeKind.NONE:
+            return
+        options = TurnOptions(tools=(CLOCK,))
+        rig.say([Wanted("clock", {"zone": "UTC"}), Wanted("clock", {"zone": "CET"})])
+        asked = await answer(session, user("time?"), keep_native=native, options=options)
+        calls = [part for part in asked.parts if isinstance(part, ToolCall)]
+        assert [call.arguments for call in calls] == [{"zone": "UTC"}, {"zone": "CET"}]
+        assert len({call.id for call in calls}) == 2
+        assert asked.finish_reason == "tool_calls"
+        output = results((calls[1].id, "13:00"), (calls[0].id, "12:00"))
+        rig.say("It is noon.")
+        if native:
+            told = await answer(
+                session, output, native=state_after(session, asked), keep_native=True, options=options
+            )
+        else:
+            told = await answer(session, user("time?"), answer_message(asked), output, options=options)
+        assert text_of(told.parts) == "It is noon."
+
+    async def test_lost_state_is_said_and_heals(self, rig: ProviderRig) -> None:
+        """A forgotten conversation is NativeStateLostError; a request without it starts anew."""
+        session = rig.session()
+        if session.profile.native is NativeKind.NONE:
+            return
+        first = await answer(session, user("one"), keep_native=True)
+        rig.forget()
+        with pytest.raises(NativeStateLostError):
+            await answer(session, user("two"), native=state_after(session, first), keep_native=True)
+        again = await answer(session, user("one"), answer_message(first), user("two"), keep_native=True)
+        assert again.native_id not in {None, first.native_id}
+        assert rig.seen().user_texts == ["one", "two"]
+
+    @pytest.mark.parametrize(
+        ("fault", "error", "retryable"),
+        [
+            (ContractFault.RATE_LIMIT, RateLimitError, True),
+            (ContractFault.UNAVAILABLE, ProviderUnavailableError, True),
+            (ContractFault.AUTH, AuthenticationError, False),
+            (ContractFault.OVERFLOW, ContextOverflowError, False),
+            (ContractFault.DROP, IncompleteStreamError, True),
+            (ContractFault.EOF, IncompleteStreamError, True),
+        ],
+    )
+    async def test_faults_are_classified(
+        self, rig: ProviderRig, fault: ContractFault, error: type[SessionError], retryable: bool
+    ) -> None:
+        """Each failure is this library's error, says whether to retry, and leaves the session usable."""
+        session = rig.session()
+        rig.fail(fault)
+        with pytest.raises(error) as caught:
+            await answer(session, user("canary-7f3a"))
+        assert caught.value.retryable is retryable
+        assert "canary-7f3a" not in str(caught.value)
+        assert session.translate(caught.value) is caught.value
+        if fault is ContractFault.RATE_LIMIT:
+            assert caught.value.retry_after == 2  # type: ignore[attr-defined]  # pyright: ignore
+        rig.say("up again")
+        assert text_of((await answer(session, user("hi"))).parts) == "up again"
+
+    async def test_a_reader_that_leaves_leaves_nothing_behind(self, rig: ProviderRig) -> None:
+        """Closing the iterator early ends the request: no task stays, and the next request works."""
+        session = rig.session()
+        before = asyncio.all_tasks()
+        events: Any = session.stream_turn(ProviderRequest(messages=(user("hi"),)))
+        async with aclosing(events):
+            async for event in events:
+                if isinstance(event, TextDelta):
+                    break
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == before
+        rig.say("next")
+        assert text_of((await answer(session, user("hi"))).parts) == "next"
+
+    async def test_instructions_and_tools_go_with_every_request(self, rig: ProviderRig) -> None:
+        """What changed between two turns reaches the model on the second, native or not."""
+        session = rig.session()
+        keep = session.profile.native is not NativeKind.NONE
+        first = await answer(session, user("one"), keep_native=keep, instructions="Be brief.")
+        assert (rig.seen().instructions, rig.seen().tool_names) == ("Be brief.", [])
+        await answer(
+            session,
+            user("two"),
+            native=state_after(session, first) if keep else None,
+            keep_native=keep,
+            instructions="Be kind.",
+            options=TurnOptions(tools=(CLOCK,)),
+        )
+        assert (rig.seen().instructions, rig.seen().tool_names) == ("Be kind.", ["clock"])
+
+    async def test_settings_are_checked_and_nothing_secret_is_told(self, rig: ProviderRig) -> None:
+        """Unknown settings are refused; metadata is plain JSON; the key shows up nowhere."""
+        session = rig.session({"temperature": 0.5})
+        await session.update_provider_config({"max_tokens": 100})
+        with pytest.raises(ConfigurationError, match="temperature"):
+            await session.update_provider_config({"temprature": 1})
+        with pytest.raises(ConfigurationError, match="providers="):
+            await session.update_provider_config({"api_key": "sk-0"})
+        metadata = await session.get_provider_metadata()
+        assert metadata["config"] == {"temperature": 0.5, "max_tokens": 100}
+        for shown in (json.dumps(metadata), repr(session), repr(session.endpoint())):
+            assert not rig.secret or rig.secret not in shown
+
+    async def test_cleaning_up_twice_is_once(self, rig: ProviderRig) -> None:
+        """cleanup_provider_resources can be called again; deleting a state that is gone is a success."""
+        session = rig.session()
+        kept = session.profile.native is not NativeKind.NONE
+        completed = await answer(session, user("hi"), keep_native=kept)
+        if kept:
+            state = state_after(session, completed)
+            await session.delete_native(state)
+            await session.delete_native(state)
+            with pytest.raises(NativeStateLostError):
+                await answer(session, user("again"), native=state, keep_native=True)
+        await session.cleanup_provider_resources()
+        await session.cleanup_provider_resources()

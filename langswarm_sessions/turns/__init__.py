@@ -1,0 +1,19 @@
+"""Turns: the engine that takes an input to a stored answer, once."""
+
+from __future__ import annotations
+
+from langswarm_sessions.turns.engine import TurnEngine
+from langswarm_sessions.turns.input import TurnInput
+from langswarm_sessions.turns.services import TurnServices, TurnSubject, context_of
+from langswarm_sessions.turns.stream import MessageStream, TurnOutcome, TurnStream
+
+__all__ = [
+    "MessageStream",
+    "TurnEngine",
+    "TurnInput",
+    "TurnOutcome",
+    "TurnServices",
+    "TurnStream",
+    "TurnSubject",
+    "context_of",
+]

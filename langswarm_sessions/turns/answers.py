@@ -1,0 +1,66 @@
+"""From what a provider said to messages and native state. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from langswarm_sessions.interfaces.provider import Completed, EngineProvider
+from langswarm_sessions.messages import Role, SessionMessage
+from langswarm_sessions.records import Begun, NativeState
+from langswarm_sessions.strategies import TurnPlan
+
+__all__ = ["answer_of", "native_after", "partial_answer"]
+
+
+def answer_of(completed: Completed, *, provider: str) -> SessionMessage:
+    """Return the answer as a message, before middleware has seen it."""
+    return SessionMessage(
+        role=Role.ASSISTANT,
+        parts=list(completed.parts),
+        provider_message_id=completed.provider_message_id,
+        provider_metadata={
+            "provider": provider,
+            "model": completed.model,
+            "usage": completed.usage.to_json(),
+            "finish_reason": completed.finish_reason,
+            "request_id": completed.request_id,
+        },
+        provider_payload=None if completed.payload is None else dict(completed.payload),
+    )
+
+
+def partial_answer(text: str, *, provider: str, model: str) -> SessionMessage:
+    """Return what was said before a turn was interrupted."""
+    return SessionMessage(
+        role=Role.ASSISTANT,
+        content=text,
+        provider_metadata={
+            "provider": provider,
+            "model": model,
+            "usage": {},
+            "finish_reason": "interrupted",
+            "request_id": None,
+        },
+    )
+
+
+def native_after(
+    completed: Completed, *, plan: TurnPlan, begun: Begun, provider: EngineProvider, answer: SessionMessage
+) -> NativeState | None:
+    """Return the provider's state after an answer; None when it kept nothing."""
+    if not plan.keep_native or completed.native_id is None:
+        return None
+    return NativeState(
+        provider=provider.name,
+        kind=provider.profile.native,
+        id=completed.native_id,
+        cursor=_newest(begun),
+        turn_id=begun.turn.turn_id,
+        model=completed.model,
+        open_calls=tuple(call.id for call in answer.tool_calls),
+    )
+
+
+def _newest(begun: Begun) -> int:
+    known: Sequence[SessionMessage] = (*begun.history, *begun.inputs)
+    return max((message.seq for message in known if message.seq is not None), default=0)

@@ -1,0 +1,242 @@
+"""The provider phase of a turn: plan, call, retry, heal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from langswarm_sessions.errors import (
+    ContextOverflowError,
+    IncompleteStreamError,
+    NativeStateLostError,
+    ProviderTimeoutError,
+    SessionError,
+)
+from langswarm_sessions.ids import monotonic
+from langswarm_sessions.interfaces.provider import (
+    Completed,
+    EngineProvider,
+    ProviderEvent,
+    ProviderRequest,
+    TextDelta,
+)
+from langswarm_sessions.messages import SessionMessage
+from langswarm_sessions.middleware import ChunkPipeline, MiddlewareChain
+from langswarm_sessions.records import Begun
+from langswarm_sessions.retry import run_with_retry
+from langswarm_sessions.strategies import TurnPlan, TurnStrategy
+from langswarm_sessions.turns.capture import captured_answer, captured_messages
+from langswarm_sessions.turns.input import TurnInput
+from langswarm_sessions.turns.log import TurnLog
+from langswarm_sessions.turns.services import TurnServices
+from langswarm_sessions.window import estimate_tokens
+from langswarm_sessions_otel import ChatScope, TurnScope
+
+__all__ = ["Conversation"]
+
+
+class Conversation:
+    """Gets one answer from one provider. Afterwards it knows what that took.
+
+    Attributes:
+        plan: The plan of the request that was answered.
+        retries: Requests sent again after a failure.
+        rebuilds: Times the provider's state was rebuilt (0 or 1).
+        buffered: Text received while nothing could be shown.
+    """
+
+    def __init__(
+        self,
+        *,
+        services: TurnServices,
+        provider: EngineProvider,
+        strategy: TurnStrategy,
+        turn: TurnInput,
+        begun: Begun,
+        log: TurnLog,
+        chain: MiddlewareChain,
+        span: TurnScope,
+    ) -> None:
+        self._services = services
+        self._provider = provider
+        self._strategy = strategy
+        self._turn = turn
+        self._begun = begun
+        self._log = log
+        self._chain = chain
+        self._span = span
+        self._deadline: float | None = None
+        self._pipeline: ChunkPipeline | None = None
+        self.plan: TurnPlan = strategy.plan(begun.session, begun.history, begun.inputs)
+        self.retries = 0
+        self.rebuilds = 0
+        self.buffered = ""
+
+    async def run(self) -> Completed:
+        """Return the whole answer.
+
+        Raises:
+            SessionError: The provider failed and retrying or rebuilding did not help.
+            TurnInterrupted: The reader left.
+        """
+        seconds = self._turn.timeout if self._turn.timeout is not None else self._services.retry.deadline
+        self._deadline = None if seconds is None else monotonic() + seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._healing()
+        except TimeoutError as error:
+            raise self._named(
+                ProviderTimeoutError(
+                    f"No answer within {seconds:g} s. Pass a longer timeout=, or set RetryPolicy(deadline=...)."
+                )
+            ) from error
+
+    async def _healing(self) -> Completed:
+        try:
+            return await self._fitting()
+        except NativeStateLostError:
+            if self.plan.native is None:
+                raise
+        self.rebuilds = 1
+        record = self._begun.session
+        with self._span.rebuild(reason="not_found", provider=self._provider.name, attempt=1) as rebuild:
+            history = await self._history()
+            self.plan = self._strategy.rebuild(record, history, self._begun.inputs)
+            rebuild.replayed(messages=len(self.plan.messages), tokens=sum(map(estimate_tokens, self.plan.messages)))
+            return await self._fitting()
+
+    async def _fitting(self) -> Completed:
+        try:
+            return await self._retrying()
+        except ContextOverflowError:
+            history = await self._history()
+            whole = [*history, *self._begun.inputs]
+            budget = max(1, sum(map(estimate_tokens, whole)) // 2)
+            smaller = self._strategy.rebuild(self._begun.session, history, self._begun.inputs, max_tokens=budget)
+            if len(smaller.messages) >= len(whole):
+                raise
+            self.plan = smaller
+            self._span.event(
+                "langswarm.session.window_trimmed", {"langswarm.history.messages_sent": len(smaller.messages)}
+            )
+        return await self._retrying()
+
+    async def _history(self) -> tuple[SessionMessage, ...]:
+        record = self._begun.session
+        query = replace(self._strategy.needs_for_rebuild(record), not_turn=self._begun.turn.turn_id)
+        return await self._services.storage.load_history(record.session_id, query)
+
+    async def _retrying(self) -> Completed:
+        return await run_with_retry(
+            self._attempt, self._services.retry, may_retry=self._nothing_shown, on_retry=self._note_retry
+        )
+
+    def _nothing_shown(self, _: BaseException) -> bool:
+        return not self._turn.stream or not self._log.deltas
+
+    def _note_retry(self, attempt: int, error: BaseException, delay: float) -> None:
+        self.retries += 1
+        self._span.retrying(attempt=attempt, error_type=type(error).__name__, delay_seconds=delay)
+
+    async def _attempt(self) -> Completed:
+        self._pipeline = self._chain.chunks()
+        self.buffered = ""
+        if not self._turn.stream:
+            self._log.restart()
+        request = self._request()
+        with self._chat_span(request) as chat:
+            async with self._events(request) as events:
+                completed = await self._read(events, chat)
+            self._note_answer(chat, request, completed)
+        if self._pipeline is not None and (rest := await self._pipeline.finish()):
+            self._log.say(TextDelta(rest))
+        return completed
+
+    async def _read(self, events: AsyncIterator[ProviderEvent], chat: ChatScope) -> Completed:
+        while True:
+            await self._log.wanted()
+            try:
+                event = await anext(events)
+            except StopAsyncIteration:
+                raise self._named(
+                    IncompleteStreamError("The provider's stream ended before its terminal event; send the turn again.")
+                ) from None
+            except Exception as error:  # whatever the provider raised is classified here, once
+                raise self._translated(error) from error
+            if isinstance(event, Completed):
+                return event
+            if isinstance(event, TextDelta):
+                chat.first_chunk()
+                await self._deliver(event)
+
+    async def _deliver(self, delta: TextDelta) -> None:
+        self.buffered += delta.text
+        if self._pipeline is None:
+            return
+        shown = await self._pipeline.feed(delta.text)
+        if shown or delta.raw is not None:
+            self._log.say(TextDelta(shown, delta.raw))
+
+    @asynccontextmanager
+    async def _events(self, request: ProviderRequest) -> AsyncGenerator[AsyncIterator[ProviderEvent]]:
+        events = self._provider.stream_turn(request)
+        try:
+            yield events
+        finally:
+            close = getattr(events, "aclose", None)
+            if close is not None:
+                await close()
+
+    def _request(self) -> ProviderRequest:
+        record = self._begun.session
+        left = None if self._deadline is None else max(0.001, self._deadline - monotonic())
+        return ProviderRequest(
+            messages=self.plan.messages,
+            native=self.plan.native,
+            keep_native=self.plan.keep_native,
+            instructions=record.instructions or record.provider_config.get("instructions"),
+            options=self._begun.turn.options,
+            timeout=left,
+        )
+
+    def _chat_span(self, request: ProviderRequest) -> ChatScope:
+        host, port = self._provider.endpoint()
+        config = self._begun.session.provider_config
+        return self._span.chat(
+            provider=self._provider.profile.otel_name,
+            model=self._provider.model,
+            stream=self._turn.stream,
+            previous_response_id=None if request.native is None else request.native.id,
+            server_address=host,
+            server_port=port,
+            request_options={key: config[key] for key in ("temperature", "max_tokens", "top_p") if key in config},
+        )
+
+    def _note_answer(self, chat: ChatScope, request: ProviderRequest, completed: Completed) -> None:
+        usage = completed.usage
+        chat.finished(
+            response_model=completed.model,
+            response_id=completed.provider_message_id,
+            finish_reason=completed.finish_reason,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cached_tokens=usage.cached_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+        )
+        if self._span.captures_content:
+            chat.content(
+                instructions=request.instructions,
+                input_messages=captured_messages(request.messages),
+                output_messages=captured_answer(completed),
+            )
+
+    def _translated(self, error: Exception) -> Exception:
+        translated = self._provider.translate(error)
+        return self._named(translated) if isinstance(translated, SessionError) else translated
+
+    def _named(self, error: SessionError) -> SessionError:
+        error.session_id = error.session_id or self._begun.session.session_id
+        error.provider = error.provider or self._provider.name
+        return error

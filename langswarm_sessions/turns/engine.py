@@ -1,0 +1,103 @@
+"""The turn engine of one manager: starts turns, keeps their tasks, and waits for those that are ending."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+
+from langswarm_sessions.ids import new_id
+from langswarm_sessions.turns.gate import SessionGates
+from langswarm_sessions.turns.input import TurnInput
+from langswarm_sessions.turns.keeper import LeaseKeeper
+from langswarm_sessions.turns.log import Interruption, TurnLog
+from langswarm_sessions.turns.run import TurnRun
+from langswarm_sessions.turns.services import TurnServices, TurnSubject
+from langswarm_sessions.turns.stream import TurnOutcome, TurnStream
+
+__all__ = ["TurnEngine"]
+
+_Live = tuple[asyncio.Task[TurnOutcome], TurnLog]
+
+
+class TurnEngine:
+    """Runs turns as tasks of the manager; streams are their readers.
+
+    Args:
+        services: What turns work with.
+    """
+
+    def __init__(self, services: TurnServices) -> None:
+        self.services = services
+        self._gates = SessionGates()
+        self._keeper = LeaseKeeper(services.storage, lease_seconds=services.lease_seconds)
+        self._live: defaultdict[str, dict[str, _Live]] = defaultdict(dict)
+
+    def start(self, subject: TurnSubject, turn: TurnInput) -> TurnStream:
+        """Return a reader of a new turn; the turn starts when it is first read.
+
+        Args:
+            subject: The session.
+            turn: The input.
+        """
+        log = TurnLog(
+            paced=turn.stream,
+            idle_seconds=self.services.idle_seconds,
+            on_disconnect=subject.record.config.on_disconnect,
+        )
+        run = TurnRun(
+            services=self.services, gates=self._gates, keeper=self._keeper, subject=subject, turn=turn, log=log
+        )
+        session_id = subject.record.session_id
+
+        def begin() -> asyncio.Task[TurnOutcome]:
+            self._end_left_streams(session_id)
+            task = asyncio.get_running_loop().create_task(run.execute(), name=f"turn of {session_id}")
+            key = new_id()
+            self._live[session_id][key] = (task, log)
+            task.add_done_callback(lambda ended: self._forget(session_id, key, ended))
+            return task
+
+        return TurnStream(begin, log)
+
+    async def settle(self, session_id: str) -> None:
+        """Wait for turns of a session whose reader has left, so that what they said is stored."""
+        if session_id not in self._live:
+            return
+        await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        ending = [
+            task
+            for task, log in list(self._live.get(session_id, {}).values())
+            if log.interruption is not None and task.get_loop() is loop
+        ]
+        if ending:
+            await asyncio.wait(ending)
+
+    async def close(self) -> None:
+        """End the turns of this loop as interrupted, and stop keeping leases."""
+        loop = asyncio.get_running_loop()
+        ending: list[asyncio.Task[TurnOutcome]] = []
+        for turns in list(self._live.values()):
+            for task, log in list(turns.values()):
+                if task.get_loop() is loop and not task.done():
+                    log.interrupt(Interruption.CANCELLED)
+                    task.cancel()
+                    ending.append(task)
+        if ending:
+            await asyncio.wait(ending)
+        self._keeper.close()
+
+    def _end_left_streams(self, session_id: str) -> None:
+        """End streams that wait for the very task which now starts another turn: it cannot read them meanwhile."""
+        current = asyncio.current_task()
+        for task, log in list(self._live.get(session_id, {}).values()):
+            if log.is_left_by(current) and log.disconnect():
+                task.cancel()
+
+    def _forget(self, session_id: str, key: str, task: asyncio.Task[TurnOutcome]) -> None:
+        turns = self._live[session_id]
+        turns.pop(key, None)
+        if not turns:
+            del self._live[session_id]
+        if not task.cancelled():
+            task.exception()  # a turn nobody waits for any more is no "exception was never retrieved"

@@ -1,0 +1,101 @@
+"""Keeping leases alive from a thread that the user's event loop cannot starve."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from langswarm_sessions.errors import SessionError
+from langswarm_sessions.ids import monotonic, now
+from langswarm_sessions.interfaces.storage import EngineStorage
+from langswarm_sessions.records import Lease
+
+__all__ = ["LeaseKeeper"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    lease: Lease
+    loop: asyncio.AbstractEventLoop
+    lost: Callable[[], None]
+    since: float
+
+
+class LeaseKeeper:
+    """Extends the leases of the running turns of one manager.
+
+    The thread starts with the first turn that lasts, and ends when there is nothing to keep.
+
+    Args:
+        storage: Where the leases are.
+        lease_seconds: How long a lease lives without a beat; it is beaten three times as often.
+    """
+
+    def __init__(self, storage: EngineStorage, *, lease_seconds: float) -> None:
+        self._storage = storage
+        self._lease_seconds = lease_seconds
+        self._interval = lease_seconds / 3
+        self._lock = threading.Lock()
+        self._held: dict[str, _Held] = {}
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+
+    def hold(self, lease: Lease, lost: Callable[[], None]) -> None:
+        """Keep a lease until `release`; `lost` is called on the turn's loop when somebody took it over."""
+        held = _Held(lease, asyncio.get_running_loop(), lost, monotonic())
+        with self._lock:
+            self._held[lease.turn_id] = held
+            if self._thread is None or self._pid != os.getpid():
+                self._start()
+
+    def release(self, lease: Lease) -> None:
+        """Stop keeping a lease."""
+        with self._lock:
+            self._held.pop(lease.turn_id, None)
+
+    def close(self) -> None:
+        """Stop the thread."""
+        with self._lock:
+            self._held.clear()
+            self._stop.set()
+
+    def _start(self) -> None:
+        self._pid = os.getpid()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, args=(self._stop,), name="langswarm-sessions-leases", daemon=True
+        )
+        self._thread.start()
+
+    def _run(self, stop: threading.Event) -> None:
+        while not stop.wait(self._interval):
+            with self._lock:
+                # A turn whose loop is gone can never finish: its lease is left to expire.
+                self._held = {key: held for key, held in self._held.items() if not held.loop.is_closed()}
+                if not self._held:
+                    self._thread = None
+                    return
+                due = [held for held in self._held.values() if monotonic() - held.since >= self._interval / 2]
+            self._beat(due)
+
+    def _beat(self, due: list[_Held]) -> None:
+        if not due:
+            return
+        expires_at = now() + timedelta(seconds=self._lease_seconds)
+        try:
+            lost = self._storage.beat([held.lease for held in due], expires_at)
+        except SessionError as error:  # the lease outlives two missed beats; the next one tries again
+            logger.warning("A lease could not be extended (%s); trying again.", type(error).__name__)
+            return
+        gone = {lease.turn_id for lease in lost}
+        for held in due:
+            if held.lease.turn_id in gone and not held.loop.is_closed():
+                held.loop.call_soon_threadsafe(held.lost)

@@ -1,0 +1,144 @@
+"""What a running turn has said so far, and the pace its reader sets."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from enum import StrEnum
+
+from langswarm_sessions.config import OnDisconnect
+from langswarm_sessions.interfaces.provider import TextDelta
+
+__all__ = ["Interruption", "TurnInterrupted", "TurnLog"]
+
+
+class Interruption(StrEnum):
+    """Why a turn ended before its answer did."""
+
+    CANCELLED = "cancelled"
+    ABANDONED = "abandoned"
+    IDLE = "idle"
+    LEASE_LOST = "lease_lost"
+
+
+class TurnInterrupted(BaseException):
+    """Internal: ends the provider phase of a turn. Not an Exception, so that no adapter translates it."""
+
+    def __init__(self, reason: Interruption) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class TurnLog:
+    """The deltas of one turn, and how many of them somebody has asked for.
+
+    A streamed turn goes only as far as its reader asks: what is stored when the reader leaves is what it was given.
+
+    Args:
+        paced: Whether a reader sets the pace; otherwise the turn runs through.
+        idle_seconds: How long a paced turn waits for its reader.
+        on_disconnect: Whether the turn goes on when its reader leaves.
+    """
+
+    def __init__(self, *, paced: bool, idle_seconds: float, on_disconnect: OnDisconnect) -> None:
+        self.deltas: list[TextDelta] = []
+        self.interruption: Interruption | None = None
+        self._wanted: float = 0 if paced else float("inf")
+        self._idle_seconds = idle_seconds
+        self._on_disconnect = on_disconnect
+        self._finished = False
+        self._producer: asyncio.Future[None] | None = None
+        self._reader: asyncio.Future[None] | None = None
+        self._read_by: weakref.ref[asyncio.Task[object]] | None = None
+
+    @property
+    def text(self) -> str:
+        """Everything given out so far."""
+        return "".join(delta.text for delta in self.deltas)
+
+    # The turn's side
+
+    def say(self, delta: TextDelta) -> None:
+        """Add a delta and wake the reader."""
+        self.deltas.append(delta)
+        _wake(self._reader)
+
+    async def wanted(self) -> None:
+        """Wait until the reader asks for more than there is.
+
+        Raises:
+            TurnInterrupted: The reader left, or did not read for too long.
+        """
+        self.raise_if_interrupted()
+        if self._wanted > len(self.deltas):
+            return
+        self._producer = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(self._idle_seconds):
+                await self._producer
+        except TimeoutError:
+            if self._on_disconnect is OnDisconnect.INTERRUPT:
+                self.interruption = self.interruption or Interruption.IDLE
+            self._wanted = float("inf")
+        finally:
+            self._producer = None
+        self.raise_if_interrupted()
+
+    def raise_if_interrupted(self) -> None:
+        """Raise TurnInterrupted once the turn is to end."""
+        if self.interruption is not None:
+            raise TurnInterrupted(self.interruption)
+
+    def restart(self) -> None:
+        """Forget what was said, before a new attempt of a turn nobody reads along."""
+        self.deltas.clear()
+
+    def finish(self) -> None:
+        """Mark the end; the reader is woken."""
+        self._finished = True
+        _wake(self._reader)
+
+    # The reader's side
+
+    async def read(self, position: int) -> TextDelta | None:
+        """Return the delta at `position`, waiting for it; None when the turn ended before."""
+        self._wanted = max(self._wanted, position + 1)
+        reader = asyncio.current_task()
+        self._read_by = None if reader is None else weakref.ref(reader)
+        _wake(self._producer)
+        while position >= len(self.deltas):
+            if self._finished:
+                return None
+            self._reader = asyncio.get_running_loop().create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        return self.deltas[position]
+
+    def is_left_by(self, task: asyncio.Task[object] | None) -> bool:
+        """Whether the turn waits for this very task, which is busy elsewhere."""
+        return self._producer is not None and self._read_by is not None and self._read_by() is task
+
+    def run_through(self) -> None:
+        """Stop waiting for the reader."""
+        self._wanted = float("inf")
+        _wake(self._producer)
+
+    def disconnect(self) -> bool:
+        """The reader leaves. Returns whether the turn is to be interrupted."""
+        if self._on_disconnect is OnDisconnect.FINISH:
+            self.run_through()
+            return False
+        self.interrupt(Interruption.ABANDONED)
+        return True
+
+    def interrupt(self, reason: Interruption) -> None:
+        """Ask the turn to end; the first reason stands."""
+        self.interruption = self.interruption or reason
+        _wake(self._producer)
+
+
+def _wake(future: asyncio.Future[None] | None) -> None:
+    if future is not None and not future.done():
+        future.set_result(None)

@@ -1,0 +1,347 @@
+"""One turn, from its input to its stored answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+from langswarm_sessions.config import Strategy
+from langswarm_sessions.errors import SessionBusyError, SessionError, TurnConflictError
+from langswarm_sessions.events import EventType
+from langswarm_sessions.ids import monotonic, new_id, now
+from langswarm_sessions.interfaces.provider import Completed, EngineProvider, TextDelta
+from langswarm_sessions.messages import MessageKind, Role, SessionMessage, TurnState
+from langswarm_sessions.middleware import MiddlewareChain
+from langswarm_sessions.records import BeginTurn, Begun, Busy, Finished, FinishTurn, Recorded
+from langswarm_sessions.storage.liveness import this_process
+from langswarm_sessions.strategies import TurnStrategy, choose_strategy
+from langswarm_sessions.turns.answers import answer_of, native_after, partial_answer
+from langswarm_sessions.turns.conversation import Conversation
+from langswarm_sessions.turns.gate import SessionGates
+from langswarm_sessions.turns.input import TurnInput, input_digest
+from langswarm_sessions.turns.keeper import LeaseKeeper
+from langswarm_sessions.turns.log import Interruption, TurnInterrupted, TurnLog
+from langswarm_sessions.turns.services import TurnServices, TurnSubject
+from langswarm_sessions.turns.stream import TurnOutcome, interrupted_error
+from langswarm_sessions_otel import TurnScope
+
+__all__ = ["TurnRun"]
+
+_FIRST_POLL_SECONDS = 0.002
+_LONGEST_POLL_SECONDS = 0.05
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Where a running turn is."""
+
+    begun: Begun
+    conversation: Conversation
+    chain: MiddlewareChain
+    started: float
+
+
+class TurnRun:
+    """Runs one turn in a task of its own: in line, begin, converse, finish, announce."""
+
+    def __init__(
+        self,
+        *,
+        services: TurnServices,
+        gates: SessionGates,
+        keeper: LeaseKeeper,
+        subject: TurnSubject,
+        turn: TurnInput,
+        log: TurnLog,
+    ) -> None:
+        self._services = services
+        self._gates = gates
+        self._keeper = keeper
+        self._subject = subject
+        self._turn = turn
+        self._log = log
+        self._session_id = subject.record.session_id
+        self._provider: EngineProvider = turn.provider or subject.engine_provider
+        self._announced_rebuild = False
+        self._task: asyncio.Task[object] | None = None
+
+    async def execute(self) -> TurnOutcome:
+        """Run the turn.
+
+        Raises:
+            SessionError: The turn failed or was interrupted; what was acknowledged is stored.
+        """
+        record = self._subject.record
+        self._task = asyncio.current_task()
+        try:
+            with self._services.telemetry.turn(
+                session_id=self._session_id,
+                agent_name=record.config.agent_name or "session",
+                operation=self._turn.operation,
+                mode=record.strategy.value,
+                provider=self._provider.profile.otel_name,
+                model=self._provider.model,
+                stream=self._turn.stream,
+            ) as span:
+                return await self._announced(span)
+        finally:
+            self._log.finish()
+
+    async def _announced(self, span: TurnScope) -> TurnOutcome:
+        hooks = self._services.hooks
+        try:
+            outcome = await self._in_line(span)
+        except SessionError as error:
+            await hooks.run("on_session_error", session_id=self._session_id, error=error)
+            raise
+        if self._announced_rebuild:
+            await hooks.run(
+                "on_session_rebuilt", session_id=self._session_id, provider=self._provider.name, reason="not_found"
+            )
+        if outcome.completed is not None:
+            await hooks.run("on_message_sent", session_id=self._session_id, message=outcome.message)
+        return outcome
+
+    async def _in_line(self, span: TurnScope) -> TurnOutcome:
+        waiting_since = monotonic()
+        if not await self._gates.enter(self._session_id, seconds=self._services.turn_wait):
+            raise self._busy()
+        try:
+            begun = await self._begin(span, patience=self._services.turn_wait - (monotonic() - waiting_since))
+            if isinstance(begun, Recorded):
+                return self._replay(begun, span)
+            self._keeper.hold(begun.lease, self._lose_lease)
+            try:
+                return await self._answer(begun, span)
+            finally:
+                self._keeper.release(begun.lease)
+        finally:
+            self._gates.leave(self._session_id)
+
+    # Begin
+
+    async def _begin(self, span: TurnScope, *, patience: float) -> Begun | Recorded:
+        strategy = self._strategy()
+        begin = BeginTurn(
+            session_id=self._session_id,
+            turn_id=new_id(),
+            inputs=await self._inputs(),
+            owner=this_process(),
+            lease_seconds=self._services.lease_seconds,
+            now=now(),
+            needs=strategy.needs,
+            input_digest=input_digest(self._turn.messages),
+            idempotency_key=self._turn.idempotency_key,
+            instructions=self._instructions(),
+            options=self._turn.options,
+            user_id=self._subject.record.user_id,
+            resume_failed=self._turn.resume_failed,
+        )
+        storage = self._services.storage
+        with span.storage("load", backend=storage.backend, db_system=storage.db_system) as op:
+            begun = await self._admitted(begin, patience)
+            op.done(count=len(begun.history) if isinstance(begun, Begun) else 1)
+        self._subject.adopt(begun.session)
+        return begun
+
+    async def _admitted(self, begin: BeginTurn, patience: float) -> Begun | Recorded:
+        """Come again until no other process holds the session."""
+        until = monotonic() + patience
+        pause = _FIRST_POLL_SECONDS
+        while True:
+            begun = await self._services.storage.begin_turn(begin)
+            if not isinstance(begun, Busy):
+                return begun
+            try:
+                if monotonic() >= until:
+                    raise self._busy()
+                await asyncio.sleep(pause)
+            except BaseException:
+                await self._services.storage.leave_line(self._session_id, begun.ticket)
+                raise
+            pause = min(pause * 1.5, _LONGEST_POLL_SECONDS)
+            begin = replace(begin, ticket=begun.ticket, now=now())
+
+    async def _inputs(self) -> tuple[SessionMessage, ...]:
+        if not self._services.has_middleware:
+            return self._turn.messages
+        chain = self._services.chain(self._subject.record)
+        return tuple([await chain.outward(replace(message)) for message in self._turn.messages])
+
+    def _instructions(self) -> SessionMessage | None:
+        if self._turn.instructions is None:
+            return None
+        return SessionMessage(role=Role.SYSTEM, content=self._turn.instructions, kind=MessageKind.INSTRUCTIONS)
+
+    def _strategy(self) -> TurnStrategy:
+        wanted = self._subject.record.strategy if self._turn.provider is None else Strategy.HYBRID
+        return choose_strategy(wanted, provider=self._provider.name, profile=self._provider.profile)
+
+    def _replay(self, recorded: Recorded, span: TurnScope) -> TurnOutcome:
+        """Give out the answer that this idempotency key's turn has already."""
+        span.event("langswarm.session.turn_recorded", {})
+        self._log.say(TextDelta(recorded.answer.content))
+        return TurnOutcome(recorded.answer)
+
+    # Converse
+
+    async def _answer(self, begun: Begun, span: TurnScope) -> TurnOutcome:
+        chain = self._services.chain(begun.session)
+        conversation = Conversation(
+            services=self._services,
+            provider=self._provider,
+            strategy=self._strategy(),
+            turn=self._turn,
+            begun=begun,
+            log=self._log,
+            chain=chain,
+            span=span,
+        )
+        progress = _Progress(begun, conversation, chain, monotonic())
+        span.began(turn_index=begun.turn.index, previous=begun.session.traceparent, mode=conversation.plan.mode.value)
+        if span.captures_content:
+            span.input_content("\n".join(message.content for message in begun.inputs))
+        try:
+            completed = await conversation.run()
+            answers = await self._answers(completed, chain)
+        except (TurnInterrupted, asyncio.CancelledError) as error:
+            await self._interrupted(progress, span, error)
+        except Exception as error:  # whatever it was, the turn is marked failed and the error goes on
+            await self._failed(progress, span, error)
+            raise
+        return await self._completed(progress, span, completed, answers)
+
+    async def _answers(self, completed: Completed, chain: MiddlewareChain) -> list[SessionMessage]:
+        answer = answer_of(completed, provider=self._provider.name)
+        said = answer.content
+        answers = [*completed.earlier, answer]
+        if self._services.has_middleware:
+            answers = [await chain.inward(message) for message in answers]
+            if answers[-1].content != said:
+                # The raw payload still says what a middleware took out.
+                answers[-1].provider_payload = None
+        return answers
+
+    async def _completed(
+        self, progress: _Progress, span: TurnScope, completed: Completed, answers: Sequence[SessionMessage]
+    ) -> TurnOutcome:
+        conversation, begun = progress.conversation, progress.begun
+        native = native_after(
+            completed, plan=conversation.plan, begun=begun, provider=self._provider, answer=answers[-1]
+        )
+        finish = replace(
+            self._finish(progress, span, TurnState.COMPLETED),
+            answers=tuple(answers),
+            native=native,
+            native_changed=conversation.plan.keep_native,
+            usage=completed.usage,
+            model=completed.model,
+        )
+        finished = await self._store(finish, span)
+        answer = finished.answers[-1]
+        if progress.chain.chunks() is None:
+            self._log.say(TextDelta(answer.content, completed.raw))
+        self._note(progress, span, completed, answer)
+        self._tell(progress, finished, answer)
+        return TurnOutcome(answer, completed)
+
+    def _note(self, progress: _Progress, span: TurnScope, completed: Completed, answer: SessionMessage) -> None:
+        plan, total = progress.conversation.plan, progress.begun.session.counters.messages
+        sent = len(plan.messages)
+        span.finished(
+            input_tokens=completed.usage.input_tokens,
+            output_tokens=completed.usage.output_tokens,
+            finish_reasons=[completed.finish_reason] if completed.finish_reason else [],
+            messages_sent=sent,
+            messages_total=total,
+            messages_avoided=max(0, total - sent) if plan.native is not None else 0,
+            bytes_avoided=None,
+            retries=progress.conversation.retries,
+        )
+        if span.captures_content:
+            span.output_content(answer.content)
+
+    def _tell(self, progress: _Progress, finished: Finished, answer: SessionMessage) -> None:
+        self._subject.adopt(finished.session)
+        if progress.conversation.rebuilds:
+            self._announced_rebuild = True
+            self._publish(EventType.SESSION_REBUILT)
+        self._publish(EventType.MESSAGE_SENT, answer.content)
+
+    # Endings
+
+    async def _interrupted(self, progress: _Progress, span: TurnScope, error: BaseException) -> NoReturn:
+        reason = self._log.interruption or Interruption.CANCELLED
+        span.interrupted(reason.value)
+        finish = self._finish(progress, span, TurnState.INTERRUPTED)
+        if partial := await self._partial(progress):
+            finish = replace(finish, answers=(partial,))
+        try:
+            finished = await self._store(finish, span)
+        except TurnConflictError:
+            if reason is not Interruption.LEASE_LOST:
+                raise
+        else:
+            self._subject.adopt(finished.session)
+            self._publish(EventType.TURN_INTERRUPTED)
+        if self._log.interruption is None:
+            raise error
+        raise interrupted_error(reason, session_id=self._session_id)
+
+    async def _partial(self, progress: _Progress) -> SessionMessage | None:
+        """Return what was said so far, as far as middleware lets it be seen."""
+        text = self._log.text
+        if progress.chain.chunks() is None:
+            message = partial_answer(
+                progress.conversation.buffered, provider=self._provider.name, model=self._provider.model
+            )
+            text = (await progress.chain.inward(message)).content
+        if not text:
+            return None
+        return partial_answer(text, provider=self._provider.name, model=self._provider.model)
+
+    async def _failed(self, progress: _Progress, span: TurnScope, error: Exception) -> None:
+        finish = replace(self._finish(progress, span, TurnState.FAILED), error_type=type(error).__name__)
+        finished = await self._store(finish, span)
+        self._subject.adopt(finished.session)
+        self._publish(EventType.TURN_FAILED)
+
+    def _finish(self, progress: _Progress, span: TurnScope, state: TurnState) -> FinishTurn:
+        conversation = progress.conversation
+        return FinishTurn(
+            lease=progress.begun.lease,
+            state=state,
+            now=now(),
+            provider=self._provider.name,
+            model=self._provider.model,
+            mode=conversation.plan.mode.value,
+            duration_ms=(monotonic() - progress.started) * 1000,
+            retries=conversation.retries,
+            rebuilds=conversation.rebuilds,
+            traceparent=span.traceparent,
+        )
+
+    async def _store(self, finish: FinishTurn, span: TurnScope) -> Finished:
+        storage = self._services.storage
+        with span.storage("append", backend=storage.backend, db_system=storage.db_system) as op:
+            finished = await storage.finish_turn(finish)
+            op.done(count=len(finish.answers))
+        return finished
+
+    def _lose_lease(self) -> None:
+        self._log.interrupt(Interruption.LEASE_LOST)
+        if self._task is not None:
+            self._task.cancel()
+
+    def _publish(self, kind: EventType, preview: str | None = None) -> None:
+        self._services.events.publish(
+            kind, session_id=self._session_id, user_id=self._subject.record.user_id, preview=preview
+        )
+
+    def _busy(self) -> SessionBusyError:
+        return SessionBusyError(
+            f"Another turn has held the session for {self._services.turn_wait:g} s. Try again, or raise turn_wait=.",
+            session_id=self._session_id,
+        )

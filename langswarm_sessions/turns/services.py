@@ -1,0 +1,83 @@
+"""What every turn of one manager works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from langswarm_sessions.config import RetryPolicy
+from langswarm_sessions.events import EventBus
+from langswarm_sessions.hooks import HookRunner
+from langswarm_sessions.interfaces.hooks import SessionMiddleware
+from langswarm_sessions.interfaces.provider import EngineProvider
+from langswarm_sessions.interfaces.storage import EngineStorage
+from langswarm_sessions.middleware import GLOBAL_MIDDLEWARE, MiddlewareChain
+from langswarm_sessions.records import SessionContext, SessionRecord
+from langswarm_sessions_otel import Telemetry
+
+__all__ = ["TurnServices", "TurnSubject", "context_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnServices:
+    """The parts of a manager that turns need.
+
+    Args:
+        storage: Where sessions live.
+        telemetry: Spans and metrics.
+        hooks: Told after the fact.
+        events: Told to subscribers.
+        middleware: The manager's own, outermost first.
+        retry: How provider failures are retried.
+        turn_wait: Seconds to wait for another turn of the session.
+        lease_seconds: How long a lease lives without a beat.
+        idle_seconds: How long a stream waits for its reader.
+    """
+
+    storage: EngineStorage
+    telemetry: Telemetry
+    hooks: HookRunner
+    events: EventBus
+    middleware: list[SessionMiddleware]
+    retry: RetryPolicy
+    turn_wait: float = 30.0
+    lease_seconds: float = 15.0
+    idle_seconds: float = 60.0
+
+    def chain(self, record: SessionRecord) -> MiddlewareChain:
+        """Return the middleware of one turn."""
+        return MiddlewareChain((*GLOBAL_MIDDLEWARE, *self.middleware), context_of(record))
+
+    @property
+    def has_middleware(self) -> bool:
+        """Whether any middleware would see a message."""
+        return bool(GLOBAL_MIDDLEWARE or self.middleware)
+
+
+class TurnSubject(Protocol):
+    """The session a turn belongs to."""
+
+    @property
+    def record(self) -> SessionRecord:
+        """The session's row as last seen."""
+        ...
+
+    @property
+    def engine_provider(self) -> EngineProvider:
+        """The provider session that answers."""
+        ...
+
+    def adopt(self, record: SessionRecord) -> None:
+        """Take a newer row."""
+        ...
+
+
+def context_of(record: SessionRecord) -> SessionContext:
+    """Return what users and middleware see of a session."""
+    return SessionContext(
+        session_id=record.session_id,
+        user_id=record.user_id,
+        provider=record.provider,
+        model=record.model,
+        user_context=dict(record.context),
+    )

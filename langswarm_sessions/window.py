@@ -1,0 +1,123 @@
+"""The window: what of a transcript a model is given for one turn. Pure functions.
+
+Trimming goes by whole turns (a user message and what followed it), keeps every system message, and never parts a
+tool call from its result. Repair changes what is sent, never what is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from langswarm_sessions.messages import MessageKind, Role, SessionMessage, ToolResult
+
+__all__ = ["INTERRUPTED_RESULT", "Window", "estimate_tokens", "fit", "repair"]
+
+INTERRUPTED_RESULT = "The tool call was interrupted; there is no result."
+
+_CHARACTERS_PER_TOKEN = 4
+_TOKENS_PER_MESSAGE = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """What fits, and how much was left out."""
+
+    messages: tuple[SessionMessage, ...]
+    dropped: int = 0
+    tokens: int = 0
+
+
+def estimate_tokens(message: SessionMessage) -> int:
+    """Return about how many tokens a message costs: the stored figure, else a quarter of its characters.
+
+    The four characters a token are the rule of thumb OpenAI gives for English text.
+    """
+    if message.tokens is not None:
+        return message.tokens
+    extra = sum(len(str(call.arguments)) + len(call.name) for call in message.tool_calls)
+    extra += sum(len(result.content) for result in message.tool_results)
+    return (len(message.content) + extra) // _CHARACTERS_PER_TOKEN + _TOKENS_PER_MESSAGE
+
+
+def fit(
+    messages: Sequence[SessionMessage], *, max_messages: int | None = None, max_tokens: int | None = None
+) -> Window:
+    """Keep the newest whole turns that fit both bounds; the newest turn stays whatever it costs.
+
+    Args:
+        messages: In order, the new input last.
+        max_messages: At most this many messages, system messages not counted.
+        max_tokens: At most about this many tokens, system messages counted.
+
+    Returns:
+        The window, its estimated tokens, and how many messages were left out.
+    """
+    spoken = [message for message in messages if message.role is not Role.SYSTEM]
+    turns = _whole_turns(spoken)
+    room = None if max_tokens is None else max_tokens - _total(message for message in messages if _is_system(message))
+    kept: list[list[SessionMessage]] = []
+    count = tokens = 0
+    for turn in reversed(turns):
+        count += len(turn)
+        tokens += _total(turn)
+        if kept and ((max_messages is not None and count > max_messages) or (room is not None and tokens > room)):
+            break
+        kept.append(turn)
+    chosen = {id(message) for turn in kept for message in turn}
+    window = tuple(message for message in messages if _is_system(message) or id(message) in chosen)
+    return Window(messages=window, dropped=len(messages) - len(window), tokens=_total(window))
+
+
+def repair(messages: Sequence[SessionMessage], *, open_calls: Iterable[str] = ()) -> tuple[SessionMessage, ...]:
+    """Return the messages with every tool call answered and no result without its call.
+
+    A call without a result gets one that says it was interrupted, right after the message that made it; results
+    follow their call. Repairing twice changes nothing.
+
+    Args:
+        messages: In order.
+        open_calls: Ids of calls the provider already holds and waits for.
+    """
+    answered = {result.tool_call_id for message in messages for result in message.tool_results}
+    known = set(open_calls)
+    repaired: list[SessionMessage] = [
+        _interrupted_result(call_id) for call_id in open_calls if call_id not in answered
+    ]
+    for message in messages:
+        if message.kind is MessageKind.INSTRUCTIONS:
+            continue
+        if message.role is Role.TOOL and message.tool_results:
+            if any(result.tool_call_id in known for result in message.tool_results):
+                repaired.append(message)
+            continue
+        repaired.append(message)
+        for call in message.tool_calls:
+            known.add(call.id)
+            if call.id not in answered:
+                repaired.append(_interrupted_result(call.id))
+    return tuple(repaired)
+
+
+def _interrupted_result(call_id: str) -> SessionMessage:
+    return SessionMessage(
+        role=Role.TOOL, parts=[ToolResult(tool_call_id=call_id, content=INTERRUPTED_RESULT, is_error=True)]
+    )
+
+
+def _whole_turns(messages: Sequence[SessionMessage]) -> list[list[SessionMessage]]:
+    turns: list[list[SessionMessage]] = []
+    for message in messages:
+        starts = message.role is Role.USER and (not turns or turns[-1][-1].role is not Role.USER)
+        if starts or not turns:
+            turns.append([])
+        turns[-1].append(message)
+    return turns
+
+
+def _is_system(message: SessionMessage) -> bool:
+    return message.role is Role.SYSTEM
+
+
+def _total(messages: Iterable[SessionMessage]) -> int:
+    return sum(estimate_tokens(message) for message in messages)

@@ -1,0 +1,54 @@
+"""Spans that stand beside turns: a session's transitions and the user's hooks."""
+
+from __future__ import annotations
+
+from langswarm_sessions_otel import semconv
+from langswarm_sessions_otel.identity import correlation_of, current_turn
+from langswarm_sessions_otel.scope import Attributes, Recorder, SpanScope
+
+
+def _session_attributes(session_id: str, *, always_grouped: bool) -> Attributes:
+    """Return the ids of a span that may lie outside a turn.
+
+    Backends count every trace with a conversation id as a turn of that conversation, and take its first input and last
+    output from them: outside a turn only our own id is given, unless the user's backend wants it otherwise.
+    """
+    if always_grouped or current_turn(session_id) is not None:
+        return {**correlation_of(session_id)}
+    return {semconv.LANGSWARM_SESSION_ID: session_id}
+
+
+class LifecycleScope(SpanScope):
+    """The span of a session's transition, made by `Telemetry.lifecycle`."""
+
+    __slots__ = ("_metric",)
+
+    def __init__(
+        self, recorder: Recorder, transition: str, *, session_id: str, mode: str | None, provider: str | None
+    ) -> None:
+        self._metric: Attributes = {semconv.SESSION_TRANSITION: transition}
+        if mode is not None:
+            self._metric[semconv.SESSION_MODE] = mode
+        attributes = _session_attributes(session_id, always_grouped=recorder.settings.group_lifecycle)
+        attributes.update(self._metric)
+        if provider is not None:
+            attributes[semconv.PROVIDER_NAME] = semconv.PROVIDER_NAMES.get(provider, provider)
+        super().__init__(recorder, semconv.LIFECYCLE_SPAN + transition, attributes=attributes)
+
+    def _record(self, elapsed: float) -> None:
+        attributes = self._metric
+        if self.error_type is not None:
+            attributes[semconv.ERROR_TYPE] = self.error_type
+        self._recorder.instruments.transitions.add(1, attributes, self._context)
+
+
+class HookScope(SpanScope):
+    """The span of a user's hook, made by `Telemetry.hook`."""
+
+    __slots__ = ()
+
+    def __init__(self, recorder: Recorder, *, name: str, point: str, session_id: str) -> None:
+        attributes = _session_attributes(session_id, always_grouped=recorder.settings.group_lifecycle)
+        attributes[semconv.HOOK_NAME] = name
+        attributes[semconv.HOOK_POINT] = point
+        super().__init__(recorder, semconv.HOOK_SPAN + name, attributes=attributes)

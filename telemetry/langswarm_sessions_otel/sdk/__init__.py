@@ -1,0 +1,1 @@
+"""What needs the OpenTelemetry SDK; imported by `configure_telemetry` alone."""

@@ -1,0 +1,177 @@
+"""Every name this package writes: spans, attributes, events, metrics, buckets, environment variables.
+
+The GenAI names follow the registry of ``open-telemetry/semantic-conventions-genai`` named by `CONVENTION_REVISION`.
+They are kept here, not imported: the published constants are marked deprecated and lack the newer names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+CONVENTION_REVISION: Final = "gen-ai-dev/1.42.0-dev"
+SCOPE: Final = "langswarm_sessions"
+DISTRIBUTION: Final = "langswarm-sessions"
+
+# ------------------------------------------------------------------ environment variables
+ENV_TELEMETRY: Final = "LANGSWARM_SESSIONS_TELEMETRY"
+ENV_BAGGAGE: Final = "LANGSWARM_SESSIONS_BAGGAGE"
+ENV_LIFECYCLE_GROUPING: Final = "LANGSWARM_SESSIONS_LIFECYCLE_GROUPING"
+ENV_CAPTURE_CONTENT: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+ENV_STABILITY_OPT_IN: Final = "OTEL_SEMCONV_STABILITY_OPT_IN"
+OPT_IN_NEWEST_GENAI: Final = "gen_ai_latest_experimental"
+
+# ------------------------------------------------------------------ spans and events
+TURN_OPERATION: Final = "invoke_agent"
+CHAT_OPERATION: Final = "chat"
+LIFECYCLE_SPAN: Final = "langswarm.session."
+REBUILD_SPAN: Final = "langswarm.session.rebuild"
+STORAGE_SPAN: Final = "langswarm.storage."
+HOOK_SPAN: Final = "langswarm.hook "
+RETRY_EVENT: Final = "langswarm.turn.retry"
+REBUILD_EVENT: Final = "langswarm.session.rebuild"
+
+# ------------------------------------------------------------------ attributes: conventions
+CONVERSATION_ID: Final = "gen_ai.conversation.id"
+SESSION_ID: Final = "session.id"
+OPERATION_NAME: Final = "gen_ai.operation.name"
+PROVIDER_NAME: Final = "gen_ai.provider.name"
+AGENT_NAME: Final = "gen_ai.agent.name"
+REQUEST_MODEL: Final = "gen_ai.request.model"
+REQUEST_STREAM: Final = "gen_ai.request.stream"
+REQUEST_TEMPERATURE: Final = "gen_ai.request.temperature"
+REQUEST_MAX_TOKENS: Final = "gen_ai.request.max_tokens"
+REQUEST_TOP_P: Final = "gen_ai.request.top_p"
+PREVIOUS_RESPONSE_ID: Final = "gen_ai.request.previous_response.id"
+RESPONSE_ID: Final = "gen_ai.response.id"
+RESPONSE_MODEL: Final = "gen_ai.response.model"
+FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
+TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
+INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
+OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
+CACHED_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
+REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+TOKEN_TYPE: Final = "gen_ai.token.type"
+TOKEN_MODALITY: Final = "gen_ai.token.modality"
+SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
+INPUT_MESSAGES: Final = "gen_ai.input.messages"
+OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
+SERVER_ADDRESS: Final = "server.address"
+SERVER_PORT: Final = "server.port"
+ERROR_TYPE: Final = "error.type"
+DB_SYSTEM: Final = "db.system.name"
+INPUT_VALUE: Final = "input.value"
+INPUT_MIME_TYPE: Final = "input.mime_type"
+OUTPUT_VALUE: Final = "output.value"
+OUTPUT_MIME_TYPE: Final = "output.mime_type"
+PLAIN_TEXT: Final = "text/plain"
+
+# ------------------------------------------------------------------ attributes: ours
+LANGSWARM_SESSION_ID: Final = "langswarm.session.id"
+SESSION_MODE: Final = "langswarm.session.mode"
+SESSION_OPERATION: Final = "langswarm.session.operation"
+SESSION_TRANSITION: Final = "langswarm.session.transition"
+TURN_INDEX: Final = "langswarm.session.turn.index"
+TURN_RETRIES: Final = "langswarm.turn.retries"
+MESSAGES_SENT: Final = "langswarm.history.messages_sent"
+MESSAGES_TOTAL: Final = "langswarm.history.messages_total"
+REBUILD_REASON: Final = "langswarm.rebuild.reason"
+REBUILD_ATTEMPT: Final = "langswarm.rebuild.attempt"
+REBUILD_MESSAGES: Final = "langswarm.rebuild.messages"
+REBUILD_TOKENS: Final = "langswarm.rebuild.tokens"
+STORAGE_OPERATION: Final = "langswarm.storage.operation"
+STORAGE_BACKEND: Final = "langswarm.storage.backend"
+STORAGE_COUNT: Final = "langswarm.storage.count"
+STORAGE_BYTES: Final = "langswarm.storage.bytes"
+HOOK_NAME: Final = "langswarm.hook.name"
+HOOK_POINT: Final = "langswarm.hook.point"
+RETRY_ATTEMPT: Final = "langswarm.retry.attempt"
+RETRY_DELAY: Final = "langswarm.retry.delay_seconds"
+LINK_KIND: Final = "langswarm.link.kind"
+LINK_PREVIOUS_TURN: Final = "previous_turn"
+LINK_LAST_GOOD_TURN: Final = "last_good_turn"
+FAILED_STAGE: Final = "stage"
+
+# What the registry calls providers that we call otherwise.
+PROVIDER_NAMES: Final[dict[str, str]] = {"gemini": "gcp.gemini", "mistral": "mistral_ai"}
+
+# ------------------------------------------------------------------ metrics: ours
+TURN_DURATION: Final = "langswarm.session.turn.duration"
+TURN_TIME_TO_FIRST_CHUNK: Final = "langswarm.session.turn.time_to_first_chunk"
+TRANSITIONS: Final = "langswarm.session.transitions"
+OPEN_SESSIONS: Final = "langswarm.session.open"
+REBUILDS: Final = "langswarm.session.rebuilds"
+REBUILD_TOKEN_COST: Final = "langswarm.session.rebuild.tokens"
+HISTORY_MESSAGES_AVOIDED: Final = "langswarm.session.history.messages_avoided"
+HISTORY_BYTES_AVOIDED: Final = "langswarm.session.history.bytes_avoided"
+STORAGE_DURATION: Final = "langswarm.storage.operation.duration"
+TELEMETRY_ERRORS: Final = "langswarm.telemetry.errors"
+
+# ------------------------------------------------------------------ metrics: the two generations of gen_ai.client.*
+TokenUse = Literal["input", "output", "cached", "reasoning"]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenMetric:
+    """One instrument that token counts of a model call are recorded on."""
+
+    name: str
+    use: TokenUse
+    counts: bool  # a counter; else a histogram
+    attribute: tuple[str, str] | None  # one more attribute than its siblings carry
+    when_failed: bool  # also recorded for a call that failed
+
+
+@dataclass(frozen=True, slots=True)
+class ClientMetrics:
+    """The names of one generation of the ``gen_ai.client.*`` metrics."""
+
+    duration: str
+    time_to_first_chunk: str
+    tokens: tuple[TokenMetric, ...]
+
+
+_USAGE: Final = "gen_ai.client.token.usage"
+_COUNT: Final = "gen_ai.client.inference.usage."
+_SPREAD: Final = "gen_ai.client.inference.operation."
+# No provider tells tokens apart by modality for every model, and a guess would be wrong for images.
+_MODALITY: Final = (TOKEN_MODALITY, "unknown")
+
+RELEASED: Final = ClientMetrics(
+    duration="gen_ai.client.operation.duration",
+    time_to_first_chunk="gen_ai.client.operation.time_to_first_chunk",
+    tokens=(
+        TokenMetric(_USAGE, "input", counts=False, attribute=(TOKEN_TYPE, "input"), when_failed=True),
+        TokenMetric(_USAGE, "output", counts=False, attribute=(TOKEN_TYPE, "output"), when_failed=True),
+    ),
+)
+NEWEST: Final = ClientMetrics(
+    duration="gen_ai.client.inference.duration",
+    time_to_first_chunk="gen_ai.client.inference.time_to_first_chunk",
+    tokens=(
+        TokenMetric(_COUNT + "input_tokens", "input", counts=True, attribute=_MODALITY, when_failed=True),
+        TokenMetric(_COUNT + "output_tokens", "output", counts=True, attribute=_MODALITY, when_failed=True),
+        TokenMetric(_COUNT + "cache_read.input_tokens", "cached", counts=True, attribute=_MODALITY, when_failed=True),
+        TokenMetric(
+            _COUNT + "reasoning.output_tokens", "reasoning", counts=True, attribute=_MODALITY, when_failed=True
+        ),
+        TokenMetric(_SPREAD + "input_tokens", "input", counts=False, attribute=None, when_failed=False),
+        TokenMetric(_SPREAD + "output_tokens", "output", counts=False, attribute=None, when_failed=False),
+    ),
+)
+
+# ------------------------------------------------------------------ buckets
+_CALL_SECONDS: Final = tuple(round(0.01 * 2**power, 2) for power in range(14))
+_AGENT_SECONDS: Final = tuple(round(0.1 * 2**power, 1) for power in range(13))
+_TOKENS: Final = tuple(float(4**power) for power in range(14))
+_STORAGE_SECONDS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+
+BUCKETS: Final[dict[str, tuple[float, ...]]] = {
+    TURN_DURATION: _AGENT_SECONDS,
+    TURN_TIME_TO_FIRST_CHUNK: _CALL_SECONDS,
+    REBUILD_TOKEN_COST: _TOKENS,
+    STORAGE_DURATION: _STORAGE_SECONDS,
+    **{generation.duration: _CALL_SECONDS for generation in (RELEASED, NEWEST)},
+    **{generation.time_to_first_chunk: _CALL_SECONDS for generation in (RELEASED, NEWEST)},
+    **{metric.name: _TOKENS for generation in (RELEASED, NEWEST) for metric in generation.tokens if not metric.counts},
+}

@@ -1,0 +1,81 @@
+"""What every test stands on: loopback only, a folder of its own, an environment without keys."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.support import network
+
+pytest_plugins = ["tests.support.aimock", "tests.support.programs", "tests.support.openai_server.plugin"]
+
+FOREIGN_VARIABLES = (
+    "ALL_PROXY",
+    "ANTHROPIC_",
+    "CO_API_",
+    "COHERE_",
+    "FORCE_COLOR",
+    "GEMINI_",
+    "GITHUB_ACTIONS",
+    "GOOGLE_",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "LANGCHAIN_",
+    "LANGSMITH_",
+    "LANGSWARM_",
+    "MISTRAL_",
+    "OPENAI_",
+    "OTEL_",
+    "PY_COLORS",
+)
+
+settings.register_profile("project", deadline=None, database=None, print_blob=True)
+settings.load_profile("project")
+
+
+def pytest_configure() -> None:
+    """Refuse, from before the first import of a test module, what leaves this machine."""
+    network.forbid_foreign_hosts()
+
+
+@pytest.fixture(autouse=True)
+def own_folder() -> Iterator[Path]:
+    """Run each test in an empty folder, so that a default database file never lands in the tree."""
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="session-test-", ignore_cleanup_errors=True) as folder:
+        os.chdir(folder)
+        try:
+            yield Path(folder)
+        finally:
+            os.chdir(before)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment() -> Iterator[None]:
+    """Take away keys and settings of the machine that would change what a test sees."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.upper().startswith(FOREIGN_VARIABLES):
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def loopback_only() -> Iterator[None]:
+    """Fail a test that tried to reach another machine, even where the code under test hid the refusal."""
+    network.refused.clear()
+    yield
+    attempts = sorted(set(network.refused))
+    network.refused.clear()
+    assert not attempts, f"the test tried to reach {attempts}"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run tests marked for anyio on asyncio, the only loop the product promises."""
+    return "asyncio"

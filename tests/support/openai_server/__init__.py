@@ -1,0 +1,26 @@
+"""A stateful loopback counterparty for tests that drive the real OpenAI SDK over HTTP.
+
+It judges every request with the SDK's own request types, keeps responses as the provider does, answers with the SDK's
+own response models, fails on demand, and writes down everything that came over the wire. See `OpenAIServer`.
+"""
+
+from __future__ import annotations
+
+from . import faults
+from .context import ModelView, default_reply
+from .gates import Gate
+from .journal import RequestRecord, Violation
+from .replies import Reply, ToolCall
+from .server import OpenAIServer
+
+__all__ = [
+    "Gate",
+    "ModelView",
+    "OpenAIServer",
+    "Reply",
+    "RequestRecord",
+    "ToolCall",
+    "Violation",
+    "default_reply",
+    "faults",
+]

@@ -1,0 +1,309 @@
+"""One-call set-up: real exports to a loopback receiver, and receivers that are not there."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+if TYPE_CHECKING:
+    from tests.telemetry.conftest import RunPython
+
+TURN = """
+from langswarm_sessions_otel import Telemetry
+with Telemetry().turn(session_id="s-1", agent_name="session", operation="send", mode="native", provider="mock",
+                      model="m", stream=False) as turn:
+    with turn.chat(provider="mock", model="m", stream=False) as chat:
+        chat.finished(input_tokens=3, output_tokens=4)
+"""
+
+
+class Receiver(ThreadingHTTPServer):
+    """Keeps what it is sent."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self.answers = threading.Event()
+        self.answers.set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def traces(self) -> ExportTraceServiceRequest:
+        merged = ExportTraceServiceRequest()
+        for path, _, body in self.requests:
+            if path == "/v1/traces":
+                merged.MergeFromString(body)
+        return merged
+
+    def metrics(self) -> ExportMetricsServiceRequest:
+        merged = ExportMetricsServiceRequest()
+        for path, _, body in self.requests:
+            if path == "/v1/metrics":
+                merged.MergeFromString(body)
+        return merged
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        assert isinstance(self.server, Receiver)
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.requests.append((self.path, {key.lower(): value for key, value in self.headers.items()}, body))
+        self.server.answers.wait()
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield server
+    server.answers.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_short_script_exports_traces_and_metrics_at_its_end(run_python: RunPython, receiver: Receiver) -> None:
+    run_python(
+        f"""
+from langswarm_sessions_otel import configure_telemetry
+configure_telemetry(service_name="bot", endpoint="{receiver.url}/", headers={{"authorization": "Bearer x"}},
+                    resource_attributes={{"deployment.environment.name": "test"}})
+{TURN}
+"""
+    )
+    [spans] = receiver.traces().resource_spans
+    resource = {pair.key: pair.value.string_value for pair in spans.resource.attributes}
+    assert resource["service.name"] == "bot"
+    assert resource["deployment.environment.name"] == "test"
+    [scope] = spans.scope_spans
+    assert scope.scope.name == "langswarm_sessions"
+    assert sorted(span.name for span in scope.spans) == ["chat m", "invoke_agent session"]
+    child, root = sorted(scope.spans, key=lambda span: span.name)
+    assert child.parent_span_id == root.span_id
+    attributes = {pair.key: pair.value for pair in root.attributes}
+    assert attributes["gen_ai.conversation.id"].string_value == "s-1"
+    metrics = {metric.name for item in receiver.metrics().resource_metrics[0].scope_metrics for metric in item.metrics}
+    assert {"langswarm.session.turn.duration", "gen_ai.client.token.usage"} <= metrics
+    assert {headers["authorization"] for _, headers, _ in receiver.requests} == {"Bearer x"}
+    assert b"s-1" not in b"".join(body for path, _, body in receiver.requests if path == "/v1/metrics")
+
+
+def test_the_standard_variables_are_enough(run_python: RunPython, receiver: Receiver) -> None:
+    run_python(
+        f"""
+from langswarm_sessions_otel import configure_telemetry, flush
+configure_telemetry(console=False)
+{TURN}
+assert flush()
+""",
+        OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url,
+        OTEL_SERVICE_NAME="named-by-variable",
+    )
+    [spans] = receiver.traces().resource_spans
+    assert {pair.key: pair.value.string_value for pair in spans.resource.attributes}["service.name"] == (
+        "named-by-variable"
+    )
+
+
+def test_a_plain_set_up_of_somebody_elses_just_works(run_python: RunPython, receiver: Receiver) -> None:
+    run_python(
+        f"""
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+provider = TracerProvider()
+provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+trace.set_tracer_provider(provider)
+{TURN}
+""",
+        OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url,
+    )
+    assert len(receiver.traces().resource_spans[0].scope_spans[0].spans) == 2
+
+
+def test_providers_that_are_set_stay_and_get_our_export_beside_their_own(
+    run_python: RunPython, receiver: Receiver
+) -> None:
+    printed = run_python(
+        f"""
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+theirs, exporter, reader = TracerProvider(), InMemorySpanExporter(), InMemoryMetricReader()
+theirs.add_span_processor(SimpleSpanProcessor(exporter))
+trace.set_tracer_provider(theirs)
+meters = MeterProvider([reader])
+metrics.set_meter_provider(meters)
+from langswarm_sessions_otel import configure_telemetry
+handle = configure_telemetry(endpoint="{receiver.url}")
+assert trace.get_tracer_provider() is theirs and metrics.get_meter_provider() is meters
+{TURN}
+print(len(exporter.get_finished_spans()), handle.flush())
+"""
+    )
+    assert printed == "2 True\n"
+    assert len(receiver.traces().resource_spans[0].scope_spans[0].spans) == 2
+
+
+def test_providers_that_take_nothing_more_stay_as_they_are(run_python: RunPython, receiver: Receiver) -> None:
+    printed = run_python(
+        f"""
+import logging
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+from opentelemetry import metrics, trace
+class Tracers(trace.NoOpTracerProvider): pass
+class Meters(metrics.NoOpMeterProvider): pass
+trace.set_tracer_provider(Tracers())
+metrics.set_meter_provider(Meters())
+from langswarm_sessions_otel import configure_telemetry
+handle = configure_telemetry(endpoint="{receiver.url}")
+{TURN}
+print(handle.flush())
+""",
+        with_errors=True,
+    )
+    assert printed.splitlines() == [
+        "True",
+        "metrics stay with the provider that is set already, a Meters",
+        "spans stay with the provider that is set already, a Tracers",
+    ]
+    assert receiver.requests == []
+
+
+def test_configuring_twice_changes_nothing(run_python: RunPython, receiver: Receiver) -> None:
+    printed = run_python(
+        f"""
+from langswarm_sessions_otel import configure_telemetry
+first = configure_telemetry(endpoint="{receiver.url}")
+assert configure_telemetry(endpoint="{receiver.url}") is first
+assert configure_telemetry(endpoint="{receiver.url}", console=True) is first
+{TURN}
+assert first.shutdown() and first.shutdown() and not first.flush()
+again = configure_telemetry(endpoint="{receiver.url}")
+assert again is not first
+{TURN}
+""",
+        with_errors=True,
+    )
+    assert "configured already" in printed
+    assert sum(len(item.scope_spans[0].spans) for item in receiver.traces().resource_spans) == 4
+
+
+def test_the_console_and_the_file_need_no_receiver(run_python: RunPython, tmp_path: Path) -> None:
+    printed = run_python(
+        f"""
+from langswarm_sessions_otel import configure_telemetry
+configure_telemetry(console=True, span_file="{tmp_path / "spans.jsonl"}")
+{TURN}
+""",
+        with_errors=True,
+    )
+    root, chat = printed.splitlines()
+    assert root.startswith("invoke_agent session  ")
+    assert chat.startswith("└─ chat m  ")
+    assert len((tmp_path / "spans.jsonl").read_text().splitlines()) == 2
+
+
+TIMED = """
+import logging, time
+logging.disable(logging.CRITICAL)
+from langswarm_sessions_otel import configure_telemetry
+handle = configure_telemetry(endpoint="{url}", export_timeout=0.3, shutdown_timeout=1.0)
+worst = 0.0
+for _ in range(300):
+    started = time.perf_counter()
+    {turn}
+    worst = max(worst, time.perf_counter() - started)
+assert turn.error_type is None
+started = time.perf_counter()
+handle.shutdown()
+print(worst, time.perf_counter() - started)
+"""
+
+
+@pytest.mark.parametrize("kind", ["refusing", "hanging"])
+def test_a_receiver_that_is_away_costs_the_caller_nothing_and_holds_up_the_end_only_so_long(
+    run_python: RunPython, receiver: Receiver, kind: str
+) -> None:
+    receiver.answers.clear()
+    url = receiver.url if kind == "hanging" else "http://127.0.0.1:9"
+    printed = run_python(TIMED.format(url=url, turn=TURN.replace("\n", "\n    ")), with_errors=True)
+
+    worst, shutdown = (float(value) for value in printed.split())
+    assert worst < 0.25
+    assert shutdown < 2.0
+
+
+def test_the_exit_of_the_process_is_bounded(run_python: RunPython, receiver: Receiver) -> None:
+    receiver.answers.clear()
+    started = time.monotonic()
+    run_python(
+        f"""
+import logging
+logging.disable(logging.CRITICAL)
+from langswarm_sessions_otel import configure_telemetry
+configure_telemetry(endpoint="{receiver.url}", export_timeout=60, shutdown_timeout=0.5)
+{TURN}
+"""
+    )
+    assert time.monotonic() - started < 10
+
+
+def test_a_providers_own_exit_is_bounded_too(run_python: RunPython, receiver: Receiver) -> None:
+    receiver.answers.clear()
+    printed = run_python(
+        f"""
+import logging, time
+logging.disable(logging.CRITICAL)
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+theirs = TracerProvider(shutdown_on_exit=False)
+trace.set_tracer_provider(theirs)
+from langswarm_sessions_otel import configure_telemetry
+handle = configure_telemetry(endpoint="{receiver.url}", export_timeout=60, shutdown_timeout=0.5)
+{TURN}
+started = time.perf_counter()
+assert not theirs.force_flush()
+theirs.shutdown()
+handle.shutdown()
+print(time.perf_counter() - started)
+""",
+        with_errors=True,
+    )
+    assert float(printed) < 4.0
+
+
+def test_a_span_file_that_cannot_be_written_is_said_at_once(run_python: RunPython, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    printed = run_python(
+        f"""
+from langswarm_sessions_otel import configure_telemetry
+try:
+    configure_telemetry(span_file="{tmp_path / "file" / "spans.jsonl"}")
+except OSError as error:
+    print(type(error).__name__)
+"""
+    )
+    assert printed in {"FileExistsError\n", "NotADirectoryError\n"}
