@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from langswarm_sessions.config import Strategy
+from langswarm_sessions.config import LARGEST_COUNT, LONGEST_DAYS, Strategy, finite_number
 from langswarm_sessions.errors import ConfigurationError, InvalidInputError
 from langswarm_sessions.ids import as_utc
 from langswarm_sessions.messages import plain_mapping
@@ -50,24 +50,26 @@ def check_seconds(value: object, *, field: str) -> float | None:
     """Return a positive number of seconds, or None."""
     if value is None:
         return None
-    if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
+    seconds = finite_number(value)
+    if not seconds:
         raise InvalidInputError(f"{field} must be a positive number of seconds (or None).")
-    return float(value)
+    return seconds
 
 
 def check_days(value: object, *, field: str) -> float:
     """Return a number of days, 0 or more."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
-        raise InvalidInputError(f"{field} must be a number of days, 0 or more.")
-    return float(value)
+    days = finite_number(value, at_most=LONGEST_DAYS)
+    if days is None:
+        raise InvalidInputError(f"{field} must be a number of days, 0 to {LONGEST_DAYS:g}.")
+    return days
 
 
 def check_count(value: object, *, field: str) -> int | None:
     """Return a whole number of at least 1, or None."""
     if value is None:
         return None
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidInputError(f"{field} must be a whole number of at least 1 (or None).")
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST_COUNT:
+        raise InvalidInputError(f"{field} must be a whole number of 1 to {LARGEST_COUNT} (or None).")
     return value
 
 
@@ -77,7 +79,10 @@ def check_moment(value: object, *, field: str) -> datetime | None:
         return None
     if not isinstance(value, datetime):
         raise InvalidInputError(f"{field} must be a datetime (or None).")
-    return as_utc(value)
+    try:
+        return as_utc(value)
+    except (OverflowError, ValueError):
+        raise InvalidInputError(f"{field} is too near the end of time to be a moment in UTC.") from None
 
 
 def check_status(value: SessionStatus | str | None, *, field: str) -> SessionStatus | None:
@@ -108,9 +113,10 @@ def check_wait(value: object, *, field: str) -> float:
     Raises:
         ConfigurationError: It is none.
     """
-    if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
-        raise ConfigurationError(f"{field} must be a number of seconds, 0 or more.")
-    return float(value)
+    seconds = finite_number(value)
+    if seconds is None:
+        raise ConfigurationError(f"{field} must be a finite number of seconds, 0 or more.")
+    return seconds
 
 
 def turn_options(tools: Sequence[Mapping[str, Any]] | None, tool_choice: str | Mapping[str, Any] | None) -> TurnOptions:
@@ -122,21 +128,25 @@ def turn_options(tools: Sequence[Mapping[str, Any]] | None, tool_choice: str | M
     given: object = tools
     if given is not None and not isinstance(given, list | tuple):
         raise InvalidInputError("tools must be a list of JSON function definitions.")
-    _check_choice(tool_choice)
     return TurnOptions(
-        tools=tuple(_tool(tool, position) for position, tool in enumerate(tools or ())), tool_choice=tool_choice
+        tools=tuple(_tool(tool, position) for position, tool in enumerate(tools or ())),
+        tool_choice=_tool_choice(tool_choice),
     )
 
 
-def _check_choice(value: object) -> None:
-    if not isinstance(value, str | Mapping | None):
+def _tool_choice(choice: object) -> str | dict[str, Any] | None:
+    if isinstance(choice, Mapping):
+        return plain_mapping(cast("object", choice), field="tool_choice")
+    if choice is not None and (not isinstance(choice, str) or not choice):
         raise InvalidInputError("tool_choice must be 'auto', 'none', 'required', a tool's name or a dict.")
+    return choice
 
 
 def _tool(tool: object, position: int) -> dict[str, Any]:
     plain = plain_mapping(tool, field=f"tools[{position}]")
     function: object = plain.get("function", plain)
-    named = isinstance(function, dict) and bool(cast("dict[str, Any]", function).get("name"))
+    name: object = cast("dict[str, Any]", function).get("name") if isinstance(function, dict) else None
+    named = isinstance(name, str) and bool(name)
     if not named and plain.get("type", "function") == "function":
         raise InvalidInputError(
             f"tools[{position}] needs a 'name': pass {{'name', 'description', 'parameters' (a JSON schema)}}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
@@ -12,14 +13,23 @@ from typing import Any, Self, cast
 from langswarm_sessions.errors import ConfigurationError
 
 __all__ = [
+    "LARGEST_COUNT",
+    "LONGEST_DAYS",
     "CleanupConfig",
     "OnDisconnect",
     "RetryPolicy",
     "SessionConfig",
     "Strategy",
     "check_keys",
+    "finite_number",
 ]
 
+LARGEST_COUNT = 2**31 - 1
+"""Largest count taken anywhere: every database can hold it, and one more."""
+LONGEST_DAYS = 100_000.0
+"""Longest span taken anywhere, in days: further back, dates end."""
+
+_SECONDS_A_DAY = 86_400.0
 
 
 class Strategy(StrEnum):
@@ -56,14 +66,38 @@ def check_keys(given: Iterable[str], known: Iterable[str], *, where: str) -> Non
             raise ConfigurationError(f"{where}: unknown key {str(key)!r}.{hint} Known keys: {', '.join(names)}.")
 
 
-def _whole(value: object, *, name: str, at_least: int) -> None:
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < at_least):
-        raise ConfigurationError(f"{name} must be a whole number of at least {at_least} (or None).")
+def finite_number(value: object, *, at_most: float = math.inf) -> float | None:
+    """Return a number of at least 0 as a float; None when it is none, is not finite or is larger than `at_most`."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= at_most:
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _whole(value: object, *, name: str) -> None:
+    if value is not None and (
+        not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST_COUNT
+    ):
+        raise ConfigurationError(f"{name} must be a whole number of 1 to {LARGEST_COUNT} (or None).")
 
 
 def _seconds(value: object, *, name: str) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
-        raise ConfigurationError(f"{name} must be a number of seconds, 0 or more.")
+    if finite_number(value) is None:
+        raise ConfigurationError(f"{name} must be a finite number of seconds, 0 or more.")
+
+
+def _text(value: object, *, name: str) -> None:
+    if value is None:
+        return
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be a string (or None).")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(f"{name} holds half of a surrogate pair, which no database can store.") from None
 
 
 def _fields(value: object, *, where: str) -> Mapping[str, Any]:
@@ -75,19 +109,25 @@ def _fields(value: object, *, where: str) -> Mapping[str, Any]:
 
 
 def _tags(value: object) -> tuple[str, ...]:
-    items: list[object] = list(cast("Iterable[object]", value)) if isinstance(value, list | tuple | set) else [None]
+    given = isinstance(value, list | tuple | set | frozenset)
+    items: list[object] = list(cast("Iterable[object]", value)) if given else [None]
     tags = [tag for tag in items if isinstance(tag, str) and tag]
     if len(tags) != len(items):
         raise ConfigurationError("session_config: tags must be a list of non-empty strings.")
+    for tag in tags:
+        _text(tag, name="session_config: tags")
     return tuple(dict.fromkeys(tags))
 
 
 def _duration(value: object) -> timedelta | None:
-    if value is None or isinstance(value, timedelta):
-        return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return timedelta(seconds=value)
-    raise ConfigurationError("session_config: auto_archive_after must be a timedelta (or None).")
+    if value is None:
+        return None
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if finite_number(seconds, at_most=LONGEST_DAYS * _SECONDS_A_DAY) is None:
+        raise ConfigurationError(
+            f"session_config: auto_archive_after must be a timedelta of 0 to {LONGEST_DAYS:g} days (or None)."
+        )
+    return value if isinstance(value, timedelta) else timedelta(seconds=cast("float", value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,11 +160,10 @@ class SessionConfig:
     def __post_init__(self) -> None:
         """Check every value, and take lists for tuples and seconds for timedeltas."""
         for name in ("name", "description", "agent_name"):
-            if not isinstance(getattr(self, name), str | None):
-                raise ConfigurationError(f"session_config: {name} must be a string (or None).")
+            _text(getattr(self, name), name=f"session_config: {name}")
         object.__setattr__(self, "tags", _tags(self.tags))
-        _whole(self.max_messages, name="session_config: max_messages", at_least=1)
-        _whole(self.max_tokens_window, name="session_config: max_tokens_window", at_least=1)
+        _whole(self.max_messages, name="session_config: max_messages")
+        _whole(self.max_tokens_window, name="session_config: max_tokens_window")
         object.__setattr__(self, "auto_archive_after", _duration(self.auto_archive_after))
         try:
             object.__setattr__(self, "on_disconnect", OnDisconnect(self.on_disconnect))
@@ -194,7 +233,10 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        _whole(self.max_attempts, name="RetryPolicy: max_attempts", at_least=1)
+        attempts: object = self.max_attempts
+        if attempts is None:
+            raise ConfigurationError("RetryPolicy: max_attempts must be a whole number of at least 1.")
+        _whole(attempts, name="RetryPolicy: max_attempts")
         for name in ("initial_delay", "multiplier", "max_delay", "jitter", "retry_after_cap"):
             _seconds(getattr(self, name), name=f"RetryPolicy: {name}")
         if self.deadline is not None:
@@ -212,7 +254,7 @@ class CleanupConfig:
         cleanup_interval_hours: How often a scheduler is to call it, in hours.
 
     Raises:
-        ConfigurationError: A key is unknown or a value is not a whole number of at least 0.
+        ConfigurationError: A key is unknown or a value is of the wrong type or out of range.
     """
 
     archive_after_days: float | None = None
@@ -222,10 +264,12 @@ class CleanupConfig:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        for name in ("archive_after_days", "delete_after_days", "cleanup_interval_hours"):
-            if getattr(self, name) is not None:
-                _seconds(getattr(self, name), name=f"cleanup_config: {name}")
-        _whole(self.max_messages_per_session, name="cleanup_config: max_messages_per_session", at_least=1)
+        for name in ("archive_after_days", "delete_after_days"):
+            if getattr(self, name) is not None and finite_number(getattr(self, name), at_most=LONGEST_DAYS) is None:
+                raise ConfigurationError(f"cleanup_config: {name} must be 0 to {LONGEST_DAYS:g} days (or None).")
+        if finite_number(self.cleanup_interval_hours, at_most=24 * LONGEST_DAYS) is None:
+            raise ConfigurationError("cleanup_config: cleanup_interval_hours must be a number of hours, 0 or more.")
+        _whole(self.max_messages_per_session, name="cleanup_config: max_messages_per_session")
 
     @classmethod
     def of(cls, value: Self | Mapping[str, Any] | None) -> CleanupConfig:

@@ -42,6 +42,7 @@ def create_session_manager(
     cleanup_config: CleanupConfig | Mapping[str, Any] | None = ...,
     retry: RetryPolicy | None = ...,
     turn_wait: float = ...,
+    fallback: str | None = ...,
     telemetry: bool | Telemetry = ...,
     blocking: Literal[False] = ...,
 ) -> SessionManager: ...
@@ -60,6 +61,7 @@ def create_session_manager(
     cleanup_config: CleanupConfig | Mapping[str, Any] | None = ...,
     retry: RetryPolicy | None = ...,
     turn_wait: float = ...,
+    fallback: str | None = ...,
     telemetry: bool | Telemetry = ...,
     blocking: Literal[True],
 ) -> BlockingSessionManager: ...
@@ -77,6 +79,7 @@ def create_session_manager(
     cleanup_config: CleanupConfig | Mapping[str, Any] | None = None,
     retry: RetryPolicy | None = None,
     turn_wait: float = 30.0,
+    fallback: str | None = None,
     telemetry: bool | Telemetry = True,
     blocking: bool = False,
 ) -> SessionManager | BlockingSessionManager:
@@ -94,6 +97,7 @@ def create_session_manager(
         cleanup_config: archive_after_days, delete_after_days, max_messages_per_session.
         retry: How provider failures are retried.
         turn_wait: Seconds a turn waits for another one of its session.
+        fallback: "provider" or "provider/model" that answers when a session's own provider cannot.
         telemetry: False for none.
         blocking: Return the face without await.
 
@@ -118,6 +122,7 @@ def create_session_manager(
         cleanup_config=cleanup_config if cleanup_config is not None else chosen.cleanup,
         retry=retry,
         turn_wait=turn_wait,
+        fallback=fallback,
         telemetry=telemetry,
     )
     return BlockingSessionManager(manager) if blocking else manager

@@ -6,7 +6,7 @@ Identifiers are UUIDs of version 7 (RFC 9562): they sort by time of creation.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -55,7 +55,7 @@ def as_utc(moment: datetime) -> datetime:
 
 
 @contextmanager
-def use_ids(make_id: Callable[[], str]) -> Iterator[None]:
+def use_ids(make_id: Callable[[], str]) -> Generator[None]:
     """Take identifiers from `make_id` within the block (for tests).
 
     Args:
@@ -70,7 +70,7 @@ def use_ids(make_id: Callable[[], str]) -> Iterator[None]:
 
 
 @contextmanager
-def use_clock(read_clock: Callable[[], datetime]) -> Iterator[None]:
+def use_clock(read_clock: Callable[[], datetime]) -> Generator[None]:
     """Read the time from `read_clock` within the block (for tests).
 
     Args:

@@ -53,6 +53,8 @@ class SessionManager:
         cleanup_config: What `run_cleanup()` does.
         retry: How provider failures are retried.
         turn_wait: Seconds a turn waits for another one of its session.
+        fallback: "provider" or "provider/model" that answers when a session's own provider cannot; every such answer
+            says so in `provider_metadata["fallback_from"]`. None: the error is raised.
         telemetry: False for none; a Telemetry of your own; True for the global OpenTelemetry providers.
         lease_seconds: How long a dead process can hold a session on another machine.
         stream_idle_seconds: How long a stream waits for its reader.
@@ -73,6 +75,7 @@ class SessionManager:
         cleanup_config: CleanupConfig | Mapping[str, Any] | None = None,
         retry: RetryPolicy | None = None,
         turn_wait: float = 30.0,
+        fallback: str | None = None,
         telemetry: bool | Telemetry = True,
         lease_seconds: float = 15.0,
         stream_idle_seconds: float = 20.0,
@@ -82,6 +85,7 @@ class SessionManager:
         self._owns_storage = isinstance(storage, str)
         self._bridge: Bridge | None = None
         tracing = telemetry if isinstance(telemetry, Telemetry) else Telemetry(enabled=telemetry)
+        live = LiveProviders(providers or {})
         services = TurnServices(
             storage=open_storage(storage, storage_config or {}),
             telemetry=tracing,
@@ -92,12 +96,13 @@ class SessionManager:
             turn_wait=check_wait(turn_wait, field="turn_wait"),
             lease_seconds=check_wait(lease_seconds, field="lease_seconds"),
             idle_seconds=check_wait(stream_idle_seconds, field="stream_idle_seconds"),
+            fallback=None if fallback is None else live.fallback(check_name(fallback, field="fallback")),
         )
         self._services = services
         self._runtime = Runtime(
             services=services,
             engine=TurnEngine(services),
-            providers=LiveProviders(providers or {}),
+            providers=live,
             make_handle=Session,
         )
 
@@ -150,7 +155,7 @@ class SessionManager:
             provider_config=plain_mapping(provider_config or {}, field="provider_config"),
         )
         self._runtime.providers.check(record.provider, record.model, record.provider_config)
-        profile = engine_face(self._runtime.providers.open(record)).profile
+        profile = engine_face(self._runtime.providers.open(record), record).profile
         choose_strategy(record.strategy, provider=record.provider, profile=profile)
         with self._services.telemetry.lifecycle(
             "create", session_id=record.session_id, mode=record.strategy.value, provider=record.provider

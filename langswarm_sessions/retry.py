@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
-from tenacity.wait import wait_base, wait_exponential_jitter
+from tenacity.wait import wait_base, wait_exponential, wait_random
 
 from langswarm_sessions.config import RetryPolicy
 from langswarm_sessions.errors import ProviderError, SessionError
@@ -21,9 +21,9 @@ class _RetryAfter(wait_base):
     """Wait as long as the provider asked, else exponentially with jitter."""
 
     def __init__(self, policy: RetryPolicy) -> None:
-        self._backoff = wait_exponential_jitter(
-            initial=policy.initial_delay, max=policy.max_delay, exp_base=policy.multiplier, jitter=policy.jitter
-        )
+        self._backoff = wait_exponential(
+            multiplier=policy.initial_delay, max=policy.max_delay, exp_base=policy.multiplier
+        ) + wait_random(0, policy.jitter)
 
     def __call__(self, retry_state: RetryCallState) -> float:
         asked = _asked_delay(_error_of(retry_state))
@@ -52,6 +52,30 @@ async def run_with_retry(
     def worth_it(error: BaseException) -> bool:
         return is_retryable(error, policy) and may_retry(error)
 
+    try:
+        return await attempt()
+    except Exception as error:
+        if policy.max_attempts == 1 or not worth_it(error):
+            raise
+        return await _again(attempt, error, policy, worth_it=worth_it, on_retry=on_retry)
+
+
+async def _again(
+    attempt: Callable[[], Awaitable[T]],
+    first: Exception,
+    policy: RetryPolicy,
+    *,
+    worth_it: Callable[[BaseException], bool],
+    on_retry: Retrying,
+) -> T:
+    """Hand over to tenacity, which takes the failure that already happened for its first attempt."""
+    happened = [first]
+
+    async def attempt_or_first() -> T:
+        if happened:
+            raise happened.pop()
+        return await attempt()
+
     def tell(state: RetryCallState) -> None:
         error = _error_of(state)
         if error is not None:
@@ -64,7 +88,7 @@ async def run_with_retry(
         before_sleep=tell,
         reraise=True,
     )
-    return await retrying(attempt)
+    return await retrying(attempt_or_first)
 
 
 def is_retryable(error: BaseException, policy: RetryPolicy) -> bool:

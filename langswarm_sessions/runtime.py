@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langswarm_sessions.interfaces.provider import EngineProvider, ProviderConnection, ProviderSession
 from langswarm_sessions.providers import SimpleProvider, connect
+from langswarm_sessions.providers.calling import call
 from langswarm_sessions.records import SessionRecord
 from langswarm_sessions.turns import TurnEngine, TurnServices, TurnSubject
 
 __all__ = ["LiveProviders", "Runtime", "engine_face"]
 
+logger = logging.getLogger(__name__)
 
-def engine_face(live: ProviderSession) -> EngineProvider:
+
+def engine_face(live: ProviderSession, record: SessionRecord) -> EngineProvider:
     """Return what the engine runs turns with: the session itself if it is built in, else a wrapper around it."""
-    return live if isinstance(live, EngineProvider) else SimpleProvider(live)
+    if isinstance(live, EngineProvider):
+        return live
+    return SimpleProvider(live, provider=record.provider, model=record.model)
 
 
 class LiveProviders:
@@ -31,7 +37,7 @@ class LiveProviders:
     def __init__(self, credentials: Mapping[str, Any]) -> None:
         self._credentials = dict(credentials)
         self._connections: dict[str, ProviderConnection] = {}
-        self._kept: dict[str, ProviderSession] = {}
+        self._kept: dict[tuple[str, str], ProviderSession] = {}
         self._lock = threading.Lock()
 
     @property
@@ -46,25 +52,46 @@ class LiveProviders:
     def open(self, record: SessionRecord) -> ProviderSession:
         """Return the live provider session of a session."""
         connection = self._connection(record.provider)
+        key = (record.session_id, record.provider)
         with self._lock:
-            kept = self._kept.get(record.session_id)
+            kept = self._kept.get(key)
             if kept is None:
                 kept = connection.open(record.session_id, record.model, record.provider_config)
                 if connection.keeps_state:
-                    self._kept[record.session_id] = kept
+                    self._kept[key] = kept
             return kept
+
+    def fallback(self, name: str) -> Callable[[SessionRecord], EngineProvider]:
+        """Return what opens the provider that answers when a session's own cannot.
+
+        Args:
+            name: "provider" (with the session's model) or "provider/model".
+        """
+        provider, _, model = name.partition("/")
+
+        def opened(record: SessionRecord) -> EngineProvider:
+            stand_in = replace(record, provider=provider, model=model or record.model)
+            connection = self._connection(provider)
+            connection.check(stand_in.model, {})
+            return engine_face(connection.open(record.session_id, stand_in.model, {}), stand_in)
+
+        return opened
 
     async def release(self, session_id: str) -> None:
         """Clean up after a session that was deleted, and let go of its live provider session."""
-        kept = self._kept.pop(session_id, None)
-        if kept is not None:
-            await kept.cleanup_provider_resources()
+        with self._lock:
+            keys = [key for key in self._kept if key[0] == session_id]
+            released = [self._kept.pop(key) for key in keys]
+        for live in released:
+            await _clean_up(live)
 
     async def aclose(self) -> None:
         """Release every live session that is kept, and close every connection."""
-        for live in list(self._kept.values()):
-            await live.cleanup_provider_resources()
-        self._kept.clear()
+        with self._lock:
+            released = list(self._kept.values())
+            self._kept.clear()
+        for live in released:
+            await _clean_up(live)
         for connection in list(self._connections.values()):
             await connection.aclose()
         self._connections.clear()
@@ -76,6 +103,14 @@ class LiveProviders:
                 connection = connect(provider, self._credentials.get(provider))
                 self._connections[provider] = connection
             return connection
+
+
+async def _clean_up(live: ProviderSession) -> None:
+    """Let a user's object, async or not, release what it holds; its failure ends nothing but its own clean-up."""
+    try:
+        await call(live.cleanup_provider_resources, {})
+    except Exception as error:  # the user's code: the session is deleted and the manager closed all the same
+        logger.warning("%s.cleanup_provider_resources failed with %s.", type(live).__name__, type(error).__name__)
 
 
 @dataclass(slots=True, kw_only=True)

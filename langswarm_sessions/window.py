@@ -7,7 +7,7 @@ tool call from its result. Repair changes what is sent, never what is stored.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from langswarm_sessions.messages import MessageKind, Role, SessionMessage, ToolResult
 
@@ -61,7 +61,8 @@ def fit(
     for turn in reversed(turns):
         count += len(turn)
         tokens += _total(turn)
-        if kept and ((max_messages is not None and count > max_messages) or (room is not None and tokens > room)):
+        too_much = (max_messages is not None and count > max_messages) or (room is not None and tokens > room)
+        if kept and (too_much or _lacks_its_start(turn)):
             break
         kept.append(turn)
     chosen = {id(message) for turn in kept for message in turn}
@@ -70,39 +71,46 @@ def fit(
 
 
 def repair(messages: Sequence[SessionMessage], *, open_calls: Iterable[str] = ()) -> tuple[SessionMessage, ...]:
-    """Return the messages with every tool call answered and no result without its call.
+    """Return the messages with every tool call answered exactly once and no result without its call.
 
-    A call without a result gets one that says it was interrupted, right after the message that made it; results
-    follow their call. Repairing twice changes nothing.
+    The results stand right after the message that made the calls, in the order of the calls, one message each. A
+    call without a result gets one that says it was interrupted; a second result of one call is left out. Ids that
+    come again in later messages are told apart by their place. Instructions are left out: they travel by themselves.
+    Repairing twice changes nothing.
 
     Args:
         messages: In order.
         open_calls: Ids of calls the provider already holds and waits for.
     """
-    answered = {result.tool_call_id for message in messages for result in message.tool_results}
-    known = set(open_calls)
-    repaired: list[SessionMessage] = [
-        _interrupted_result(call_id) for call_id in open_calls if call_id not in answered
-    ]
+    places: list[SessionMessage | _Call] = []
+    waiting: dict[str, _Call] = {}
+
+    def expect(call_id: str) -> None:
+        waiting[call_id] = _Call(call_id)
+        places.append(waiting[call_id])
+
+    for call_id in dict.fromkeys(open_calls):
+        expect(call_id)
     for message in messages:
         if message.kind is MessageKind.INSTRUCTIONS:
             continue
-        if message.role is Role.TOOL and message.tool_results:
-            if any(result.tool_call_id in known for result in message.tool_results):
-                repaired.append(message)
-            continue
-        repaired.append(message)
-        for call in message.tool_calls:
-            known.add(call.id)
-            if call.id not in answered:
-                repaired.append(_interrupted_result(call.id))
-    return tuple(repaired)
+        results = message.tool_results if message.role is Role.TOOL else []
+        for result in results:
+            if call := waiting.pop(result.tool_call_id, None):
+                call.answer = message if len(results) == 1 else replace(message, content="", parts=[result])
+        if not results:
+            places.append(message)
+            for made in message.tool_calls:
+                expect(made.id)
+    return tuple(place.answer if isinstance(place, _Call) else place for place in places)
 
 
-def _interrupted_result(call_id: str) -> SessionMessage:
-    return SessionMessage(
-        role=Role.TOOL, parts=[ToolResult(tool_call_id=call_id, content=INTERRUPTED_RESULT, is_error=True)]
-    )
+class _Call:
+    """The place of a call's result among what is sent."""
+
+    def __init__(self, call_id: str) -> None:
+        interrupted = ToolResult(tool_call_id=call_id, content=INTERRUPTED_RESULT, is_error=True)
+        self.answer = SessionMessage(role=Role.TOOL, parts=[interrupted])
 
 
 def _whole_turns(messages: Sequence[SessionMessage]) -> list[list[SessionMessage]]:
@@ -113,6 +121,11 @@ def _whole_turns(messages: Sequence[SessionMessage]) -> list[list[SessionMessage
             turns.append([])
         turns[-1].append(message)
     return turns
+
+
+def _lacks_its_start(turn: Sequence[SessionMessage]) -> bool:
+    """Whether the beginning of a turn was not read: half a turn is none. What was added outside any turn is whole."""
+    return turn[0].role is not Role.USER and turn[0].turn_id is not None
 
 
 def _is_system(message: SessionMessage) -> bool:

@@ -1,0 +1,32 @@
+"""LangChain faces of langswarm-sessions: a session as a Runnable and as a chat message history.
+
+Every name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from langswarm_sessions_langchain.history import SessionChatMessageHistory
+    from langswarm_sessions_langchain.messages import from_langchain, to_langchain
+    from langswarm_sessions_langchain.runnable import SessionRunnable
+
+__all__ = ["SessionChatMessageHistory", "SessionRunnable", "from_langchain", "to_langchain"]
+
+_HOMES = {
+    "SessionChatMessageHistory": "history",
+    "SessionRunnable": "runnable",
+    "from_langchain": "messages",
+    "to_langchain": "messages",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first asked for."""
+    if name in _HOMES:
+        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -108,7 +108,7 @@ class RunnableProvider(EngineProvider):
             )
         return error
 
-    async def _outputs(self, value: Any) -> AsyncIterator[Any]:
+    async def _outputs(self, value: Any) -> AsyncGenerator[Any]:
         call = self._call
         if call.thread is not None:
             outputs = _in_thread(call, value, call.thread)
@@ -154,7 +154,7 @@ def _end(completed: Completed, *, said: str, stream: bool) -> Iterator[ProviderE
 def _only_asks_a_model(runnable: Runnable[Any, Any]) -> bool:
     """Whether a Runnable is a chat model with nothing but prompts and parsers around it."""
     if isinstance(runnable, RunnableBinding):
-        return _only_asks_a_model(cast("RunnableBinding[Any, Any]", runnable).bound)
+        return _only_asks_a_model(runnable.bound)
     if isinstance(runnable, RunnableSequence):
-        return all(map(_only_asks_a_model, cast("RunnableSequence[Any, Any]", runnable).steps))
+        return all(map(_only_asks_a_model, runnable.steps))
     return isinstance(runnable, BaseChatModel | BasePromptTemplate | BaseOutputParser)

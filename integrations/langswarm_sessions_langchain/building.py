@@ -78,11 +78,7 @@ def _assistant(message: SessionMessage) -> BaseMessage:
 
 def _answer_content(message: SessionMessage) -> str | list[str | dict[Any, Any]]:
     """Return an answer's content: its text, followed by the blocks that are not text, if there are any."""
-    other = blocks_of(
-        part
-        for part in message.parts
-        if not isinstance(part, TextPart | RefusalPart | ReasoningPart)
-    )
+    other = blocks_of(part for part in message.parts if not isinstance(part, TextPart | RefusalPart | ReasoningPart))
     if not other:
         return message.content
     return [message.content, *other] if message.content else other
@@ -107,7 +103,7 @@ def _common(message: SessionMessage) -> dict[str, Any]:
 
 
 def _usage_metadata(usage: object) -> UsageMetadata | None:
-    counts = cast("Mapping[str, int]", usage) if isinstance(usage, Mapping) else {}
+    counts: Mapping[str, int] = cast("Mapping[str, int]", usage) if isinstance(usage, Mapping) else dict[str, int]()
     if not any(counts.values()):
         return None
     given, answered = counts.get("input_tokens", 0), counts.get("output_tokens", 0)

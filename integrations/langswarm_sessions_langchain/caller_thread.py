@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Generator
-from contextlib import closing
 from contextvars import Context
 from typing import Generic, TypeVar, cast
 
@@ -38,7 +37,7 @@ class _Job:
             result = self._context.run(self._func)
         except StopIteration as error:  # a future cannot carry it
             self._tell(_failed, RuntimeError("StopIteration was raised by the wrapped Runnable"), error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the turn that asked for the call gets it
             self._tell(_failed, error, error.__cause__)
         else:
             self._tell(_succeeded, result)
@@ -65,16 +64,17 @@ class CallerThread(Generic[T]):
         Args:
             make: Called on the bridge's loop; returns the async iterator. Closing this generator closes it.
         """
-        with closing(self._bridge.iterate(lambda: self._merged(make()))) as items:
-            try:
-                for item in items:
-                    if isinstance(item, _Job):
-                        item.run()
-                    else:
-                        yield item
-            finally:
-                for close in self._closers:
-                    close()
+        items = cast("Generator[T | _Job]", self._bridge.iterate(lambda: self._merged(make())))
+        try:
+            for item in items:
+                if isinstance(item, _Job):
+                    item.run()
+                else:
+                    yield item
+        finally:
+            items.close()
+            for close in self._closers:
+                close()
 
     async def run(self, func: Callable[[], R], context: Context) -> R:
         """Call `func` in the waiting thread, in `context`, and return what it returned."""

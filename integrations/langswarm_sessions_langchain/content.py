@@ -7,7 +7,7 @@ block of any other shape is kept as it is in an `OtherPart`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from langswarm_sessions.messages import (
     AudioPart,
@@ -109,11 +109,8 @@ def _image(block: Block) -> Part | None:
 
 
 def _image_url(block: Block) -> Part | None:
-    given = block.get("image_url")
-    if isinstance(given, str):
-        given = {"url": given}
-    if not isinstance(given, Mapping):
-        return None
+    named = block.get("image_url")
+    given = _object({"url": named} if isinstance(named, str) else named)
     url, data, media_type = _source(given)
     detail = given.get("detail")
     if not (url or data):
@@ -122,9 +119,7 @@ def _image_url(block: Block) -> Part | None:
 
 
 def _audio(block: Block) -> Part | None:
-    given = block.get("input_audio", block)
-    if not isinstance(given, Mapping):
-        return None
+    given = _object(block.get("input_audio", block))
     url, data, media_type = _source(given)
     format_ = given.get("format")
     if media_type is None and isinstance(format_, str):
@@ -133,23 +128,18 @@ def _audio(block: Block) -> Part | None:
 
 
 def _file(block: Block) -> Part | None:
-    given = block.get("file", block)
-    if not isinstance(given, Mapping):
-        return None
+    given = _object(block.get("file", block))
     url, data, media_type = _source(given)
     file_id = _string(given.get("file_id"))
     if not (url or data or file_id):
         return None
-    extras = given.get("extras")
-    name = given.get("filename") or (extras.get("filename") if isinstance(extras, Mapping) else None)
+    name = given.get("filename") or _object(given.get("extras")).get("filename")
     return FilePart(url=url, data=data, file_id=file_id, name=_string(name), media_type=media_type)
 
 
 def _source(block: Block) -> tuple[str | None, str | None, str | None]:
     """Return URL, base64 data and media type, wherever the block has them."""
-    given = block.get("source", block)
-    if not isinstance(given, Mapping):
-        return None, None, None
+    given = _object(block.get("source", block))
     url, media_type = _string(given.get("url")), _string(given.get("mime_type", given.get("media_type")))
     data = _string(given.get("base64", given.get("data", given.get("file_data"))))
     for value in (url, data):
@@ -157,6 +147,10 @@ def _source(block: Block) -> tuple[str | None, str | None, str | None]:
             head, _, body = value.removeprefix("data:").partition(";base64,")
             return None, body, head or media_type
     return url or None, data or None, media_type
+
+
+def _object(value: object) -> Block:
+    return cast("Block", value) if isinstance(value, Mapping) else {}
 
 
 def _string(value: object) -> str | None:

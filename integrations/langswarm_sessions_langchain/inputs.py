@@ -1,4 +1,4 @@
-"""What a SessionRunnable is given: the messages in its input, and the input of the Runnable it wraps. Pure functions."""
+"""What a SessionRunnable is given, and what the Runnable it wraps is given for it. Pure functions."""
 
 from __future__ import annotations
 

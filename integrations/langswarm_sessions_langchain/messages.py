@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from langchain_core.messages import (
     AIMessage,
@@ -221,14 +221,14 @@ def _provider_metadata(data: Mapping[str, Any]) -> dict[str, Any]:
 def restored_langchain(message: SessionMessage) -> BaseMessage | None:
     """Return the LangChain message kept with ours, unless ours was edited since."""
     payload = message.provider_payload or {}
-    kept = payload.get("message")
-    if payload.get("format") != PAYLOAD_FORMAT or not isinstance(kept, Mapping) or kept.get("type") not in _CLASSES:
+    if payload.get("format") != PAYLOAD_FORMAT or payload.get("version") != _PAYLOAD_VERSION:
         return None
-    data = dict(cast("Mapping[str, Any]", kept["data"]))
-    reading = _read(kept["type"], data)
+    kind: str = payload["message"]["type"]
+    data: dict[str, Any] = dict(payload["message"]["data"])
+    reading = _read(kind, data)
     if reading.role is not message.role or reading.parts != message.parts:
         return None
     try:
-        return _CLASSES[kept["type"]](**data)
+        return _CLASSES[kind](**data)
     except ValidationError:  # written by another version of LangChain, with other fields
         return None

@@ -60,7 +60,8 @@ def new_messages(output: Any, given: Sequence[BaseMessage], *, output_key: str |
         ConfigurationError: It is none of these, or it says nothing new.
     """
     if isinstance(output, Mapping):
-        output = pick(output, output_key, default="output", argument="output_messages_key")
+        entries = cast("Mapping[str, Any]", output)
+        output = pick(entries, output_key, default="output", argument="output_messages_key")
     if isinstance(output, str):
         return [AIMessage(output)]
     if isinstance(output, BaseMessage):
@@ -68,8 +69,9 @@ def new_messages(output: Any, given: Sequence[BaseMessage], *, output_key: str |
     messages = cast("Sequence[object]", output) if isinstance(output, Sequence) else ()
     said = [message_chunk_to_message(message) for message in messages if isinstance(message, BaseMessage)]
     if len(said) < len(messages) or not isinstance(output, Sequence):
+        kind = type(cast("object", output)).__name__
         raise ConfigurationError(
-            f"bound: the Runnable returned {type(output).__name__}; it must return a str, a message, a list of "
+            f"bound: the Runnable returned {kind}; it must return a str, a message, a list of "
             "messages, or a dict that has one of these under output_messages_key."
         )
     fresh = _without_given(said, given)
@@ -123,7 +125,7 @@ def last_chunk(answer: AIMessage, streamed: Sequence[AIMessageChunk]) -> AIMessa
         answer: The whole answer.
         streamed: The chunks given out so far.
     """
-    before = add_ai_message_chunks(*streamed) if streamed else AIMessageChunk("")
+    before = add_ai_message_chunks(*streamed) if streamed else AIMessageChunk(content="")
     calls_known = bool(before.tool_call_chunks)
     return AIMessageChunk(
         content=_rest_of(answer.content, before),

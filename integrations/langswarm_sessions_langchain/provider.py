@@ -124,7 +124,5 @@ async def open_conversation(
         ProviderSessionFactory.register_provider(RUNNABLE_PROVIDER, RunnableSession)
     if user_id is not None and session.user_id != user_id:
         # The manager words the refusal: another user's session does not exist.
-        return await manager.open_session(
-            session_id, user_id=user_id, provider=session.provider, model=session.model
-        )
+        return await manager.open_session(session_id, user_id=user_id, provider=session.provider, model=session.model)
     return session

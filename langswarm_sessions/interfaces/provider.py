@@ -111,7 +111,7 @@ class ProviderRequest:
     messages: tuple[SessionMessage, ...]
     native: NativeState | None = None
     keep_native: bool = False
-    instructions: str | None = None
+    instructions: str | None = field(default=None, repr=False)
     options: TurnOptions = field(default_factory=TurnOptions)
     timeout: float | None = None
 
@@ -181,7 +181,7 @@ class EngineProvider(ABC):
         the provider's comes back unchanged.
         """
 
-    async def delete_native(self, native: NativeState) -> None:
+    async def delete_native(self, native: NativeState) -> None:  # noqa: B027 - nothing to do unless overridden
         """Delete what the provider keeps; a state that is gone already is a success."""
 
     def endpoint(self) -> tuple[str | None, int | None]:
@@ -212,5 +212,5 @@ class ProviderConnection(ABC):
     def open(self, session_id: str, model: str, config: Mapping[str, Any]) -> ProviderSession:
         """Return the live provider session of one conversation. No I/O."""
 
-    async def aclose(self) -> None:
+    async def aclose(self) -> None:  # noqa: B027 - nothing to do unless overridden
         """Close the clients this connection made itself."""

@@ -8,8 +8,8 @@ from typing import Any, cast, get_args
 
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.messages.message import Role, SessionMessage
+from langswarm_sessions.messages.parts import ImagePart, Part, TextPart, ToolResult, part_from_json, part_to_json
 from langswarm_sessions.messages.plain import plain_mapping
-from langswarm_sessions.messages.parts import ImagePart, Part, TextPart, ToolResult, part_from_json
 
 __all__ = ["Content", "ToolResultInput", "as_message", "as_role", "as_tool_messages"]
 
@@ -31,7 +31,9 @@ def as_role(role: Role | str) -> Role:
         raise InvalidInputError(f"role must be one of {', '.join(Role)}.") from None
 
 
-def as_message(content: Content, *, role: Role | str = Role.USER, metadata: Mapping[str, Any] | None = None) -> SessionMessage:
+def as_message(
+    content: Content, *, role: Role | str = Role.USER, metadata: Mapping[str, Any] | None = None
+) -> SessionMessage:
     """Return a message from text, a part, a list of parts, or a message (copied).
 
     Args:
@@ -43,27 +45,36 @@ def as_message(content: Content, *, role: Role | str = Role.USER, metadata: Mapp
     Raises:
         InvalidInputError: The content is empty, of an unknown type, or not encodable.
     """
+    given = {} if metadata is None else plain_mapping(metadata, field="metadata")
     if isinstance(content, SessionMessage):
-        kept = {**content.metadata, **plain_mapping(metadata or {}, field="metadata")}
-        message = SessionMessage(
-            role=content.role,
-            content=content.content,
-            message_id=content.message_id,
-            timestamp=content.timestamp,
-            metadata=kept,
-            parts=list(content.parts),
-            tool_calls=list(content.tool_calls),
-            provider_message_id=content.provider_message_id,
-            provider_payload=content.provider_payload,
-            provider_metadata=dict(content.provider_metadata),
-            kind=content.kind,
-        )
+        message = _copied(content, given)
     else:
-        message = SessionMessage(role=as_role(role), parts=_parts(content), metadata=plain_mapping(metadata or {}, field="metadata"))
-    if not message.parts:
+        message = SessionMessage(role=as_role(role), parts=_parts(content), metadata=given)
+    if all(isinstance(part, TextPart) and not part.text for part in message.parts):
         raise InvalidInputError("content must not be empty: pass some text, or a list with at least one part.")
     _check_text(message.content, field="content")
+    for position, part in enumerate(message.parts):
+        if not isinstance(part, TextPart):
+            plain_mapping(part_to_json(part), field=f"parts[{position}]")
     return message
+
+
+def _copied(message: SessionMessage, metadata: dict[str, Any]) -> SessionMessage:
+    """Return what of a message may be said again; what storage gave it is left out."""
+    payload = message.provider_payload
+    return SessionMessage(
+        role=message.role,
+        content=message.content,
+        message_id=message.message_id,
+        timestamp=message.timestamp,
+        metadata={**plain_mapping(message.metadata, field="metadata"), **metadata},
+        parts=list(message.parts),
+        tool_calls=list(message.tool_calls),
+        provider_message_id=message.provider_message_id,
+        provider_payload=None if payload is None else plain_mapping(payload, field="provider_payload"),
+        provider_metadata=plain_mapping(message.provider_metadata, field="provider_metadata"),
+        kind=message.kind,
+    )
 
 
 def as_tool_messages(results: Sequence[ToolResultInput]) -> list[SessionMessage]:
@@ -101,11 +112,16 @@ def _part(item: object) -> Part:
         return cast("Part", item)
     if isinstance(item, Mapping):
         data = cast("Mapping[str, Any]", item)
-        image = data.get("image_url")
-        if data.get("type") == "image_url":
-            return ImagePart(url=image["url"] if isinstance(image, Mapping) else image)
-        return part_from_json(data)
+        return _linked_image(data.get("image_url")) if data.get("type") == "image_url" else part_from_json(data)
     raise InvalidInputError(f"content: a part must be a string, a part or a dict, not {type(item).__name__}.")
+
+
+def _linked_image(image: object) -> ImagePart:
+    given = cast("Mapping[str, object]", image) if isinstance(image, Mapping) else {"url": image}
+    url, detail = given.get("url"), given.get("detail")
+    if not isinstance(url, str) or not isinstance(detail, str | None):
+        raise InvalidInputError("content: a part of type 'image_url' must be {'image_url': {'url': text}}.")
+    return ImagePart(url=url, detail=detail)
 
 
 def _tool_message(result: object, position: int) -> SessionMessage:
@@ -117,7 +133,7 @@ def _tool_message(result: object, position: int) -> SessionMessage:
         result = _tool_result(cast("Mapping[str, Any]", result), position)
     if not isinstance(result, ToolResult):
         raise InvalidInputError(f"results[{position}] must be a ToolResult or a dict with 'tool_call_id'.")
-    _check_text(result.content, field=f"results[{position}].content")
+    plain_mapping(part_to_json(result), field=f"results[{position}]")
     return SessionMessage(role=Role.TOOL, content="", parts=[result])
 
 
@@ -125,11 +141,22 @@ def _tool_result(data: Mapping[str, Any], position: int) -> ToolResult:
     call_id = data.get("tool_call_id") or data.get("call_id") or data.get("id")
     if not isinstance(call_id, str):
         raise InvalidInputError(f"results[{position}] needs the 'tool_call_id' of the call it answers.")
-    output = data.get("content", data.get("output", ""))
-    text = output if isinstance(output, str) else json.dumps(output, default=str)
+    output, name = data.get("content", data.get("output", "")), data.get("name")
+    if not isinstance(name, str | None):
+        raise InvalidInputError(f"results[{position}]: name must be a string (or None).")
     return ToolResult(
-        tool_call_id=call_id, content=text, is_error=bool(data.get("is_error", False)), name=data.get("name")
+        tool_call_id=call_id,
+        content=output if isinstance(output, str) else _as_json(output, position),
+        is_error=bool(data.get("is_error", False)),
+        name=name,
     )
+
+
+def _as_json(output: object, position: int) -> str:
+    try:
+        return json.dumps(output, default=str)
+    except (TypeError, ValueError, RecursionError):
+        raise InvalidInputError(f"results[{position}]: content must be text or plain JSON.") from None
 
 
 def _check_text(text: str, *, field: str) -> None:

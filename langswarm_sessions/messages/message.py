@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
+from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.ids import as_utc, now
 from langswarm_sessions.messages.parts import Part, RefusalPart, TextPart, ToolCall, ToolResult, text_of
 
 __all__ = ["SCHEMA_VERSION", "MessageKind", "Role", "SessionMessage", "TurnState"]
 
 SCHEMA_VERSION = 1
+
+E = TypeVar("E", bound=StrEnum)
 
 
 class Role(StrEnum):
@@ -47,6 +50,9 @@ class SessionMessage:
     `content` is the text; `parts` holds the same text beside whatever is not text. Give either: the other follows.
     Times are aware UTC (a naive one means local time). The text never shows in the repr.
 
+    Raises:
+        InvalidInputError: Role, status, kind, content or timestamp is none.
+
     Example:
         >>> SessionMessage(role="user", content="hi").parts
         [TextPart()]
@@ -74,10 +80,11 @@ class SessionMessage:
 
     def __post_init__(self) -> None:
         """Bring enums, times, text, parts and tool calls into agreement."""
-        self.role = Role(self.role)
-        self.status = TurnState(self.status)
-        self.kind = MessageKind(self.kind)
-        self.timestamp = as_utc(self.timestamp)
+        self.role = _member(Role, self.role, field="role")
+        self.status = _member(TurnState, self.status, field="status")
+        self.kind = _member(MessageKind, self.kind, field="kind")
+        self.timestamp = _moment(self.timestamp)
+        _check_string(self.content)
         if self.parts and not self.content:
             self.content = text_of(self.parts)
         if self.parts and not self.tool_calls:
@@ -95,6 +102,27 @@ class SessionMessage:
     def tool_results(self) -> list[ToolResult]:
         """The tool results this message carries (role `tool`)."""
         return [part for part in self.parts if isinstance(part, ToolResult)]
+
+
+def _member(kind: type[E], value: object, *, field: str) -> E:
+    try:
+        return kind(value)
+    except ValueError:
+        raise InvalidInputError(f"{field} must be one of {', '.join(kind)}.") from None
+
+
+def _moment(value: object) -> datetime:
+    try:
+        if isinstance(value, datetime):
+            return as_utc(value)
+    except (OverflowError, ValueError):
+        pass
+    raise InvalidInputError("timestamp must be a datetime that has a time in UTC.")
+
+
+def _check_string(content: object) -> None:
+    if not isinstance(content, str):
+        raise InvalidInputError(f"content must be a string, not {type(content).__name__}; pass other content as parts.")
 
 
 def _with_text(parts: list[Part], text: str) -> list[Part]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from types import NoneType
 from typing import Any, ClassVar
 
 from langswarm_sessions.errors import InvalidInputError
@@ -135,6 +136,13 @@ _PART_TYPES: dict[str, type[Part]] = {
     )
 }
 
+_FIELD_TYPES: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "str | None": (str, NoneType),
+    "bool": (bool,),
+    "dict[str, Any]": (dict,),
+}
+
 
 def part_to_json(part: Part) -> dict[str, Any]:
     """Return a part as a plain JSON object with a `type` key; unset fields are left out."""
@@ -152,7 +160,7 @@ def part_from_json(data: Mapping[str, Any]) -> Part:
         The part.
 
     Raises:
-        InvalidInputError: `type` is unknown or a field is missing or unknown.
+        InvalidInputError: `type` is unknown, or a field is missing, unknown or of the wrong type.
 
     Example:
         >>> part_from_json({"type": "text", "text": "hi"}).text
@@ -167,6 +175,12 @@ def part_from_json(data: Mapping[str, Any]) -> Part:
         raise InvalidInputError(
             f"content part of type {kind.type!r}: unknown field {unknown[0]!r}; known: {', '.join(sorted(known))}."
         )
+    for item in fields(kind):
+        if item.name in values and not isinstance(values[item.name], _FIELD_TYPES[str(item.type)]):
+            raise InvalidInputError(
+                f"content part of type {kind.type!r}: {item.name!r} must be of type {item.type}, "
+                f"not {type(values[item.name]).__name__}."
+            )
     try:
         return kind(**values)
     except TypeError:

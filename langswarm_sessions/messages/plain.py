@@ -25,8 +25,12 @@ def plain_mapping(value: object, *, field: str) -> dict[str, Any]:
     if not all(isinstance(key, str) for key in items):
         raise InvalidInputError(f"{field} must be a dict with string keys.")
     try:
-        return cast("dict[str, Any]", json.loads(json.dumps(items, allow_nan=False)))
-    except (TypeError, ValueError):
+        text = json.dumps(items, allow_nan=False, ensure_ascii=False)
+        text.encode()
+        return cast("dict[str, Any]", json.loads(text))
+    except UnicodeEncodeError:
+        raise InvalidInputError(f"{field} holds half of a surrogate pair, which no encoding can store.") from None
+    except (TypeError, ValueError, RecursionError):
         raise InvalidInputError(
             f"{field} must hold only what JSON can: strings, finite numbers, booleans, None, lists and dicts."
         ) from None

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
-
 from langswarm_sessions.errors import MiddlewareError, SessionError
 from langswarm_sessions.interfaces.hooks import SessionMiddleware
-from langswarm_sessions.messages import SessionMessage
+from langswarm_sessions.messages import SessionMessage, ToolCall, text_of
 from langswarm_sessions.records import SessionContext
 
 __all__ = ["GLOBAL_MIDDLEWARE", "ChunkPipeline", "MiddlewareChain", "add_global_middleware"]
-
-T = TypeVar("T")
 
 GLOBAL_MIDDLEWARE: list[SessionMiddleware] = []
 
@@ -53,15 +49,14 @@ class MiddlewareChain:
         return ChunkPipeline(tuple(reversed(self._members)), self._context)
 
     async def _process(self, member: SessionMiddleware, message: SessionMessage) -> SessionMessage:
-        call = member.process_message(self._context.session_id, message, self._context)
-        edited = await guarded(member, call, session_id=self._context.session_id)
+        said, calls, parts = message.content, list(message.tool_calls), list(message.parts)
+        edited = await _guarded(member, "process_message", message, context=self._context)
         result = message if edited is None else edited
         if not isinstance(result, SessionMessage):
-            raise MiddlewareError(
-                f"{type(member).__name__}.process_message must return a SessionMessage or None, "
-                f"not {type(result).__name__}.",
-                session_id=self._context.session_id,
-            )
+            raise _wrong_result(member, "process_message", result, wanted="a SessionMessage or None", of=self._context)
+        if result.content == said and result.tool_calls == calls and result.parts != parts:
+            result.content = text_of(result.parts)  # only the parts were edited: the rest follows them
+            result.tool_calls = [part for part in result.parts if isinstance(part, ToolCall)]
         result.align()
         return result
 
@@ -85,26 +80,36 @@ class ChunkPipeline:
         for member in self._members:
             if text:
                 text = await self._chunk(member, text)
-            finish: Callable[..., Awaitable[str]] | None = getattr(member, "finish_chunks", None)
-            if finish is not None:
-                call = finish(self._context.session_id, self._context)
-                text += await guarded(member, call, session_id=self._context.session_id)
+            if hasattr(member, "finish_chunks"):
+                text += await self._text_from(member, "finish_chunks")
         return text
 
     async def _chunk(self, member: SessionMiddleware, text: str) -> str:
-        process: Callable[..., Awaitable[str]] = getattr(member, "process_chunk")  # noqa: B009 - optional method
-        call = process(self._context.session_id, text, self._context)
-        return await guarded(member, call, session_id=self._context.session_id)
+        return await self._text_from(member, "process_chunk", text)
+
+    async def _text_from(self, member: SessionMiddleware, method: str, *given: str) -> str:
+        text = await _guarded(member, method, *given, context=self._context)
+        if not isinstance(text, str):
+            raise _wrong_result(member, method, text, wanted="a string", of=self._context)
+        return text
 
 
-async def guarded(member: object, call: Awaitable[T], *, session_id: str) -> T:
-    """Await a middleware's coroutine; whatever it raises becomes a MiddlewareError with that as its cause."""
+async def _guarded(member: object, method: str, *given: object, context: SessionContext) -> object:
+    """Call a middleware's method; whatever it raises becomes a MiddlewareError with that as its cause."""
+    call: Callable[..., Awaitable[object]] = getattr(member, method)
     try:
-        return await call
+        return await call(context.session_id, *given, context)
     except SessionError:
         raise
     except Exception as error:  # the user's code may raise anything: the turn fails with one type
         raise MiddlewareError(
-            f"Middleware {type(member).__name__} raised {type(error).__name__}; see this error's __cause__.",
-            session_id=session_id,
+            f"{type(member).__name__}.{method} raised {type(error).__name__}; see this error's __cause__.",
+            session_id=context.session_id,
         ) from error
+
+
+def _wrong_result(member: object, method: str, result: object, *, wanted: str, of: SessionContext) -> MiddlewareError:
+    return MiddlewareError(
+        f"{type(member).__name__}.{method} must return {wanted}, not {type(result).__name__}.",
+        session_id=of.session_id,
+    )

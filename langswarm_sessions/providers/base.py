@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from typing import Any, ClassVar, Generic, TypeVar
 
 from langswarm_sessions.errors import ConfigurationError, IncompleteStreamError, InvalidInputError
@@ -198,25 +199,29 @@ class BuiltInProviderSession(EngineSession, Generic[C]):
             await self._connection.aclose()
 
     @abstractmethod
-    def stream_turn(self, request: ProviderRequest) -> AsyncIterator[ProviderEvent]:
+    def stream_turn(self, request: ProviderRequest) -> AsyncGenerator[ProviderEvent, None]:
         """Send one request and yield its events, ending with `Completed`."""
 
-    async def _texts(self, content: str, role: str, metadata: dict[str, Any] | None) -> AsyncIterator[str]:
+    async def _texts(self, content: str, role: str, metadata: dict[str, Any] | None) -> AsyncGenerator[str, None]:
         ended = False
-        async for event in self._ask(content, role, metadata):
-            if isinstance(event, TextDelta):
-                yield event.text
-            ended = isinstance(event, Completed)
+        async with aclosing(self._ask(content, role, metadata)) as events:
+            async for event in events:
+                if isinstance(event, TextDelta):
+                    yield event.text
+                ended = isinstance(event, Completed)
         if not ended:
             raise _cut_short(self.name)
 
-    async def _ask(self, content: str, role: str, metadata: dict[str, Any] | None) -> AsyncIterator[ProviderEvent]:
+    async def _ask(
+        self, content: str, role: str, metadata: dict[str, Any] | None
+    ) -> AsyncGenerator[ProviderEvent, None]:
         message = SessionMessage(role=Role(role), content=content, session_id=self.session_id, metadata=metadata or {})
         request = ProviderRequest(messages=(message,), native=self._native, keep_native=True)
-        async for event in self.stream_turn(request):
-            if isinstance(event, Completed):
-                self._native = self._state(event)
-            yield event
+        async with aclosing(self.stream_turn(request)) as events:
+            async for event in events:
+                if isinstance(event, Completed):
+                    self._native = self._state(event)
+                yield event
 
     def _state(self, completed: Completed) -> NativeState | None:
         if completed.native_id is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping
+from contextlib import aclosing
 from functools import cache
 from typing import Any, cast
 
@@ -97,9 +98,10 @@ class SimpleProvider(EngineSession):
                     yield TextDelta(answer.content)
             else:
                 pieces: list[str] = []
-                async for piece in _iterate(await self._call("send_message_stream", values)):
-                    pieces.append(self._text_of(piece))
-                    yield TextDelta(pieces[-1])
+                async with aclosing(_iterate(await self._call("send_message_stream", values))) as stream:
+                    async for piece in stream:
+                        pieces.append(self._text_of(piece))
+                        yield TextDelta(pieces[-1])
                 answer = SessionMessage(role=Role.ASSISTANT, parts=[TextPart("".join(pieces))])
         except SessionError:
             raise
@@ -203,13 +205,17 @@ def _as_mapping(value: object) -> Mapping[str, Any]:
     return cast(Mapping[str, Any], value) if isinstance(value, Mapping) else {}
 
 
-async def _iterate(stream: AsyncIterable[object] | Iterable[object]) -> AsyncIterator[object]:
-    if isinstance(stream, AsyncIterable):
-        async for piece in stream:
+async def _iterate(stream: AsyncIterable[object] | Iterable[object]) -> AsyncGenerator[object, None]:
+    if not isinstance(stream, AsyncIterable):
+        for piece in stream:
             yield piece
         return
-    for piece in stream:
-        yield piece
+    try:
+        async for piece in stream:
+            yield piece
+    finally:
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()
 
 
 def _usage(counts: Mapping[str, Any]) -> Usage:

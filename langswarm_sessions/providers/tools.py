@@ -14,6 +14,10 @@ __all__ = ["FunctionTool", "function_tool", "normal_tool_choice"]
 _MODES = {"auto": "auto", "none": "none", "required": "required", "any": "required"}
 
 
+def _no_arguments() -> dict[str, Any]:
+    return {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionTool:
     """A function a model may call.
@@ -27,7 +31,7 @@ class FunctionTool:
 
     name: str
     description: str | None = None
-    parameters: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
+    parameters: Mapping[str, Any] = field(default_factory=_no_arguments)
     strict: bool = False
 
 

@@ -89,7 +89,7 @@ class SessionRecord:
     last_activity: datetime
     status: SessionStatus = SessionStatus.ACTIVE
     config: SessionConfig = field(default_factory=SessionConfig)
-    provider_config: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    provider_config: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     context: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     archived_at: datetime | None = None
     deleted_at: datetime | None = None

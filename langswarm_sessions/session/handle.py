@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -108,14 +108,25 @@ class SessionHandle:
     def engine_provider(self) -> EngineProvider:
         """The provider session in the form the engine runs."""
         if self._engine_provider is None:
-            self._engine_provider = engine_face(self.provider_session)
+            self._engine_provider = engine_face(self.provider_session, self._record)
         return self._engine_provider
 
     def adopt(self, record: SessionRecord) -> None:
         """Take a newer row; a change of provider or settings takes effect with the next turn."""
-        before, self._record = self._record, record
-        if (before.provider, before.model) != (record.provider, record.model):
+        before = self._record
+        if record.version < before.version and record.created_at == before.created_at:
+            return  # read before, handed over after a newer one
+        self._record = record
+        moved = (before.provider, before.model) != (record.provider, record.model)
+        if moved or record.status is SessionStatus.DELETED or not self._has_settings(record):
             self._live = self._engine_provider = None
+
+    def _has_settings(self, record: SessionRecord) -> bool:
+        """Whether a built-in live session works with the settings of a row: another process may have changed them."""
+        config: object = getattr(self._live, "config", None)
+        if not isinstance(self._live, EngineProvider) or not isinstance(config, Mapping):
+            return True
+        return dict(config) == {key: value for key, value in record.provider_config.items() if value is not None}
 
     async def refresh(self) -> None:
         """Read the session's row again.

@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from langswarm_sessions.interfaces.storage import SessionStorage as ISessionStorage
     from langswarm_sessions.interfaces.storage import EngineStorage, SessionStorage
+    from langswarm_sessions.interfaces.storage import SessionStorage as ISessionStorage
     from langswarm_sessions.storage.factory import StorageFactory, open_storage
     from langswarm_sessions.storage.simple import SimpleStorageAdapter
     from langswarm_sessions.storage.sqlite import InMemorySessionStorage, SQLiteSessionStorage

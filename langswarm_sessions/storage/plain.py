@@ -13,7 +13,16 @@ from langswarm_sessions.ids import as_utc
 from langswarm_sessions.messages import MessageKind, SessionMessage, TurnState, part_to_json, parts_from_json
 from langswarm_sessions.records import SessionRecord
 
-__all__ = ["mapping_of", "message_from_plain", "message_to_plain", "plain_dict", "session_to_plain", "time_of"]
+__all__ = [
+    "mapping_of",
+    "message_from_plain",
+    "message_to_plain",
+    "plain_dict",
+    "plain_list",
+    "plain_text",
+    "session_to_plain",
+    "time_of",
+]
 
 _MILLISECONDS_FROM = 1e11  # as seconds this is the year 5138: a larger number counts milliseconds
 
@@ -64,20 +73,20 @@ def message_from_plain(value: object, *, session_id: str) -> SessionMessage:
         StorageError: It is nothing a message can be read from; the message names the field.
     """
     data = mapping_of(value, what="a message")
-    role = _text(data.get("role"))
+    role = plain_text(data.get("role"))
     try:
         return SessionMessage(
             role=cast("Any", role),
-            content=_text(data.get("content")),
-            session_id=_text(data.get("session_id")) or session_id,
-            message_id=_text(data.get("message_id") or data.get("id")),
+            content=plain_text(data.get("content")),
+            session_id=plain_text(data.get("session_id")) or session_id,
+            message_id=plain_text(data.get("message_id") or data.get("id")),
             timestamp=time_of(data.get("timestamp"), field="timestamp"),
             metadata=plain_dict(data.get("metadata"), field="metadata"),
-            status=TurnState(_text(data.get("status")) or TurnState.COMPLETED),
+            status=TurnState(plain_text(data.get("status")) or TurnState.COMPLETED),
             provider_message_id=_optional_text(data.get("provider_message_id")),
             provider_metadata=plain_dict(data.get("provider_metadata"), field="provider_metadata"),
             parts=parts_from_json(plain_list(data.get("parts"), field="parts")),
-            kind=MessageKind(_text(data.get("kind")) or MessageKind.SAID),
+            kind=MessageKind(plain_text(data.get("kind")) or MessageKind.SAID),
             turn_id=_optional_text(data.get("turn_id")),
             parent_id=_optional_text(data.get("parent_id")),
             group_id=_optional_text(data.get("group_id")),
@@ -100,7 +109,7 @@ def mapping_of(value: object, *, what: str) -> Mapping[str, Any]:
     """
     decoded = _decoded(value, field=what)
     if isinstance(decoded, Mapping):
-        return {_text(key): item for key, item in cast("Mapping[object, Any]", decoded).items()}
+        return {plain_text(key): item for key, item in cast("Mapping[object, Any]", decoded).items()}
     if is_dataclass(decoded) and not isinstance(decoded, type):
         if isinstance(decoded, SessionMessage):
             return message_to_plain(decoded)
@@ -109,7 +118,7 @@ def mapping_of(value: object, *, what: str) -> Mapping[str, Any]:
         return dict(cast("Any", decoded)._mapping)
     if hasattr(decoded, "keys") and hasattr(decoded, "__getitem__"):  # a row of sqlite3
         row = cast("Any", decoded)
-        return {_text(key): row[key] for key in row.keys()}  # noqa: SIM118 - not a mapping
+        return {plain_text(key): row[key] for key in row.keys()}  # noqa: SIM118 - not a mapping
     if hasattr(decoded, "__dict__"):
         return {name: item for name, item in vars(decoded).items() if not name.startswith("_")}
     raise StorageError(f"The storage returned {type(value).__name__} for {what}. Return a mapping.")
@@ -122,7 +131,7 @@ def plain_dict(value: object, *, field: str) -> dict[str, Any]:
         return {}
     if not isinstance(decoded, Mapping):
         raise StorageError(f"The storage returned {type(decoded).__name__} for {field!r}. Return a mapping.")
-    return {_text(key): item for key, item in cast("Mapping[object, Any]", decoded).items()}
+    return {plain_text(key): item for key, item in cast("Mapping[object, Any]", decoded).items()}
 
 
 def plain_list(value: object, *, field: str) -> list[Any]:
@@ -159,6 +168,13 @@ def time_of(value: object, *, field: str) -> datetime:
     raise StorageError(f"The storage returned no time for {field!r}. Return a datetime or ISO 8601 text.")
 
 
+def plain_text(value: object) -> str:
+    """Return `value` as text: decoded if it is bytes, empty if it is None."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).decode()
+    return "" if value is None else str(value)
+
+
 def _decoded(value: object, *, field: str) -> object:
     if isinstance(value, bytes | bytearray | memoryview):
         value = bytes(value).decode()
@@ -170,18 +186,12 @@ def _decoded(value: object, *, field: str) -> object:
     return value
 
 
-def _text(value: object) -> str:
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value).decode()
-    return "" if value is None else str(value)
-
-
 def _optional_text(value: object) -> str | None:
-    return _text(value) or None
+    return plain_text(value) or None
 
 
 def _optional_int(value: object, *, field: str) -> int | None:
-    text = _text(value)
+    text = plain_text(value)
     try:
         return int(text) if text else None
     except ValueError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.storage.simple_methods import SimpleMethods
@@ -43,7 +43,7 @@ class _SqliteBased(SqlStorage, SimpleMethods):
         Raises:
             StorageError: The file exists already or cannot be written.
         """
-        return await self._runner.outside(maintenance.backup, Path(path).expanduser())
+        return await self._runner.outside(maintenance.backup, os.fspath(path))
 
 
 class SQLiteSessionStorage(_SqliteBased):
@@ -140,7 +140,8 @@ def _runner_over(database: SqliteDatabase, *, readers: int, overflow: int) -> Ru
 
 
 def _check_path(path: object) -> None:
-    if not isinstance(path, str | os.PathLike) or not os.fspath(path) or "\0" in str(path):
+    text = os.fspath(cast("os.PathLike[str]", path)) if isinstance(path, str | os.PathLike) else ""
+    if not text or "\0" in text:
         raise ConfigurationError("storage_config: db_path must be a non-empty path.")
 
 

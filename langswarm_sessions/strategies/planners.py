@@ -57,7 +57,7 @@ class ClientStrategy:
         window = fit(
             [*history, *inputs],
             max_messages=config.max_messages,
-            max_tokens=max_tokens or _budget(record),
+            max_tokens=_budget(record) if max_tokens is None else max_tokens,
         )
         return TurnPlan(
             mode=Mode.NATIVE if self.keep_native else Mode.CLIENT,

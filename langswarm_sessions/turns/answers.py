@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from langswarm_sessions.interfaces.provider import Completed, EngineProvider
-from langswarm_sessions.messages import Role, SessionMessage
+from langswarm_sessions.messages import Role, SessionMessage, ToolCall
 from langswarm_sessions.records import Begun, NativeState
 from langswarm_sessions.strategies import TurnPlan
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from langswarm_sessions.errors import (
@@ -32,7 +31,7 @@ from langswarm_sessions.turns.input import TurnInput
 from langswarm_sessions.turns.log import TurnLog
 from langswarm_sessions.turns.services import TurnServices
 from langswarm_sessions.window import estimate_tokens
-from langswarm_sessions_otel import ChatScope, TurnScope
+from langswarm_sessions_otel import ChatScope, TurnScope, error_type_of
 
 __all__ = ["Conversation"]
 
@@ -83,10 +82,13 @@ class Conversation:
         """
         seconds = self._turn.timeout if self._turn.timeout is not None else self._services.retry.deadline
         self._deadline = None if seconds is None else monotonic() + seconds
+        limit = asyncio.timeout(seconds)
         try:
-            async with asyncio.timeout(seconds):
+            async with limit:
                 return await self._healing()
         except TimeoutError as error:
+            if seconds is None or not limit.expired():
+                raise
             raise self._named(
                 ProviderTimeoutError(
                     f"No answer within {seconds:g} s. Pass a longer timeout=, or set RetryPolicy(deadline=...)."
@@ -96,8 +98,8 @@ class Conversation:
     async def _healing(self) -> Completed:
         try:
             return await self._fitting()
-        except NativeStateLostError:
-            if self.plan.native is None:
+        except NativeStateLostError as error:
+            if self.plan.native is None or not self._nothing_shown(error):
                 raise
         self.rebuilds = 1
         record = self._begun.session
@@ -110,7 +112,9 @@ class Conversation:
     async def _fitting(self) -> Completed:
         try:
             return await self._retrying()
-        except ContextOverflowError:
+        except ContextOverflowError as error:
+            if not self._nothing_shown(error):
+                raise
             history = await self._history()
             whole = [*history, *self._begun.inputs]
             budget = max(1, sum(map(estimate_tokens, whole)) // 2)
@@ -138,7 +142,7 @@ class Conversation:
 
     def _note_retry(self, attempt: int, error: BaseException, delay: float) -> None:
         self.retries += 1
-        self._span.retrying(attempt=attempt, error_type=type(error).__name__, delay_seconds=delay)
+        self._span.retrying(attempt=attempt, error_type=error_type_of(error), delay_seconds=delay)
 
     async def _attempt(self) -> Completed:
         self._pipeline = self._chain.chunks()
@@ -147,8 +151,11 @@ class Conversation:
             self._log.restart()
         request = self._request()
         with self._chat_span(request) as chat:
-            async with self._events(request) as events:
+            events = self._provider.stream_turn(request)
+            try:
                 completed = await self._read(events, chat)
+            finally:
+                await _close(events)
             self._note_answer(chat, request, completed)
         if self._pipeline is not None and (rest := await self._pipeline.finish()):
             self._log.say(TextDelta(rest))
@@ -178,16 +185,6 @@ class Conversation:
         shown = await self._pipeline.feed(delta.text)
         if shown or delta.raw is not None:
             self._log.say(TextDelta(shown, delta.raw))
-
-    @asynccontextmanager
-    async def _events(self, request: ProviderRequest) -> AsyncGenerator[AsyncIterator[ProviderEvent]]:
-        events = self._provider.stream_turn(request)
-        try:
-            yield events
-        finally:
-            close = getattr(events, "aclose", None)
-            if close is not None:
-                await close()
 
     def _request(self) -> ProviderRequest:
         record = self._begun.session
@@ -240,3 +237,9 @@ class Conversation:
         error.session_id = error.session_id or self._begun.session.session_id
         error.provider = error.provider or self._provider.name
         return error
+
+
+async def _close(events: AsyncIterator[ProviderEvent]) -> None:
+    close = getattr(events, "aclose", None)
+    if close is not None:
+        await close()

@@ -18,8 +18,9 @@ class _Waiter:
 
 @dataclass(slots=True)
 class _Line:
-    """The turn that is in, and those that wait."""
+    """The turn that is in (its loop), and those that wait."""
 
+    holder: asyncio.AbstractEventLoop
     waiters: deque[_Waiter] = field(default_factory=deque[_Waiter])
 
 
@@ -40,12 +41,12 @@ class SessionGates:
         Returns:
             False when the time was up; the caller is then not in.
         """
+        loop = asyncio.get_running_loop()
         with self._lock:
             line = self._lines.get(session_id)
-            if line is None:
-                self._lines[session_id] = _Line()
+            if line is None or line.holder.is_closed():  # a turn whose loop is gone never leaves by itself
+                self._lines[session_id] = _Line(loop)
                 return True
-            loop = asyncio.get_running_loop()
             waiter = _Waiter(loop, loop.create_future())
             line.waiters.append(waiter)
         try:
@@ -68,6 +69,7 @@ class SessionGates:
             while line.waiters:
                 waiter = line.waiters.popleft()
                 if not waiter.loop.is_closed():
+                    line.holder = waiter.loop
                     waiter.loop.call_soon_threadsafe(_admit, waiter.turn)
                     return
             del self._lines[session_id]

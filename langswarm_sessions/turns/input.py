@@ -31,7 +31,7 @@ class TurnInput:
     """
 
     messages: tuple[SessionMessage, ...]
-    instructions: str | None = None
+    instructions: str | None = field(default=None, repr=False)
     options: TurnOptions = field(default_factory=TurnOptions)
     idempotency_key: str | None = None
     timeout: float | None = None

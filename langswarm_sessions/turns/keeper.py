@@ -52,8 +52,11 @@ class LeaseKeeper:
         """Keep a lease until `release`; `lost` is called on the turn's loop when somebody took it over."""
         held = _Held(lease, asyncio.get_running_loop(), lost, monotonic())
         with self._lock:
+            if self._pid != os.getpid():
+                self._held.clear()  # after a fork: those are the parent's
+                self._thread = None
             self._held[lease.turn_id] = held
-            if self._thread is None or self._pid != os.getpid():
+            if self._thread is None:
                 self._start()
 
     def release(self, lease: Lease) -> None:
@@ -66,6 +69,7 @@ class LeaseKeeper:
         with self._lock:
             self._held.clear()
             self._stop.set()
+            self._thread = None
 
     def _start(self) -> None:
         self._pid = os.getpid()
@@ -79,6 +83,8 @@ class LeaseKeeper:
         while not stop.wait(self._interval):
             with self._lock:
                 # A turn whose loop is gone can never finish: its lease is left to expire.
+                if stop.is_set():
+                    return
                 self._held = {key: held for key, held in self._held.items() if not held.loop.is_closed()}
                 if not self._held:
                     self._thread = None

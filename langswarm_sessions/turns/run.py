@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import NoReturn
 
 from langswarm_sessions.config import Strategy
-from langswarm_sessions.errors import SessionBusyError, SessionError, TurnConflictError
+from langswarm_sessions.errors import MiddlewareError, SessionBusyError, SessionError, TurnConflictError
 from langswarm_sessions.events import EventType
 from langswarm_sessions.ids import monotonic, new_id, now
 from langswarm_sessions.interfaces.provider import Completed, EngineProvider, TextDelta
@@ -19,18 +19,21 @@ from langswarm_sessions.storage.liveness import this_process
 from langswarm_sessions.strategies import TurnStrategy, choose_strategy
 from langswarm_sessions.turns.answers import answer_of, native_after, partial_answer
 from langswarm_sessions.turns.conversation import Conversation
+from langswarm_sessions.turns.fallback import FALLBACK_ERRORS, fallback_strategy, with_whole_history
 from langswarm_sessions.turns.gate import SessionGates
 from langswarm_sessions.turns.input import TurnInput, input_digest
 from langswarm_sessions.turns.keeper import LeaseKeeper
 from langswarm_sessions.turns.log import Interruption, TurnInterrupted, TurnLog
 from langswarm_sessions.turns.services import TurnServices, TurnSubject
 from langswarm_sessions.turns.stream import TurnOutcome, interrupted_error
-from langswarm_sessions_otel import TurnScope
+from langswarm_sessions.turns.waiting import to_the_end
+from langswarm_sessions_otel import TurnScope, error_type_of
 
 __all__ = ["TurnRun"]
 
 _FIRST_POLL_SECONDS = 0.002
 _LONGEST_POLL_SECONDS = 0.05
+_ENDED_BY_CALLER = (Interruption.ABANDONED, Interruption.CANCELLED)
 
 
 @dataclass(slots=True)
@@ -64,7 +67,10 @@ class TurnRun:
         self._log = log
         self._session_id = subject.record.session_id
         self._provider: EngineProvider = turn.provider or subject.engine_provider
+        self._strategy = self._choose_strategy()
         self._announced_rebuild = False
+        self._fell_back_from: str | None = None
+        self._outcome: TurnOutcome | None = None
         self._task: asyncio.Task[object] | None = None
 
     async def execute(self) -> TurnOutcome:
@@ -86,23 +92,35 @@ class TurnRun:
                 stream=self._turn.stream,
             ) as span:
                 return await self._announced(span)
+        except asyncio.CancelledError:
+            if self._log.interruption is None or self._outcome is not None:
+                raise
+            raise interrupted_error(self._log.interruption, session_id=self._session_id) from None
         finally:
             self._log.finish()
 
     async def _announced(self, span: TurnScope) -> TurnOutcome:
-        hooks = self._services.hooks
         try:
             outcome = await self._in_line(span)
-        except SessionError as error:
-            await hooks.run("on_session_error", session_id=self._session_id, error=error)
+        except asyncio.CancelledError:
+            if self._outcome is not None:  # cancelled while the answer was being stored: it is, and hooks hear of it
+                await self._tell_hooks(self._outcome)
             raise
+        except Exception as error:
+            if self._log.interruption not in _ENDED_BY_CALLER:
+                await self._services.hooks.run("on_session_error", session_id=self._session_id, error=error)
+            raise
+        await self._tell_hooks(outcome)
+        return outcome
+
+    async def _tell_hooks(self, outcome: TurnOutcome) -> None:
+        hooks = self._services.hooks
         if self._announced_rebuild:
             await hooks.run(
                 "on_session_rebuilt", session_id=self._session_id, provider=self._provider.name, reason="not_found"
             )
         if outcome.completed is not None:
             await hooks.run("on_message_sent", session_id=self._session_id, message=outcome.message)
-        return outcome
 
     async def _in_line(self, span: TurnScope) -> TurnOutcome:
         waiting_since = monotonic()
@@ -123,7 +141,6 @@ class TurnRun:
     # Begin
 
     async def _begin(self, span: TurnScope, *, patience: float) -> Begun | Recorded:
-        strategy = self._strategy()
         begin = BeginTurn(
             session_id=self._session_id,
             turn_id=new_id(),
@@ -131,7 +148,7 @@ class TurnRun:
             owner=this_process(),
             lease_seconds=self._services.lease_seconds,
             now=now(),
-            needs=strategy.needs,
+            needs=self._strategy.needs,
             input_digest=input_digest(self._turn.messages),
             idempotency_key=self._turn.idempotency_key,
             instructions=self._instructions(),
@@ -175,7 +192,7 @@ class TurnRun:
             return None
         return SessionMessage(role=Role.SYSTEM, content=self._turn.instructions, kind=MessageKind.INSTRUCTIONS)
 
-    def _strategy(self) -> TurnStrategy:
+    def _choose_strategy(self) -> TurnStrategy:
         wanted = self._subject.record.strategy if self._turn.provider is None else Strategy.HYBRID
         return choose_strategy(wanted, provider=self._provider.name, profile=self._provider.profile)
 
@@ -189,32 +206,67 @@ class TurnRun:
 
     async def _answer(self, begun: Begun, span: TurnScope) -> TurnOutcome:
         chain = self._services.chain(begun.session)
-        conversation = Conversation(
+        conversation = self._conversation(begun, chain, span, strategy=self._strategy)
+        progress = _Progress(begun, conversation, chain, monotonic())
+        span.began(turn_index=begun.turn.index, previous=begun.session.traceparent, mode=conversation.plan.mode.value)
+        if span.captures_content:
+            span.input_content("\n".join(message.content for message in begun.inputs))
+        try:
+            completed = await self._converse(progress, span)
+            answers = await self._answers(completed, chain)
+        except (TurnInterrupted, asyncio.CancelledError):
+            await to_the_end(self._interrupted(progress, span))
+            if self._log.interruption is None:
+                raise
+            raise interrupted_error(self._log.interruption, session_id=self._session_id) from None
+        except Exception as error:  # whatever it was, the turn is marked failed and the error goes on
+            await to_the_end(self._failed(progress, span, error))
+            raise
+        try:
+            return await to_the_end(self._completed(progress, span, completed, answers))
+        except SessionError as error:
+            # The answer could not be stored. If the storage takes that much, the session is free at once.
+            with suppress(SessionError):
+                await to_the_end(self._failed(progress, span, error))
+            raise
+
+    def _conversation(
+        self, begun: Begun, chain: MiddlewareChain, span: TurnScope, *, strategy: TurnStrategy
+    ) -> Conversation:
+        return Conversation(
             services=self._services,
             provider=self._provider,
-            strategy=self._strategy(),
+            strategy=strategy,
             turn=self._turn,
             begun=begun,
             log=self._log,
             chain=chain,
             span=span,
         )
-        progress = _Progress(begun, conversation, chain, monotonic())
-        span.began(turn_index=begun.turn.index, previous=begun.session.traceparent, mode=conversation.plan.mode.value)
-        if span.captures_content:
-            span.input_content("\n".join(message.content for message in begun.inputs))
+
+    async def _converse(self, progress: _Progress, span: TurnScope) -> Completed:
+        """Get the answer: from the session's provider, or from the fallback as long as nothing was shown."""
         try:
-            completed = await conversation.run()
-            answers = await self._answers(completed, chain)
-        except (TurnInterrupted, asyncio.CancelledError) as error:
-            await self._interrupted(progress, span, error)
-        except Exception as error:  # whatever it was, the turn is marked failed and the error goes on
-            await self._failed(progress, span, error)
-            raise
-        return await self._completed(progress, span, completed, answers)
+            return await progress.conversation.run()
+        except FALLBACK_ERRORS as error:
+            fallback = None if self._turn.provider is not None else self._services.fallback
+            if fallback is None or (self._turn.stream and self._log.deltas):
+                raise
+            self._fell_back_from = self._provider.name
+            self._provider = fallback(progress.begun.session)
+            span.event(
+                "langswarm.session.fallback",
+                {"from": self._fell_back_from, "to": self._provider.name, "error.type": error_type_of(error)},
+            )
+        strategy = fallback_strategy(self._provider)
+        begun = await with_whole_history(self._services, progress.begun, strategy)
+        progress.conversation = self._conversation(begun, progress.chain, span, strategy=strategy)
+        return await progress.conversation.run()
 
     async def _answers(self, completed: Completed, chain: MiddlewareChain) -> list[SessionMessage]:
         answer = answer_of(completed, provider=self._provider.name)
+        if self._fell_back_from is not None:
+            answer.provider_metadata["fallback_from"] = self._fell_back_from
         said = answer.content
         answers = [*completed.earlier, answer]
         if self._services.has_middleware:
@@ -245,7 +297,8 @@ class TurnRun:
             self._log.say(TextDelta(answer.content, completed.raw))
         self._note(progress, span, completed, answer)
         self._tell(progress, finished, answer)
-        return TurnOutcome(answer, completed)
+        self._outcome = TurnOutcome(answer, completed)
+        return self._outcome
 
     def _note(self, progress: _Progress, span: TurnScope, completed: Completed, answer: SessionMessage) -> None:
         plan, total = progress.conversation.plan, progress.begun.session.counters.messages
@@ -272,7 +325,7 @@ class TurnRun:
 
     # Endings
 
-    async def _interrupted(self, progress: _Progress, span: TurnScope, error: BaseException) -> NoReturn:
+    async def _interrupted(self, progress: _Progress, span: TurnScope) -> None:
         reason = self._log.interruption or Interruption.CANCELLED
         span.interrupted(reason.value)
         finish = self._finish(progress, span, TurnState.INTERRUPTED)
@@ -286,9 +339,6 @@ class TurnRun:
         else:
             self._subject.adopt(finished.session)
             self._publish(EventType.TURN_INTERRUPTED)
-        if self._log.interruption is None:
-            raise error
-        raise interrupted_error(reason, session_id=self._session_id)
 
     async def _partial(self, progress: _Progress) -> SessionMessage | None:
         """Return what was said so far, as far as middleware lets it be seen."""
@@ -297,7 +347,10 @@ class TurnRun:
             message = partial_answer(
                 progress.conversation.buffered, provider=self._provider.name, model=self._provider.model
             )
-            text = (await progress.chain.inward(message)).content
+            try:
+                text = (await progress.chain.inward(message)).content
+            except MiddlewareError:  # what it would have taken out must not be stored
+                return None
         if not text:
             return None
         return partial_answer(text, provider=self._provider.name, model=self._provider.model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,6 +33,7 @@ class TurnServices:
         turn_wait: Seconds to wait for another turn of the session.
         lease_seconds: How long a lease lives without a beat.
         idle_seconds: How long a stream waits for its reader.
+        fallback: Returns who answers when a session's own provider cannot (None: nobody).
     """
 
     storage: EngineStorage
@@ -43,6 +45,7 @@ class TurnServices:
     turn_wait: float = 30.0
     lease_seconds: float = 15.0
     idle_seconds: float = 60.0
+    fallback: Callable[[SessionRecord], EngineProvider] | None = None
 
     def chain(self, record: SessionRecord) -> MiddlewareChain:
         """Return the middleware of one turn."""

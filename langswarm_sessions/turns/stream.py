@@ -26,8 +26,8 @@ class TurnOutcome:
 class TurnStream(AsyncIterator[TextDelta]):
     """Reads one turn. The turn starts with the first read (or `result`) and runs in a task of its own.
 
-    Leaving early (`aclose`, `async with`, or dropping the last reference) ends the turn as interrupted with the
-    text read so far, or lets it finish when the session says so.
+    Leaving early (`aclose`, `async with`, a read that is cancelled, or dropping the last reference) ends the turn as
+    interrupted with the text read so far, or lets it finish when the session says so.
     """
 
     def __init__(self, start: Callable[[], asyncio.Task[TurnOutcome]], log: TurnLog) -> None:
@@ -56,7 +56,11 @@ class TurnStream(AsyncIterator[TextDelta]):
         if self._left:
             raise StopAsyncIteration
         task = self._started()
-        delta = await self._log.read(self._position)
+        try:
+            delta = await self._log.read(self._position)
+        except asyncio.CancelledError:
+            await self.aclose()
+            raise
         if delta is not None:
             self._position += 1
             return delta
@@ -165,6 +169,7 @@ def interrupted_error(reason: Interruption, *, session_id: str) -> IncompleteStr
     why = {
         Interruption.IDLE: "nobody read the stream for too long; read it without long pauses",
         Interruption.LEASE_LOST: "another process took the session over",
+        Interruption.CANCELLED: "its caller was cancelled or its manager closed",
     }.get(reason, "its reader left")
     return IncompleteStreamError(
         f"The turn was interrupted because {why}. What was said so far is stored with status 'interrupted'.",

@@ -25,7 +25,11 @@ class MockRig(ProviderRig):
 
     def say(self, answer: str | Sequence[Wanted]) -> None:
         waiting = self.connection.script("session").responses or ()
-        calls = [] if isinstance(answer, str) else [ToolCall(id="", name=call.name, arguments=call.arguments) for call in answer]
+        calls = (
+            []
+            if isinstance(answer, str)
+            else [ToolCall(id="", name=call.name, arguments=call.arguments) for call in answer]
+        )
         self.newest.set_responses([*waiting, calls or str(answer)])
 
     def fail(self, fault: ContractFault) -> None:

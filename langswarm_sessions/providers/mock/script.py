@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
 from langswarm_sessions.errors import InvalidInputError
@@ -86,7 +86,7 @@ def calls_of(reply: MockReply) -> tuple[ToolCall, ...]:
     return tuple(call if call.id else replace(call, id=f"call_{new_id()}") for call in reply)
 
 
-async def pieces_of(reply: MockReply) -> AsyncIterator[str]:
+async def pieces_of(reply: MockReply) -> AsyncGenerator[str, None]:
     """Yield the text of an answer piece by piece; joined they are the text."""
     if isinstance(reply, str):
         for word in split_words(reply):

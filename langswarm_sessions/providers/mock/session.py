@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from langswarm_sessions.errors import InvalidInputError
@@ -144,7 +145,7 @@ class MockProviderSession(BuiltInProviderSession[MockConnection]):
         """Return the error unchanged: the mock raises this library's errors."""
         return error
 
-    async def stream_turn(self, request: ProviderRequest) -> AsyncIterator[ProviderEvent]:
+    async def stream_turn(self, request: ProviderRequest) -> AsyncGenerator[ProviderEvent, None]:
         """Answer one request as it was told to, word by word."""
         script = self._connection.script(self.session_id)
         script.record(request)
@@ -157,12 +158,13 @@ class MockProviderSession(BuiltInProviderSession[MockConnection]):
             yield Started(request_id=f"mockreq_{new_id()}")
             pace = script.pace if script.pace is not None else self._config.get("pace", 0)
             texts: list[str] = []
-            async for piece in pieces_of(reply):
-                if pace:
-                    await asyncio.sleep(pace)
-                texts.append(piece)
-                yield TextDelta(piece)
-                fault.strike(len(texts))
+            async with aclosing(pieces_of(reply)) as pieces:
+                async for piece in pieces:
+                    if pace:
+                        await asyncio.sleep(pace)
+                    texts.append(piece)
+                    yield TextDelta(piece)
+                    fault.strike(len(texts))
             if fault is not _NO_FAULT:  # the answer was shorter than the fault's place in it
                 raise fault.error()
         except StreamEnds:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 from langswarm_sessions.interfaces.provider import ProviderEvent, ProviderRequest, Started, TextDelta
@@ -87,14 +87,14 @@ class OpenAIProviderSession(BuiltInProviderSession[OpenAIConnection]):
             if getattr(error, "status_code", None) != 404:
                 raise translate(error) from None
 
-    async def stream_turn(self, request: ProviderRequest) -> AsyncIterator[ProviderEvent]:
+    async def stream_turn(self, request: ProviderRequest) -> AsyncGenerator[ProviderEvent, None]:
         """Send one request and yield its events as they come, ending with `Completed`."""
         client = await self._connection.client(self._config)
         is_streaming = False
         try:
             stream = await self._create(client, request)
-            async with stream:
-                async for event in self._events(stream, request):
+            async with stream, aclosing(self._events(stream, request)) as events:
+                async for event in events:
                     is_streaming = True
                     yield event
         except foreign_errors() as error:
@@ -127,7 +127,7 @@ class OpenAIProviderSession(BuiltInProviderSession[OpenAIConnection]):
 
     async def _events(
         self, stream: AsyncStream[ResponseStreamEvent], request: ProviderRequest
-    ) -> AsyncIterator[ProviderEvent]:
+    ) -> AsyncGenerator[ProviderEvent, None]:
         kept = is_kept(request, self._config)
         request_id = stream.response.headers.get("x-request-id")
         items: list[ResponseOutputItem] = []

@@ -69,7 +69,6 @@ class OpenAIConnection(BuiltInConnection):
         """Addresses and models that refuse to encrypt reasoning, learned from their answers."""
         self._per_loop: dict[asyncio.AbstractEventLoop, _LoopClients] = {}
         self._lock = threading.Lock()
-        self._given_client_taken = False
 
     def check(self, model: str, config: Mapping[str, Any]) -> None:
         """Refuse a missing SDK, a missing key, an empty model, and unknown or ill-typed settings."""
@@ -139,9 +138,7 @@ class OpenAIConnection(BuiltInConnection):
             return _from_credential(credential), True
         if isinstance(given, openai.OpenAI):
             return _async_twin(given), True
-        with self._lock:
-            is_first, self._given_client_taken = not self._given_client_taken, True
-        if is_first or not _has_sdk_http_client(given):
+        if not _has_sdk_http_client(given):  # the user's own pool: used as it is, on whatever loop
             return given.with_options(max_retries=0), False
         return given.with_options(max_retries=0, http_client=openai.DefaultAsyncHttpxClient()), True
 

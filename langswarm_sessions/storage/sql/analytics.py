@@ -52,9 +52,8 @@ def analytics(connection: Connection, start: datetime | None, end: datetime | No
 
 def row_counts(connection: Connection) -> dict[str, int]:
     """Return how many sessions of each status, messages and turns there are."""
-    by_status = dict(
-        connection.execute(select(sessions.c.status, func.count()).group_by(sessions.c.status)).tuples().all()
-    )
+    grouped = connection.execute(select(sessions.c.status, func.count()).group_by(sessions.c.status))
+    by_status: dict[str, int] = {row[0]: row[1] for row in grouped}
     counts = {f"{status.value}_sessions": by_status.get(status.value, 0) for status in SessionStatus}
     return {
         "sessions": sum(by_status.values()),
@@ -85,4 +84,4 @@ def _within(start: datetime | None, end: datetime | None) -> list[ColumnElement[
 def _usage(connection: Connection, name: ColumnElement[Any], within: list[ColumnElement[bool]]) -> dict[str, int]:
     answered = and_(name.is_not(None), turns.c.state.in_((TurnState.COMPLETED.value, TurnState.INTERRUPTED.value)))
     query: Select[Any] = select(name, func.count()).select_from(_TURNS).where(*within, answered).group_by(name)
-    return dict(connection.execute(query).tuples().all())
+    return {row[0]: int(row[1]) for row in connection.execute(query)}

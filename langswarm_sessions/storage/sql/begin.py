@@ -19,7 +19,12 @@ from langswarm_sessions.storage.sql.locate import NOT_IN_LINE, checked, find_wit
 from langswarm_sessions.storage.sql.rerun import recorded_answer
 from langswarm_sessions.storage.sql.session_rows import StoredSession, native_to_json
 from langswarm_sessions.storage.sql.tables import sessions
-from langswarm_sessions.storage.sql.turn_rows import StoredTurn, close_turn, find_turn_by_key
+from langswarm_sessions.storage.sql.turn_rows import (
+    StoredTurn,
+    close_turn,
+    find_turn,
+    find_turn_by_key,
+)
 
 __all__ = ["begin_turn"]
 
@@ -39,16 +44,14 @@ _TAKE = (
         next_seq=bindparam("new_next_seq"),
         last_message_id=bindparam("new_last_message_id"),
         last_turn_index=bindparam("new_last_turn_index"),
-        instructions_digest=bindparam("new_instructions_digest"),
-        instructions_seq=bindparam("new_instructions_seq"),
+        last_turn_id=bindparam("new_last_turn_id"),
+        instructions=bindparam("new_instructions"),
         version=sessions.c.version + 1,
         **counter_updates(_COUNTED),
     )
 )
 _SUSPECT = (
-    update(sessions)
-    .where(sessions.c.session_id == bindparam("of_session"))
-    .values(native=bindparam("new_native"))
+    update(sessions).where(sessions.c.session_id == bindparam("of_session")).values(native=bindparam("new_native"))
 )
 
 
@@ -57,7 +60,7 @@ def begin_turn(connection: Connection, begin: BeginTurn) -> Begun | Recorded | B
     ticket = NOT_IN_LINE if begin.ticket is None else begin.ticket
     found, line = find_with_line(connection, begin.session_id, ticket)
     session = checked(found, begin.session_id, user_id=begin.user_id)
-    earlier = _earlier_attempt(connection, begin)
+    earlier = _earlier_attempt(connection, begin, session)
     if earlier is not None and earlier.record.state is TurnState.COMPLETED:
         _leave(connection, begin)
         answer = recorded_answer(connection, earlier)
@@ -72,7 +75,13 @@ def begin_turn(connection: Connection, begin: BeginTurn) -> Begun | Recorded | B
     return _take(connection, begin, session=session, before=before, earlier=earlier)
 
 
-def _earlier_attempt(connection: Connection, begin: BeginTurn) -> StoredTurn | None:
+def _earlier_attempt(connection: Connection, begin: BeginTurn, session: StoredSession) -> StoredTurn | None:
+    """Return the turn this call asks for again, if it does."""
+    if begin.resume_failed and session.last_turn_id is not None:
+        newest = find_turn(connection, begin.session_id, session.last_turn_id)
+        failed = newest is not None and newest.record.state is TurnState.FAILED
+        if newest is not None and failed and newest.record.input_digest == begin.input_digest:
+            return newest
     if begin.idempotency_key is None:
         return None
     earlier = find_turn_by_key(connection, begin.session_id, begin.idempotency_key)
@@ -161,8 +170,8 @@ def _update_session(
             "new_next_seq": stored.end.next_seq,
             "new_last_message_id": stored.end.last_message_id,
             "new_last_turn_index": stored.turn_index,
-            "new_instructions_digest": stored.end.instructions_digest,
-            "new_instructions_seq": stored.end.instructions_seq,
+            "new_last_turn_id": stored.turn.turn_id,
+            "new_instructions": stored.end.instructions,
             **additions(stored.amounts, _COUNTED),
         },
     )
@@ -170,6 +179,7 @@ def _update_session(
         before,
         last_activity=begin.now,
         next_seq=stored.end.next_seq,
+        instructions=stored.end.instructions,
         version=before.version + 1,
         counters=added_to(before.counters, stored.amounts),
     )

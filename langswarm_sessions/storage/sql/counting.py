@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, bindparam
 
 from langswarm_sessions.messages import Role, SessionMessage
 from langswarm_sessions.records import SessionCounters
-from langswarm_sessions.storage.sql.tables import COUNTER_NAMES, sessions
+from langswarm_sessions.storage.sql.tables import sessions
 
-__all__ = ["added_to", "additions", "counter_updates", "count_messages"]
+__all__ = ["added_to", "additions", "count_messages", "counter_updates"]
 
 
 def count_messages(entries: Iterable[SessionMessage]) -> dict[str, int]:

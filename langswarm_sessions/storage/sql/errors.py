@@ -26,7 +26,7 @@ _REMEDIES: Mapping[int, str] = {
     sqlite3.SQLITE_PERM: "The database may not be accessed. Make the file and its folder accessible for this user.",
     sqlite3.SQLITE_CANTOPEN: "The database file cannot be opened. Check that its folder exists and can be written.",
     sqlite3.SQLITE_IOERR: "Reading or writing the database file failed. Check the disk (space, quota, health).",
-    sqlite3.SQLITE_CORRUPT: "The database file is damaged. Restore a backup, or recover it with `sqlite3 FILE .recover`.",
+    sqlite3.SQLITE_CORRUPT: "The database file is damaged. Restore a backup or run `sqlite3 FILE .recover`.",
     sqlite3.SQLITE_TOOBIG: "A value is too long for the database: nothing was stored.",
 }
 _NOT_A_DATABASE = "The file is not a SQLite database. Point db_path at another file."
@@ -92,8 +92,8 @@ def path_of_surrogate(value: object, path: str = "") -> str | None:
 
 def _items_of(value: object) -> Iterator[tuple[str, object]]:
     if is_dataclass(value) and not isinstance(value, type):
-        for item in fields(value):
-            yield f".{item.name}", getattr(value, item.name)
+        for name in (item.name for item in fields(value)):
+            yield f".{name}", getattr(value, name)
     elif isinstance(value, Mapping):
         for key, item in _pairs(value):
             yield (".(key)", key) if isinstance(key, str) and _is_broken(key) else (f".{key}", item)

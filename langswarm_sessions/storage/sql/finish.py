@@ -1,4 +1,4 @@
-"""Finish a turn: answer, native state, usage, counters and the turn's end in one transaction; and the life of a lease."""
+"""Finish a turn: answer, native state, usage, counters and the turn's end in one transaction; extend its lease."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def finish_turn(connection: Connection, finish: FinishTurn) -> Finished:
     )
     next_seq = before.next_seq + len(answers)
     amounts = {**_amounts(finish), **count_messages(answers)}
-    native = _native_after(finish, before)
+    native = _native_after(finish, before, next_seq=next_seq)
     traceparent = finish.traceparent or before.traceparent
     held = connection.execute(
         _RELEASE,
@@ -115,12 +115,18 @@ def _of(lease: Lease) -> dict[str, str | int]:
     return {"of_session": lease.session_id, "of_fence": lease.fence, "of_turn": lease.turn_id}
 
 
-def _native_after(finish: FinishTurn, before: SessionRecord) -> NativeState | None:
-    """Return the native state to store: a session cleared meanwhile must not get back what the provider still knows."""
+def _native_after(finish: FinishTurn, before: SessionRecord, *, next_seq: int) -> NativeState | None:
+    """Return the native state to store.
+
+    A session cleared meanwhile must not get back what the provider still knows. Where nothing came between the
+    message the provider was sent and its answers, the cursor moves past them.
+    """
     if not finish.native_changed:
         return before.native
-    if finish.native is not None and finish.native.cursor <= before.cleared_seq:
-        return before.native
+    if finish.native is None or finish.native.cursor <= before.cleared_seq:
+        return before.native if finish.native is not None else None
+    if finish.native.cursor == before.next_seq - 1:
+        return replace(finish.native, cursor=next_seq - 1)
     return finish.native
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, literal_column, or_
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, literal_column, or_
 
 from langswarm_sessions.messages import SessionMessage, TurnState
 from langswarm_sessions.records import HistoryQuery
@@ -25,7 +25,10 @@ _WITHIN = (
     messages.c.session_id == bindparam("of_session"),
     messages.c.seq > bindparam("after"),
     messages.c.seq < bindparam("before"),
-    or_(messages.c.turn_id.is_(None), messages.c.turn_id.not_in((bindparam("not_turn"), bindparam("nor_turn")))),
+    or_(
+        messages.c.turn_id.is_(None),
+        and_(messages.c.turn_id != bindparam("not_turn"), messages.c.turn_id != bindparam("nor_turn")),
+    ),
     FOR_MODEL,
 )
 _NEWEST = MESSAGES_WITH_STATE.where(*_WITHIN).order_by(messages.c.seq.desc()).limit(bindparam("at_most"))
@@ -57,7 +60,7 @@ def load_history(
         before: Only messages with a lower `seq` (None: all).
         own_turn: A running turn whose messages are left out as well.
     """
-    within = {
+    within: dict[str, int | str] = {
         "of_session": session_id,
         "after": max(query.after_seq, cleared_seq),
         "before": _END if before is None else before,
@@ -66,16 +69,15 @@ def load_history(
     }
     newest_first = _read_newest(connection, within, query)
     if query.with_system and _stopped_early(newest_first, query):
-        oldest = newest_first[-1].seq if newest_first else within["before"]
-        rows = connection.execute(_OLDER_SYSTEM, {**within, "before": oldest}).all()
+        if newest_first:
+            within["before"] = newest_first[-1].seq or 0
+        rows = connection.execute(_OLDER_SYSTEM, within).all()
         newest_first.extend(map(message_of, rows))
     newest_first.reverse()
     return tuple(newest_first)
 
 
-def _read_newest(
-    connection: Connection, within: dict[str, int | str], query: HistoryQuery
-) -> list[SessionMessage]:
+def _read_newest(connection: Connection, within: dict[str, int | str], query: HistoryQuery) -> list[SessionMessage]:
     """Read in batches, so that a token budget costs what fits into it and not the whole transcript."""
     found: list[SessionMessage] = []
     tokens = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -16,7 +15,7 @@ from langswarm_sessions.storage.sql.rerun import reuse_inputs
 from langswarm_sessions.storage.sql.session_rows import StoredSession
 from langswarm_sessions.storage.sql.turn_rows import StoredTurn, insert_turn, reopen_turn
 
-__all__ = ["Position", "StoredInput", "digest_of", "store_input"]
+__all__ = ["Position", "StoredInput", "store_input"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +24,7 @@ class Position:
 
     next_seq: int
     last_message_id: str | None
-    instructions_digest: str | None
-    instructions_seq: int
+    instructions: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +42,8 @@ def store_input(
     connection: Connection, begin: BeginTurn, session: StoredSession, earlier: StoredTurn | None
 ) -> StoredInput:
     """Store a turn's instructions and inputs; of a turn that is run again, the inputs stored before are used."""
-    start = Position(
-        session.record.next_seq, session.last_message_id, session.instructions_digest, session.instructions_seq
-    )
-    start, instructions = _store_instructions(connection, begin, start, cleared_seq=session.record.cleared_seq)
+    start = Position(session.record.next_seq, session.last_message_id, session.record.instructions)
+    start, instructions = _store_instructions(connection, begin, start)
     if earlier is None:
         stored = _store_turn(connection, begin, start, turn_index=session.last_turn_index + 1)
     else:
@@ -55,18 +51,10 @@ def store_input(
     return stored if not instructions else replace(stored, amounts=_sum(stored.amounts, count_messages(instructions)))
 
 
-def digest_of(instructions: SessionMessage) -> str:
-    """Return what tells one text of instructions from another."""
-    return hashlib.sha256(instructions.content.encode("utf-8", "surrogatepass")).hexdigest()
-
-
 def _store_instructions(
-    connection: Connection, begin: BeginTurn, start: Position, *, cleared_seq: int
+    connection: Connection, begin: BeginTurn, start: Position
 ) -> tuple[Position, tuple[SessionMessage, ...]]:
-    if begin.instructions is None:
-        return start, ()
-    digest = digest_of(begin.instructions)
-    if digest == start.instructions_digest and start.instructions_seq > cleared_seq:
+    if begin.instructions is None or begin.instructions.content == start.instructions:
         return start, ()
     stored = insert_messages(
         connection,
@@ -77,7 +65,7 @@ def _store_instructions(
         turn_id=None,  # instructions stay in force even if this turn fails
         status=TurnState.COMPLETED,
     )
-    return Position(start.next_seq + 1, stored[0].message_id, digest, start.next_seq), stored
+    return Position(start.next_seq + 1, stored[0].message_id, stored[0].content), stored
 
 
 def _store_turn(connection: Connection, begin: BeginTurn, start: Position, *, turn_index: int) -> StoredInput:

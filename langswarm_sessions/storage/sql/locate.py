@@ -10,12 +10,15 @@ from langswarm_sessions.errors import SessionArchivedError, SessionNotFoundError
 from langswarm_sessions.records import SessionStatus
 from langswarm_sessions.storage.sql.session_rows import STATE_COLUMNS, StoredSession, stored_of
 from langswarm_sessions.storage.sql.tables import session_waiters, sessions
+from langswarm_sessions.storage.sql.types import select_all
 
 __all__ = ["NOT_IN_LINE", "checked", "find_session", "find_with_line"]
 
 NOT_IN_LINE = 2**62  # a ticket behind every other
 
-_FIND: Select[Any] = select(*STATE_COLUMNS).where(sessions.c.session_id == bindparam("of_session")).with_for_update()
+_FIND: Select[Any] = (
+    select_all(*STATE_COLUMNS).where(sessions.c.session_id == bindparam("of_session")).with_for_update()
+)
 
 _FIRST_AHEAD = (
     select(func.min(session_waiters.c.ticket))
@@ -23,7 +26,7 @@ _FIRST_AHEAD = (
     .scalar_subquery()
 )
 _FIND_WITH_LINE: Select[Any] = (
-    select(*STATE_COLUMNS, _FIRST_AHEAD)
+    select_all(*STATE_COLUMNS, _FIRST_AHEAD)
     .where(sessions.c.session_id == bindparam("of_session"))
     .with_for_update(of=sessions)
 )

@@ -55,12 +55,13 @@ def optimize(connection: Connection, path: str) -> dict[str, Any]:
     return {"bytes_before": before, "bytes_after": after, "database_bytes": _size_of(path) or after}
 
 
-def backup(connection: Connection, target: Path) -> Path:
+def backup(connection: Connection, path: str) -> Path:
     """Copy the live database to a new file, outside of a transaction.
 
     Raises:
         StorageError: The file exists already.
     """
+    target = Path(path).expanduser()
     if target.exists():
         raise StorageError("The file to back up to exists already. Name a new one.")
     unfinished = target.with_name(f"{target.name}.part-{os.getpid()}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, insert, select
+from sqlalchemy import Connection, Select, bindparam, insert, select
 
 from langswarm_sessions.ids import new_id
 from langswarm_sessions.messages import (
@@ -20,14 +20,13 @@ from langswarm_sessions.messages import (
     parts_from_json,
 )
 from langswarm_sessions.storage.sql.tables import messages, turns
+from langswarm_sessions.storage.sql.types import select_all
 from langswarm_sessions.storage.tokens import approximate_tokens
 
-__all__ = ["MESSAGES_WITH_STATE", "STATE", "copy_of", "insert_messages", "message_of", "messages_of"]
-
-STATE: ColumnElement[str] = func.coalesce(turns.c.state, TurnState.COMPLETED.value)
+__all__ = ["MESSAGES_WITH_STATE", "copy_of", "insert_messages", "message_of", "messages_of", "taken_ids"]
 
 # Every read of messages begins here: a message's status is that of its turn.
-MESSAGES_WITH_STATE: Select[Any] = select(
+MESSAGES_WITH_STATE: Select[Any] = select_all(
     messages.c.message_id,
     messages.c.session_id,
     messages.c.seq,
@@ -52,10 +51,11 @@ _INSERT = insert(messages)
 _TAKEN_IDS = select(messages.c.message_id).where(messages.c.message_id.in_(bindparam("ids", expanding=True)))
 _ROLES = {item.value: item for item in Role}
 _KINDS = {item.value: item for item in MessageKind}
-_STATES = {None: TurnState.COMPLETED, **{item.value: item for item in TurnState}}
+_STATES: dict[str | None, TurnState] = {item.value: item for item in TurnState}
+_STATES[None] = TurnState.COMPLETED  # a message outside of any turn
 
 
-def message_of(row: Row[Any]) -> SessionMessage:
+def message_of(row: Sequence[Any]) -> SessionMessage:
     """Build a message from a row of MESSAGES_WITH_STATE.
 
     What was stored was checked and aligned then: the constructor's checks are not paid again for each row read.
@@ -87,7 +87,7 @@ def message_of(row: Row[Any]) -> SessionMessage:
     return message
 
 
-def messages_of(rows: Sequence[Row[Any]]) -> list[SessionMessage]:
+def messages_of(rows: Sequence[Sequence[Any]]) -> list[SessionMessage]:
     """Build the messages of rows that came newest first, oldest first."""
     return [message_of(row) for row in reversed(rows)]
 
@@ -96,7 +96,9 @@ def copy_of(message: SessionMessage, **changes: Any) -> SessionMessage:
     """Return a copy of `message` with fields changed, checked and aligned again: middleware may have edited it."""
     copied = SessionMessage.__new__(SessionMessage)
     copied.__dict__.update(message.__dict__)
-    copied.__dict__.update(metadata=dict(message.metadata), provider_metadata=dict(message.provider_metadata), **changes)
+    copied.__dict__["metadata"] = dict(message.metadata)
+    copied.__dict__["provider_metadata"] = dict(message.provider_metadata)
+    copied.__dict__.update(changes)
     copied.__post_init__()
     return copied
 
@@ -123,7 +125,7 @@ def insert_messages(
         status: The state of that turn.
     """
     stored: list[SessionMessage] = []
-    taken = _taken_ids(connection, given)
+    taken = taken_ids(connection, given)
     for seq, message in enumerate(given, first_seq):
         wanted = message.message_id
         if not wanted or wanted in taken:
@@ -150,7 +152,8 @@ def insert_messages(
     return tuple(stored)
 
 
-def _taken_ids(connection: Connection, given: Sequence[SessionMessage]) -> set[str]:
+def taken_ids(connection: Connection, given: Sequence[SessionMessage]) -> set[str]:
+    """Return which of the ids that messages were given are in use."""
     wanted = [message.message_id for message in given if message.message_id]
     return set(connection.execute(_TAKEN_IDS, {"ids": wanted}).scalars()) if wanted else set()
 

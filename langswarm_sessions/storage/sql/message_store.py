@@ -13,7 +13,6 @@ from langswarm_sessions.records import Finished, MessageFilter, Page
 from langswarm_sessions.storage.sql.counting import added_to, additions, count_messages, counter_updates
 from langswarm_sessions.storage.sql.cursors import page_size, read_cursor, write_cursor
 from langswarm_sessions.storage.sql.history import FOR_MODEL
-from langswarm_sessions.storage.sql.input import digest_of
 from langswarm_sessions.storage.sql.locate import checked, find_session
 from langswarm_sessions.storage.sql.message_rows import MESSAGES_WITH_STATE, insert_messages, message_of, messages_of
 from langswarm_sessions.storage.sql.tables import messages, sessions
@@ -29,8 +28,7 @@ _GROW = (
         last_activity=bindparam("new_last_activity"),
         next_seq=bindparam("new_next_seq"),
         last_message_id=bindparam("new_last_message_id"),
-        instructions_digest=bindparam("new_instructions_digest"),
-        instructions_seq=bindparam("new_instructions_seq"),
+        instructions=bindparam("new_instructions"),
         version=sessions.c.version + 1,
         **counter_updates(_COUNTED),
     )
@@ -58,10 +56,10 @@ def append_messages(connection: Connection, session_id: str, given: Sequence[Ses
         turn_id=None,
         status=TurnState.COMPLETED,
     )
-    digest, digest_seq = session.instructions_digest, session.instructions_seq
+    instructions = before.instructions
     for message in stored:
         if message.kind is MessageKind.INSTRUCTIONS:
-            digest, digest_seq = digest_of(message), message.seq or 0
+            instructions = message.content
     next_seq = before.next_seq + len(stored)
     amounts = count_messages(stored)
     moment = max(now(), before.last_activity)
@@ -72,8 +70,7 @@ def append_messages(connection: Connection, session_id: str, given: Sequence[Ses
             "new_last_activity": moment,
             "new_next_seq": next_seq,
             "new_last_message_id": stored[-1].message_id,
-            "new_instructions_digest": digest,
-            "new_instructions_seq": digest_seq,
+            "new_instructions": instructions,
             **additions(amounts, _COUNTED),
         },
     )
@@ -81,6 +78,7 @@ def append_messages(connection: Connection, session_id: str, given: Sequence[Ses
         before,
         last_activity=moment,
         next_seq=next_seq,
+        instructions=instructions,
         version=before.version + 1,
         counters=added_to(before.counters, amounts),
     )

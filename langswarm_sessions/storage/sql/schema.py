@@ -16,13 +16,23 @@ from langswarm_sessions.storage.sql.tables import metadata
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
-__all__ = ["HEAD", "VERSION_TABLE", "backup_file", "create_in_memory", "ensure_schema", "probe", "revision_of", "scripts", "upgrade"]
+__all__ = [
+    "HEAD",
+    "VERSION_TABLE",
+    "backup_file",
+    "create_in_memory",
+    "ensure_schema",
+    "probe",
+    "revision_of",
+    "scripts",
+    "upgrade",
+]
 
 HEAD = "0001"
 VERSION_TABLE = "langswarm_sessions_schema"
 
-_READ_VERSION = text(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608
-_TOUCH = text(f"UPDATE {VERSION_TABLE} SET version_num = version_num")  # noqa: S608
+_READ_VERSION = text(f"SELECT version_num FROM {VERSION_TABLE}")
+_TOUCH = text(f"UPDATE {VERSION_TABLE} SET version_num = version_num")
 _NEWER = (
     "The database has schema revision {found!r}, which this version of langswarm-sessions (revision {head!r}) does not "
     "know. Upgrade the package, or use another database."
@@ -79,7 +89,7 @@ def create_in_memory(connection: Connection) -> None:
     """Create the schema in a database that nobody else sees and that never needs to be upgraded."""
     metadata.create_all(connection)
     connection.execute(text(f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL)"))
-    connection.execute(text(f"INSERT INTO {VERSION_TABLE} VALUES ('{HEAD}')"))  # noqa: S608
+    connection.execute(text(f"INSERT INTO {VERSION_TABLE} VALUES ('{HEAD}')"))
 
 
 def upgrade(connection: Connection) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-
-from sqlalchemy import Row
 
 from langswarm_sessions.config import SessionConfig, Strategy
 from langswarm_sessions.records import (
@@ -38,6 +37,7 @@ RECORD_COLUMNS = (
     sessions.c.archived_at,
     sessions.c.deleted_at,
     sessions.c.native,
+    sessions.c.instructions,
     sessions.c.next_seq,
     sessions.c.cleared_seq,
     sessions.c.version,
@@ -49,8 +49,7 @@ STATE_COLUMNS = (
     *RECORD_COLUMNS,
     sessions.c.last_turn_index,
     sessions.c.last_message_id,
-    sessions.c.instructions_digest,
-    sessions.c.instructions_seq,
+    sessions.c.last_turn_id,
     sessions.c.lease_fence,
     sessions.c.lease_turn_id,
     sessions.c.lease_host,
@@ -73,15 +72,14 @@ class StoredSession:
     record: SessionRecord
     last_turn_index: int
     last_message_id: str | None
-    instructions_digest: str | None
-    instructions_seq: int
+    last_turn_id: str | None
     fence: int
     turn_id: str | None
     holder: LeaseOwner | None
     expires_at: datetime | None
 
 
-def record_of(row: Row[Any]) -> SessionRecord:
+def record_of(row: Sequence[Any]) -> SessionRecord:
     """Build the record from a row that begins with RECORD_COLUMNS."""
     return SessionRecord(
         session_id=row[0],
@@ -98,26 +96,24 @@ def record_of(row: Row[Any]) -> SessionRecord:
         archived_at=row[13],
         deleted_at=row[14],
         native=None if row[15] is None else native_from_json(row[15]),
-        next_seq=row[16],
-        cleared_seq=row[17],
-        version=row[18],
-        traceparent=row[19],
+        instructions=row[16],
+        next_seq=row[17],
+        cleared_seq=row[18],
+        version=row[19],
+        traceparent=row[20],
         counters=SessionCounters(**dict(zip(COUNTER_NAMES, row[_FIRST_COUNTER:_WIDTH], strict=True))),
     )
 
 
-def stored_of(row: Row[Any]) -> StoredSession:
+def stored_of(row: Sequence[Any]) -> StoredSession:
     """Build the stored session from a row that begins with STATE_COLUMNS."""
-    turn_index, last_message_id, digest, digest_seq, fence, turn_id, host, pid, started, expires_at = row[
-        _WIDTH : _WIDTH + 10
-    ]
+    turn_index, last_message_id, last_turn_id, fence, turn_id, host, pid, started, expires_at = row[_WIDTH : _WIDTH + 9]
     held = turn_id is not None
     return StoredSession(
         record=record_of(row),
         last_turn_index=turn_index,
         last_message_id=last_message_id,
-        instructions_digest=digest,
-        instructions_seq=digest_seq,
+        last_turn_id=last_turn_id,
         fence=fence,
         turn_id=turn_id,
         holder=LeaseOwner(host=host, pid=pid, started=started) if held else None,
@@ -146,6 +142,7 @@ def values_of(record: SessionRecord) -> dict[str, Any]:
         "archived_at": record.archived_at,
         "deleted_at": record.deleted_at,
         "native": native_to_json(record.native),
+        "instructions": record.instructions,
         "next_seq": record.next_seq,
         "cleared_seq": record.cleared_seq,
         "traceparent": record.traceparent,
@@ -164,13 +161,15 @@ def native_to_json(native: NativeState | None) -> dict[str, Any] | None:
         "cursor": native.cursor,
         "turn_id": native.turn_id,
         "model": native.model,
+        "open_calls": list(native.open_calls),
         "suspect": native.suspect,
     }
 
 
 def native_from_json(data: dict[str, Any]) -> NativeState:
     """Build native state from its JSON form."""
-    return NativeState(**{**data, "kind": NativeKind(data["kind"])})
+    known: dict[str, Any] = {**data, "kind": NativeKind(data["kind"]), "open_calls": tuple(data["open_calls"])}
+    return NativeState(**known)
 
 
 def _config_of(name: str | None, description: str | None, config: dict[str, Any] | None) -> SessionConfig:

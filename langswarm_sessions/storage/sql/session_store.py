@@ -15,12 +15,12 @@ from langswarm_sessions.storage.sql.cursors import page_size, read_cursor, write
 from langswarm_sessions.storage.sql.locate import find_session
 from langswarm_sessions.storage.sql.session_rows import RECORD_COLUMNS, record_of, values_of
 from langswarm_sessions.storage.sql.tables import session_tags, sessions
-from langswarm_sessions.storage.sql.types import from_microseconds, to_microseconds
+from langswarm_sessions.storage.sql.types import from_microseconds, select_all, to_microseconds
 
 __all__ = ["change_session", "change_status", "insert_session", "list_sessions", "load_session", "purge_batch"]
 
 _INSERT = insert(sessions)
-_LOAD = select(*RECORD_COLUMNS).where(sessions.c.session_id == bindparam("of_session"))
+_LOAD = select_all(*RECORD_COLUMNS).where(sessions.c.session_id == bindparam("of_session"))
 _INSERT_TAGS = insert(session_tags)
 _DELETE_TAGS = delete(session_tags).where(session_tags.c.session_id == bindparam("of_session"))
 _UNCHANGEABLE = frozenset({"session_id", "user_id", "created_at", "next_seq", "traceparent"})
@@ -75,7 +75,7 @@ def change_session(
 def list_sessions(connection: Connection, wanted: SessionFilter) -> Page[SessionRecord]:
     """Return a page of sessions, newest activity first."""
     limit = page_size(wanted.limit)
-    query = _newest_first(select(*RECORD_COLUMNS), wanted)
+    query = _newest_first(select_all(*RECORD_COLUMNS), wanted)
     if limit is not None:
         query = query.limit(limit + 1)
     records = [record_of(row) for row in connection.execute(query)]
@@ -160,9 +160,7 @@ def _conditions(wanted: SessionFilter) -> list[ColumnElement[bool]]:
         found.append(sessions.c.messages > wanted.more_messages_than)
     if wanted.text:
         name, description = sessions.c.name, sessions.c.description
-        found.append(
-            name.icontains(wanted.text, autoescape=True) | description.icontains(wanted.text, autoescape=True)
-        )
+        found.append(name.icontains(wanted.text, autoescape=True) | description.icontains(wanted.text, autoescape=True))
     for tag in dict.fromkeys(wanted.tags):
         tagged = select(session_tags.c.session_id).where(session_tags.c.tag == tag)
         found.append(sessions.c.session_id.in_(tagged))

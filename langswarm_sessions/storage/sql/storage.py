@@ -27,6 +27,7 @@ from langswarm_sessions.records import (
     SessionFilter,
     SessionRecord,
     SessionStatus,
+    TurnRecord,
 )
 from langswarm_sessions.storage.sql import analytics, line, message_store, session_store
 from langswarm_sessions.storage.sql.begin import begin_turn
@@ -35,6 +36,7 @@ from langswarm_sessions.storage.sql.history import load_history
 from langswarm_sessions.storage.sql.runner import Runner
 from langswarm_sessions.storage.sql.schema import probe
 from langswarm_sessions.storage.sql.session_store import load_session
+from langswarm_sessions.storage.sql.turn_rows import find_turn
 
 __all__ = ["SqlStorage"]
 
@@ -105,6 +107,10 @@ class SqlStorage(EngineStorage):
         """Return one message of the session."""
         return await self._runner.read(message_store.load_message, session_id, message_id)
 
+    async def load_turn(self, session_id: str, turn_id: str) -> TurnRecord | None:
+        """Return one turn of the session."""
+        return await self._runner.read(_load_turn, session_id, turn_id)
+
     async def analytics(self, start: datetime | None, end: datetime | None) -> Analytics:
         """Return figures over the sessions and turns of a period."""
         return await self._runner.read(analytics.analytics, start, end)
@@ -132,3 +138,8 @@ def _undo_begin(connection: Connection, outcome: Begun | Recorded | Busy) -> Non
 def _load_history(connection: Connection, session_id: str, query: HistoryQuery) -> tuple[SessionMessage, ...]:
     session = load_session(connection, session_id)
     return () if session is None else load_history(connection, session_id, query, cleared_seq=session.cleared_seq)
+
+
+def _load_turn(connection: Connection, session_id: str, turn_id: str) -> TurnRecord | None:
+    found = find_turn(connection, session_id, turn_id)
+    return None if found is None else found.record

@@ -19,7 +19,16 @@ from sqlalchemy import (
 
 from langswarm_sessions.storage.sql.types import PlainJSON, UtcTime
 
-__all__ = ["COUNTER_NAMES", "TicketNumber", "metadata", "session_tags", "session_waiters", "sessions", "messages", "turns"]
+__all__ = [
+    "COUNTER_NAMES",
+    "TicketNumber",
+    "messages",
+    "metadata",
+    "session_tags",
+    "session_waiters",
+    "sessions",
+    "turns",
+]
 
 metadata = MetaData(
     naming_convention={
@@ -97,8 +106,8 @@ sessions = Table(
     Column("traceparent", String(128)),
     _count("last_turn_index"),
     _identifier("last_message_id", nullable=True),
-    Column("instructions_digest", String(64)),
-    _count("instructions_seq"),
+    Column("instructions", Text),
+    _identifier("last_turn_id", nullable=True),
     _count("lease_fence"),
     _identifier("lease_turn_id", nullable=True),
     Column("lease_host", String(255)),

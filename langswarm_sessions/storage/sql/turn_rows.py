@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, update
 
 from langswarm_sessions.messages import TurnState
 from langswarm_sessions.records import BeginTurn, FinishTurn, TurnOptions, TurnRecord, Usage
 from langswarm_sessions.storage.sql.tables import turns
+from langswarm_sessions.storage.sql.types import select_all
 
-__all__ = ["StoredTurn", "close_turn", "end_turn", "find_turn_by_key", "insert_turn", "reopen_turn"]
+__all__ = ["StoredTurn", "close_turn", "end_turn", "find_turn", "find_turn_by_key", "insert_turn", "reopen_turn"]
 
 _USAGE_NAMES = ("input_tokens", "output_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")
 _NO_USAGE = Usage()
 
-_BY_KEY = select(
+_STORED = select_all(
     turns.c.turn_id,
     turns.c.session_id,
     turns.c.turn_index,
@@ -31,7 +32,9 @@ _BY_KEY = select(
     turns.c.first_seq,
     turns.c.last_input_seq,
     turns.c.last_seq,
-).where(turns.c.session_id == bindparam("of_session"), turns.c.idempotency_key == bindparam("of_key"))
+).where(turns.c.session_id == bindparam("of_session"))
+_BY_ID = _STORED.where(turns.c.turn_id == bindparam("of_turn"))
+_BY_KEY = _STORED.where(turns.c.idempotency_key == bindparam("of_key"))
 
 _INSERT = insert(turns)
 
@@ -84,6 +87,12 @@ class StoredTurn:
     first_seq: int
     last_input_seq: int
     last_seq: int
+
+
+def find_turn(connection: Connection, session_id: str, turn_id: str) -> StoredTurn | None:
+    """Return a turn of the session."""
+    row = connection.execute(_BY_ID, {"of_session": session_id, "of_turn": turn_id}).first()
+    return None if row is None else _stored_of(row)
 
 
 def find_turn_by_key(connection: Connection, session_id: str, key: str) -> StoredTurn | None:
@@ -167,6 +176,4 @@ def _stored_of(row: Row[Any]) -> StoredTurn:
         finished_at=row.finished_at,
         error_type=row.error_type,
     )
-    return StoredTurn(
-        record=record, first_seq=row.first_seq, last_input_seq=row.last_input_seq, last_seq=row.last_seq
-    )
+    return StoredTurn(record=record, first_seq=row.first_seq, last_input_seq=row.last_input_seq, last_seq=row.last_seq)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import JSON, BigInteger, Dialect
+from sqlalchemy import JSON, BigInteger, ColumnElement, Dialect, Select, select
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["PlainJSON", "UtcTime", "from_microseconds", "to_microseconds"]
+__all__ = ["PlainJSON", "UtcTime", "from_microseconds", "select_all", "to_microseconds"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -24,6 +24,11 @@ def to_microseconds(moment: datetime) -> int:
 def from_microseconds(count: int) -> datetime:
     """Return the aware UTC time `count` microseconds after the epoch; exact."""
     return _EPOCH + timedelta(microseconds=count)
+
+
+def select_all(*columns: ColumnElement[Any]) -> Select[Any]:
+    """Return a SELECT of many columns whose rows are read by position."""
+    return cast("Select[Any]", select(*columns))
 
 
 class UtcTime(TypeDecorator[datetime]):

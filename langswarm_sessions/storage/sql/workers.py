@@ -74,7 +74,8 @@ class Workers:
 
     def run_undo(self, job: Job) -> None:
         """Undo a job that is done, after what is queued."""
-        self.submit(Job(lambda connection: job.undo and job.undo(connection, job.result), (), deliver=lambda _: True))
+        if job.undo is not None and job.error is None:
+            self.submit(Job(job.undo, (job.result,), deliver=lambda _: True, must_run=True))
 
     def stop(self) -> None:
         """Let what is queued run, close the connections and end the threads."""

@@ -57,8 +57,8 @@ def upgrade() -> None:
         sa.Column("traceparent", sa.String(128)),
         _count("last_turn_index"),
         sa.Column("last_message_id", sa.String(255)),
-        sa.Column("instructions_digest", sa.String(64)),
-        _count("instructions_seq"),
+        sa.Column("instructions", sa.Text()),
+        sa.Column("last_turn_id", sa.String(255)),
         _count("lease_fence"),
         sa.Column("lease_turn_id", sa.String(255)),
         sa.Column("lease_host", sa.String(255)),
@@ -68,7 +68,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("session_id", name="pk_sessions"),
     )
     op.create_index("ix_sessions_last_activity_session_id", "sessions", ["last_activity", "session_id"])
-    op.create_index("ix_sessions_user_id_last_activity_session_id", "sessions", ["user_id", "last_activity", "session_id"])
+    op.create_index(
+        "ix_sessions_user_id_last_activity_session_id", "sessions", ["user_id", "last_activity", "session_id"]
+    )
     op.create_index(
         "ix_sessions_deleted_at",
         "sessions",

@@ -1,0 +1,177 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from langswarm_sessions.cli.database import DATABASE_VARIABLE, DEFAULT_DATABASE, database_path
+from langswarm_sessions.cli.output import tell_error, use_unicode
+from langswarm_sessions.errors import SessionError
+
+__all__ = ["app", "run"]
+
+app = typer.Typer(
+    name="langswarm-sessions",
+    help="Durable conversations with language models: talk, read, and look after their database.",
+    epilog="Begin with: langswarm-sessions chat",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+database = typer.Typer(name="db", help="Upgrade, check and copy the database.", no_args_is_help=True)
+app.add_typer(database)
+
+Database = Annotated[
+    str, typer.Option("--db", metavar="PATH", envvar=DATABASE_VARIABLE, help="The database file.", show_envvar=True)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+SessionId = Annotated[str, typer.Argument(metavar="SESSION_ID", help="The session's id; `list` shows them.")]
+
+
+def run() -> int:
+    """Run the command line and return its exit code; an error is one line on standard error."""
+    use_unicode()
+    debug = "--debug" in sys.argv[1:]
+    try:
+        app()
+    except SessionError as error:
+        if debug:
+            traceback.print_exc()
+        tell_error(str(error))
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001 - the last one who can tell the user
+        if debug:
+            traceback.print_exc()
+        tell_error(f"unexpected {type(error).__name__}: {error}", remark="(--debug before the command shows where)")
+    return 1
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"langswarm-sessions {version('langswarm-sessions')}")
+        except PackageNotFoundError:
+            print("langswarm-sessions (not installed)")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
+) -> None:
+    """Take the options that stand before the command; `run` looks at --debug itself."""
+
+
+@app.command()
+def chat(
+    session_id: Annotated[
+        str | None, typer.Argument(metavar="[SESSION_ID]", help="Go on with this session, or begin one with this id.")
+    ] = None,
+    provider: Annotated[str | None, typer.Option(help="Who answers. [default: mock, which needs no key]")] = None,
+    model: Annotated[str | None, typer.Option(help="The provider's name of the model.")] = None,
+    user: Annotated[str | None, typer.Option(help="Whose conversation it is. [default: user]")] = None,
+    system: Annotated[str | None, typer.Option(metavar="TEXT", help="System instructions from now on.")] = None,
+    db: Database = DEFAULT_DATABASE,
+) -> None:
+    """Talk, with answers as they come. Ctrl-C stops an answer and keeps what came; Ctrl-D leaves."""
+    from langswarm_sessions.cli.chat import ChatRequest
+    from langswarm_sessions.cli.chat import chat as hold_chat
+
+    request = ChatRequest(
+        path=database_path(db), session_id=session_id, provider=provider, model=model, user=user, system=system
+    )
+    raise typer.Exit(hold_chat(request))
+
+
+@app.command("list")
+def list_command(
+    user: Annotated[str | None, typer.Option(help="Only this user's.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only active, archived or deleted ones.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Only those on this provider.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many.")] = 20,
+    as_json: AsJson = False,
+    db: Database = DEFAULT_DATABASE,
+) -> None:
+    """List sessions, newest activity first; deleted ones only with --status deleted."""
+    from langswarm_sessions.cli.listing import list_sessions
+
+    list_sessions(database_path(db), user=user, status=status, provider=provider, limit=limit, as_json=as_json)
+
+
+@app.command()
+def show(
+    session_id: SessionId,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only this many of the newest messages.")] = None,
+    as_json: AsJson = False,
+    db: Database = DEFAULT_DATABASE,
+) -> None:
+    """Show a session with its figures and its transcript."""
+    from langswarm_sessions.cli.listing import show_session
+
+    show_session(database_path(db), session_id, limit=limit, as_json=as_json)
+
+
+@app.command()
+def export(
+    session_id: SessionId,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file. [default: standard output]")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if there is one.")] = False,
+    db: Database = DEFAULT_DATABASE,
+) -> None:
+    """Write session and transcript as JSON."""
+    from langswarm_sessions.cli.listing import export_session
+
+    export_session(database_path(db), session_id, output=output, force=force)
+
+
+@app.command()
+def doctor(
+    offline: Annotated[bool, typer.Option("--offline", help="Contact no provider.")] = False,
+    as_json: AsJson = False,
+    db: Database = DEFAULT_DATABASE,
+) -> None:
+    """Say what is installed, configured, reachable and writable, and what to do about what is not."""
+    from langswarm_sessions.cli.doctor import examine
+
+    raise typer.Exit(examine(database_path(db), offline=offline, as_json=as_json))
+
+
+@database.command()
+def upgrade(db: Database = DEFAULT_DATABASE) -> None:
+    """Bring the database to this version's schema; a copy is made before."""
+    from langswarm_sessions.cli.db import upgrade as upgrade_database
+
+    upgrade_database(database_path(db))
+
+
+@database.command()
+def check(db: Database = DEFAULT_DATABASE) -> None:
+    """Check every page, row and column; exit code 1 when something is wrong."""
+    from langswarm_sessions.cli.db import check as check_database
+
+    raise typer.Exit(check_database(database_path(db)))
+
+
+@database.command()
+def backup(
+    target: Annotated[Path, typer.Argument(metavar="PATH", help="The file to make.")],
+    db: Database = DEFAULT_DATABASE,
+) -> None:
+    """Copy the database to a new file while others go on using it."""
+    from langswarm_sessions.cli.db import back_up
+
+    back_up(database_path(db), target)

@@ -1,0 +1,85 @@
+"""Printing the figures, beside the goals they are measured against."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["print_costs", "print_figures", "print_split"]
+
+console = Console(width=130)
+
+_GOAL_RATIO = 20
+_BARE = "bare sqlite3"
+
+
+def print_costs(costs: dict[int, dict[str, float]]) -> None:
+    """Print milliseconds a turn by system and length, each with its ratio to the bare turn of the same kind."""
+    table = Table(title="A turn on a conversation of N stored messages: ms (times the bare sqlite3 turn)")
+    table.add_column("system")
+    for stored in costs:
+        table.add_column(f"N = {stored:,}", justify="right")
+    first = next(iter(costs.values()))
+    for name in first:
+        cells = [
+            f"{figures[name]:.3f} ({figures[name] / _yardstick(name, figures):.1f}x)" for figures in costs.values()
+        ]
+        table.add_row(name, *cells)
+    console.print(table)
+    shortest, longest = min(costs), max(costs)
+    for name in first:
+        if name.startswith("ours"):
+            growth = costs[longest][name] / costs[shortest][name]
+            console.print(
+                f"{name}: {growth:.2f}x from {shortest:,} to {longest:,} messages (goal: at most 1.15x); "
+                f"bare ratio at most {_worst(name, costs):.1f}x (goal: at most {_GOAL_RATIO}x)"
+            )
+
+
+def _cell(name: str, figures: dict[str, float]) -> str:
+    return f"{figures[name]:.3f} ({figures[name] / _yardstick(name, figures):.1f}x)"
+
+
+def _yardstick(name: str, figures: dict[str, float]) -> float:
+    windowed = [other for other in figures if other.startswith(f"{_BARE}, ")]
+    return figures[windowed[0] if "window" in name and windowed else _BARE]
+
+
+def _worst(name: str, costs: dict[int, dict[str, float]]) -> float:
+    return max(figures[name] / _yardstick(name, figures) for figures in costs.values())
+
+
+def print_split(parts: dict[str, float]) -> None:
+    """Print where the time of a turn goes."""
+    table = Table(title="Where the time of a native turn goes")
+    table.add_column("part")
+    table.add_column("ms", justify="right")
+    table.add_column("share", justify="right")
+    whole = next(iter(parts.values()))
+    for name, milliseconds in parts.items():
+        table.add_row(name, f"{milliseconds:.3f}", f"{milliseconds / whole:.0%}")
+    console.print(table)
+
+
+def print_figures(
+    *,
+    telemetry: dict[str, float],
+    opening: dict[str, float],
+    import_ms: float,
+    handle_bytes: float,
+    message_bytes: float,
+) -> None:
+    """Print the other figures beside their goals."""
+    table = Table(title="Other figures")
+    table.add_column("figure")
+    table.add_column("measured", justify="right")
+    table.add_column("goal", justify="right")
+    off, without_sdk, with_sdk = telemetry.values()
+    table.add_row("import langswarm_sessions, beyond bare Python", f"{import_ms:.0f} ms", "150 ms")
+    table.add_row("memory of an idle session handle", f"{handle_bytes:,.0f} B", "4,096 B")
+    table.add_row("disk of a message of 200 characters", f"{message_bytes:,.0f} B", "-")
+    table.add_row("telemetry without an SDK, of a turn", f"{(without_sdk - off) / off:+.1%}", "3 %")
+    table.add_row("telemetry with SDK and batch exporter, a turn", f"{with_sdk - off:+.3f} ms", "0.25 ms")
+    for name, milliseconds in opening.items():
+        table.add_row(name, f"{milliseconds:.2f} ms", "2 ms" if name.startswith("create") else "5 ms")
+    console.print(table)

@@ -1,0 +1,75 @@
+"""Run every benchmark and print the figures as ratios of this run.
+
+make bench                        everything (some minutes)
+make bench BENCH_ARGS=--quick     up to 10,000 stored messages
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.benchmarks.bare import bare_turn
+from tests.benchmarks.footprint import (
+    bytes_per_handle,
+    bytes_per_message,
+    import_milliseconds,
+    opening_milliseconds,
+    telemetry_turns,
+)
+from tests.benchmarks.measure import ROUNDS, Turn, median_of_rounds
+from tests.benchmarks.ours import manager_on, our_turn
+from tests.benchmarks.peers import agents_turn, langchain_turn
+from tests.benchmarks.report import print_costs, print_figures, print_split
+from tests.benchmarks.split import where_the_time_goes
+
+WINDOW = 20
+LENGTHS = (100, 1_000, 10_000, 100_000)
+
+
+async def costs_at(folder: Path, stored: int) -> dict[str, float]:
+    """Return milliseconds a turn of every system on a conversation of `stored` messages."""
+    native, client = (
+        manager_on(folder, f"native-{stored}", telemetry=False),
+        manager_on(folder, f"client-{stored}", telemetry=False),
+    )
+    async with native, client:
+        systems: dict[str, Turn] = {
+            "bare sqlite3": bare_turn(folder, stored=stored, window=0),
+            f"bare sqlite3, window {WINDOW}": bare_turn(folder, stored=stored, window=WINDOW),
+            "ours, native": await our_turn(native, stored=stored, strategy="native", window=WINDOW),
+            f"ours, client, window {WINDOW}": await our_turn(client, stored=stored, strategy="client", window=WINDOW),
+            "OpenAI Agents SQLiteSession": await agents_turn(folder, stored=stored, window=None),
+            f"OpenAI Agents SQLiteSession, limit {WINDOW}": await agents_turn(folder, stored=stored, window=WINDOW),
+            "LangChain SQLChatMessageHistory": await langchain_turn(folder, stored=stored),
+        }
+        return await median_of_rounds(systems, turns=30 if stored < 10_000 else 5, rounds=ROUNDS)
+
+
+async def main(lengths: tuple[int, ...]) -> None:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory(prefix="langswarm-bench-") as name:
+        folder = Path(name)
+        costs = {stored: await costs_at(folder, stored) for stored in lengths}
+        print_costs(costs)
+        print_split(await where_the_time_goes(folder))
+        telemetry = await telemetry_turns(folder)
+        opening = await opening_milliseconds(folder)
+        print_figures(
+            telemetry=telemetry,
+            opening=opening,
+            import_ms=import_milliseconds(),
+            handle_bytes=await bytes_per_handle(folder),
+            message_bytes=await bytes_per_message(folder),
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="leave out the conversation of 100,000 messages")
+    asyncio.run(main(LENGTHS[:3] if parser.parse_args().quick else LENGTHS))

@@ -1,0 +1,79 @@
+"""A fallback answers only when asked for by name, says so on the answer, and knows the conversation."""
+
+from __future__ import annotations
+
+import pytest
+
+from langswarm_sessions import (
+    ConfigurationError,
+    IncompleteStreamError,
+    MockProviderSession,
+    ProviderSessionFactory,
+    ProviderUnavailableError,
+    RetryPolicy,
+    Session,
+    SessionManager,
+    TurnState,
+)
+
+AT_ONCE = RetryPolicy(max_attempts=2, initial_delay=0, jitter=0)
+
+
+def broken(session_id: str, model: str, config: dict[str, object]) -> MockProviderSession:
+    """Make a provider that fails as long as the test says so."""
+    return MockProviderSession(session_id, model)
+
+
+ProviderSessionFactory.register_provider("sometimes", broken)
+
+
+def manager_with(fallback: str | None) -> SessionManager:
+    return SessionManager("memory", fallback=fallback, retry=AT_ONCE, telemetry=False)
+
+
+async def start(manager: SessionManager) -> tuple[Session, MockProviderSession]:
+    session = await manager.create_session("user", "sometimes", "first-model")
+    return session, session.provider_session
+
+
+async def test_without_a_fallback_the_error_is_raised() -> None:
+    async with manager_with(None) as manager:
+        session, provider = await start(manager)
+        provider.fail_next("unavailable", times=2)
+        with pytest.raises(ProviderUnavailableError):
+            await session.send_message("hi")
+
+
+async def test_the_fallback_answers_knows_the_conversation_and_is_named() -> None:
+    async with manager_with("mock/second-model") as manager:
+        session, provider = await start(manager)
+        await session.send_message("one")
+        provider.fail_next("unavailable", times=2)
+        reply = await session.send_message("two")
+        assert reply.content == "Mock response to: two"
+        assert reply.provider_metadata["provider"] == "mock"
+        assert reply.provider_metadata["model"] == "second-model"
+        assert reply.provider_metadata["fallback_from"] == provider.name
+        third = await session.send_message("three")
+        assert "fallback_from" not in third.provider_metadata
+        said = [message.content for message in provider.requests[-1].messages]
+        assert said == ["two", "Mock response to: two", "three"], "what the fallback answered reaches the first provider"
+
+
+async def test_a_stream_falls_back_only_before_its_first_chunk() -> None:
+    async with manager_with("mock") as manager:
+        session, provider = await start(manager)
+        provider.fail_next("unavailable", times=2)
+        assert "".join([chunk async for chunk in session.send_message_stream("a b")]) == "Mock response to: a b"
+        provider.fail_next("drop", after_chunks=1)
+        with pytest.raises(IncompleteStreamError):
+            [chunk async for chunk in session.send_message_stream("c d")]
+        assert (await session.get_messages())[-1].status is TurnState.FAILED
+
+
+async def test_a_fallback_that_cannot_work_says_so() -> None:
+    async with manager_with("nowhere") as manager:
+        session, provider = await start(manager)
+        provider.fail_next("unavailable", times=2)
+        with pytest.raises(ConfigurationError, match="nowhere"):
+            await session.send_message("hi")
