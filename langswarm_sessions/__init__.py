@@ -197,9 +197,7 @@ _HOMES = {
         "SessionMiddleware",
         "SessionStorage",
     ),
-    "manager": (
-        "SessionManager",
-    ),
+    "manager": ("SessionManager",),
     "messages": (
         "AudioPart",
         "FilePart",
@@ -230,17 +228,13 @@ _HOMES = {
         "SessionMetrics",
         "SessionStatus",
     ),
-    "session": (
-        "Session",
-    ),
+    "session": ("Session",),
     "storage": (
         "InMemorySessionStorage",
         "SQLiteSessionStorage",
         "StorageFactory",
     ),
-    "turns": (
-        "MessageStream",
-    ),
+    "turns": ("MessageStream",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

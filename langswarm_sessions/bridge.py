@@ -9,6 +9,7 @@ import threading
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import Any, ParamSpec, TypeVar
 
@@ -32,7 +33,7 @@ class Bridge:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._pid = 0
+        self._forget: weakref.finalize[[asyncio.AbstractEventLoop], Bridge] | None = None
 
     def call(self, func: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `func(*args, **kwargs)` on the bridge's loop and return its result.
@@ -76,16 +77,13 @@ class Bridge:
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
-        if loop is None or thread is None or self._pid != os.getpid() or not thread.is_alive():
+        if loop is None or thread is None or not thread.is_alive():
             return
-        loop.call_soon_threadsafe(lambda: loop.create_task(_stop(loop)))
+        _ask_to_stop(loop)
         if thread is not threading.current_thread():
             thread.join(_EXIT_GRACE_SECONDS)
 
-    def _wait(
-        self, context: Context, func: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        loop = self._started()
+    def _wait(self, context: Context, func: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         outcome: Future[T] = Future()
         tasks: list[asyncio.Task[None]] = []
 
@@ -93,13 +91,15 @@ class Bridge:
             # SystemExit and KeyboardInterrupt would stop the loop for everybody: they are carried to the caller.
             try:
                 outcome.set_result(await func(*args, **kwargs))
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - it is raised where somebody waits for it
                 outcome.set_exception(error)
 
         def start() -> None:
-            tasks.append(loop.create_task(carry(), context=context))
+            task = asyncio.get_running_loop().create_task(carry(), context=context)
+            task.add_done_callback(lambda _: _settle(outcome))
+            tasks.append(task)
 
-        loop.call_soon_threadsafe(start)
+        loop = self._schedule(start)
         try:
             return outcome.result()
         except BaseException:
@@ -108,26 +108,34 @@ class Bridge:
                 outcome.exception()
             raise
 
-    def _started(self) -> asyncio.AbstractEventLoop:
+    def _schedule(self, start: Callable[[], None]) -> asyncio.AbstractEventLoop:
         if threading.current_thread() is self._thread:
             raise ConfigurationError(
                 "A blocking call was made from inside the event loop that would have to answer it (a hook, middleware "
                 "or tool?). Use the async method with await there."
             )
-        with self._lock:
-            if self._loop is None or self._pid != os.getpid():
-                self._start()
-            assert self._loop is not None
-            return self._loop
+        with self._lock:  # so that nothing is scheduled after `close` took the loop away
+            loop = self._loop or self._start()
+            loop.call_soon_threadsafe(start)
+            return loop
 
-    def _start(self) -> None:
-        self._pid = os.getpid()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=_serve, args=(self._loop,), name="langswarm-sessions-loop", daemon=True
-        )
+    def _start(self) -> asyncio.AbstractEventLoop:
+        loop = self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=_serve, args=(loop,), name="langswarm-sessions-loop", daemon=True)
         self._thread.start()
+        self._forget = weakref.finalize(self, _ask_to_stop, loop)
+        self._forget.atexit = False
         _open_bridges.add(self)
+        return loop
+
+    def start_over(self) -> None:
+        """Forget the loop of the process this one was forked from."""
+        if self._loop is not None:
+            _loops_of_parent.append(self._loop)
+        if self._forget is not None:
+            self._forget.detach()
+        self._lock = threading.Lock()
+        self._loop = self._thread = self._forget = None
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
@@ -136,6 +144,17 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
         loop.run_forever()
     finally:
         loop.close()
+
+
+def _settle(outcome: Future[T]) -> None:
+    """Answer the caller of a task that was cancelled before its first step."""
+    if not outcome.done():
+        outcome.set_exception(asyncio.CancelledError())
+
+
+def _ask_to_stop(loop: asyncio.AbstractEventLoop) -> None:
+    with suppress(RuntimeError):  # closed already
+        loop.call_soon_threadsafe(lambda: loop.create_task(_stop(loop)))
 
 
 async def _stop(loop: asyncio.AbstractEventLoop) -> None:
@@ -149,6 +168,7 @@ async def _stop(loop: asyncio.AbstractEventLoop) -> None:
 
 
 _open_bridges: weakref.WeakSet[Bridge] = weakref.WeakSet()
+_loops_of_parent: list[asyncio.AbstractEventLoop] = []  # kept: closing one would disturb the parent's
 
 
 def _close_all(*_: Any) -> None:
@@ -156,4 +176,11 @@ def _close_all(*_: Any) -> None:
         bridge.close()
 
 
+def _start_over() -> None:
+    for bridge in list(_open_bridges):
+        bridge.start_over()
+
+
 atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_over)

@@ -78,9 +78,7 @@ def finite_number(value: object, *, at_most: float = math.inf) -> float | None:
 
 
 def _whole(value: object, *, name: str) -> None:
-    if value is not None and (
-        not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST_COUNT
-    ):
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST_COUNT):
         raise ConfigurationError(f"{name} must be a whole number of 1 to {LARGEST_COUNT} (or None).")
 
 
@@ -233,10 +231,7 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        attempts: object = self.max_attempts
-        if attempts is None:
-            raise ConfigurationError("RetryPolicy: max_attempts must be a whole number of at least 1.")
-        _whole(attempts, name="RetryPolicy: max_attempts")
+        _whole(self.max_attempts or 0, name="RetryPolicy: max_attempts")
         for name in ("initial_delay", "multiplier", "max_delay", "jitter", "retry_after_cap"):
             _seconds(getattr(self, name), name=f"RetryPolicy: {name}")
         if self.deadline is not None:

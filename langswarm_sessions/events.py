@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -66,7 +67,7 @@ class EventStream(AsyncIterator[SessionEvent]):
         self._queue: deque[SessionEvent] = deque()
         self._lock = threading.Lock()
         self._closed = False
-        self._waiter: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None = None
+        self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
 
     def put(self, event: SessionEvent) -> None:
         """Queue an event, from whatever thread; never blocks."""
@@ -95,7 +96,7 @@ class EventStream(AsyncIterator[SessionEvent]):
                     raise StopAsyncIteration
                 loop = asyncio.get_running_loop()
                 waiter: asyncio.Future[None] = loop.create_future()
-                self._waiter = (loop, waiter)
+                self._waiters = [*(entry for entry in self._waiters if not entry[1].done()), (loop, waiter)]
             await waiter
 
     async def aclose(self) -> None:
@@ -117,12 +118,9 @@ class EventStream(AsyncIterator[SessionEvent]):
         await self.aclose()
 
     def _wake(self) -> None:
-        if self._waiter is None:
-            return
-        loop, waiter = self._waiter
-        self._waiter = None
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(_resolve, waiter)
+        for loop, waiter in self._waiters:
+            with suppress(RuntimeError):  # a reader whose loop was closed reads no more
+                loop.call_soon_threadsafe(_resolve, waiter)
 
 
 def _resolve(waiter: asyncio.Future[None]) -> None:
@@ -147,8 +145,9 @@ class EventBus:
         Raises:
             InvalidInputError: An argument is out of range.
         """
-        if max_queue < 1:
-            raise InvalidInputError("max_queue must be at least 1.")
+        size: object = max_queue
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            raise InvalidInputError("max_queue must be a whole number of at least 1.")
         try:
             policy = Overflow(overflow)
         except ValueError:
@@ -158,9 +157,7 @@ class EventBus:
             self._streams.add(stream)
         return stream
 
-    def publish(
-        self, kind: EventType, *, session_id: str, user_id: str, preview: str | None = None
-    ) -> None:
+    def publish(self, kind: EventType, *, session_id: str, user_id: str, preview: str | None = None) -> None:
         """Tell every subscriber."""
         if not self._streams:
             return

@@ -51,32 +51,41 @@ class HookRunner:
         """
         for hook in (*GLOBAL_HOOKS, *self.hooks):
             method = getattr(hook, point, None)
-            if method is not None and getattr(type(hook), point, None) is not getattr(SessionLifecycleHook, point):
+            if method is not None and getattr(method, "__func__", method) is not getattr(SessionLifecycleHook, point):
                 await self._call(method, point, values)
 
     async def _call(self, method: Callable[..., Any], point: str, values: dict[str, Any]) -> None:
         name = getattr(method, "__qualname__", point)
         try:
             with self._telemetry.hook(name=name, point=point, session_id=values["session_id"]):
-                result = method(**_accepted(method, point, values))
+                positional, named = _arguments(method, point, values)
+                result = method(*positional, **named)
                 if inspect.isawaitable(result):
                     await result
-        except Exception as error:  # a hook is the user's code: its failure is theirs, the operation goes on
+        except Exception as error:  # noqa: BLE001 - a hook is the user's code: its failure is theirs, the operation goes on
             logger.warning("Lifecycle hook %s failed with %s; the operation went on.", name, type(error).__name__)
 
 
-def _accepted(method: Callable[..., Any], point: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments the method takes; a method with other names gets the first ones by position."""
-    wanted = [
-        parameter.name
-        for parameter in inspect.signature(method).parameters.values()
-        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-    ]
-    takes_all = any(item.kind is item.VAR_KEYWORD for item in inspect.signature(method).parameters.values())
-    if takes_all:
-        return values
-    ordered = [name for name in _PARAMETERS[point] if name in values]
-    return {name: values[name if name in values else ordered[at]] for at, name in enumerate(wanted[: len(ordered)])}
+def _arguments(method: Callable[..., Any], point: str, values: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Return the arguments a method takes: by name, then what is left in order for other names, `*` and `**`."""
+    parameters = inspect.signature(method).parameters.values()
+    kinds = {parameter.kind for parameter in parameters}
+    left = {name: values[name] for name in _PARAMETERS[point] if name in values}
+    named = [item for item in parameters if item.kind not in (item.VAR_POSITIONAL, item.VAR_KEYWORD)]
+    taken = {item.name: left.pop(item.name) for item in named if item.name in left}
+    for item in named:
+        if item.name not in taken and left:
+            taken[item.name] = left.pop(next(iter(left)))
+    takes_more = inspect.Parameter.VAR_POSITIONAL in kinds
+    in_order = [item for item in named if item.kind is item.POSITIONAL_ONLY or (takes_more and not _by_name(item))]
+    positional = [taken.pop(item.name) for item in in_order if item.name in taken]
+    if inspect.Parameter.VAR_KEYWORD in kinds:
+        return positional, {**taken, **left}
+    return [*positional, *left.values()] if takes_more else positional, taken
+
+
+def _by_name(parameter: inspect.Parameter) -> bool:
+    return parameter.kind is parameter.KEYWORD_ONLY
 
 
 class LoggingHook(SessionLifecycleHook):

@@ -91,10 +91,19 @@ async def transit(runtime: Runtime, session_id: str, step: Transition) -> Sessio
         if held := runtime.handles.get(session_id):
             held.adopt(record)
         if steps:
+            _count_active(runtime, record, before=steps[0])
             if step is DELETE:
                 await runtime.providers.release(session_id)
             await announce(runtime, step, session_id=session_id, user_id=record.user_id)
     return record
+
+
+def _count_active(runtime: Runtime, record: SessionRecord, *, before: SessionStatus) -> None:
+    telemetry, mode = runtime.services.telemetry, record.strategy.value
+    if record.status is SessionStatus.ACTIVE:
+        telemetry.session_opened(mode)
+    elif before is SessionStatus.ACTIVE:
+        telemetry.session_closed(mode)
 
 
 async def announce(runtime: Runtime, step: Transition, *, session_id: str, user_id: str) -> None:

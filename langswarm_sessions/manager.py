@@ -161,6 +161,7 @@ class SessionManager:
             "create", session_id=record.session_id, mode=record.strategy.value, provider=record.provider
         ):
             await self._services.storage.insert_session(record)
+            self._services.telemetry.session_opened(record.strategy.value)
             session = self._session(record)
             self._services.events.publish(
                 EventType.SESSION_CREATED, session_id=record.session_id, user_id=record.user_id

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from langswarm_sessions.cli.database import DATABASE_VARIABLE, DEFAULT_DATABASE, open_manager, shown
+from langswarm_sessions.cli.database import command_for, open_manager, shown
 from langswarm_sessions.cli.output import counted, notes, printable, tell, tell_error
 from langswarm_sessions.cli.prompt import Prompt
 from langswarm_sessions.cli.transcript import transcript
@@ -201,7 +200,7 @@ class _Chat:
         recent = said[-_SHOWN_ON_RESUME:]
         earlier = session.message_count - len(recent)
         if earlier > 0:
-            command = f"langswarm-sessions show {shlex.quote(session.session_id)}{_database_option(self._request.path)}"
+            command = command_for(self._request.path, "show", session.session_id)
             tell(f"… {counted(earlier, 'earlier message')}: {command}\n")
         notes().print(transcript(recent))
 
@@ -210,7 +209,7 @@ class _Chat:
             if self._prompt.interactive:
                 tell("Nothing was said, nothing is stored.")
             return
-        command = f"langswarm-sessions chat {shlex.quote(self._session.session_id)}{_database_option(self._request.path)}"
+        command = command_for(self._request.path, "chat", self._session.session_id)
         notes().print(Text.assemble(("Go on with: ", "dim"), (command, "bold")), soft_wrap=True)
 
 
@@ -219,8 +218,3 @@ def _other_provider_hint() -> str:
     if os.environ.get("OPENAI_API_KEY"):
         return f"The mock provider echoes. OPENAI_API_KEY is set: for a real model add {command}"
     return f"The mock provider echoes. For a real model set OPENAI_API_KEY and add {command}"
-
-
-def _database_option(path: Path) -> str:
-    default = os.environ.get(DATABASE_VARIABLE) or DEFAULT_DATABASE
-    return "" if path == Path(default).expanduser().absolute() else f" --db {shlex.quote(shown(path))}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shlex
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,16 @@ from langswarm_sessions.errors import ConfigurationError, SessionNotFoundError
 if TYPE_CHECKING:
     from langswarm_sessions.blocking import BlockingSession, BlockingSessionManager
 
-__all__ = ["DATABASE_VARIABLE", "DEFAULT_DATABASE", "database_path", "existing", "find_session", "open_manager", "shown"]
+__all__ = [
+    "DATABASE_VARIABLE",
+    "DEFAULT_DATABASE",
+    "command_for",
+    "database_path",
+    "existing",
+    "find_session",
+    "open_manager",
+    "shown",
+]
 
 DEFAULT_DATABASE = "langswarm_sessions.db"
 DATABASE_VARIABLE = "LANGSWARM_SESSIONS_DB"
@@ -49,6 +59,19 @@ def shown(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
+def command_for(path: Path, command: str, session_id: str) -> str:
+    """Return a line to type: a command on a session of a database.
+
+    Args:
+        path: The database; named only where it is not the default.
+        command: The command's name.
+        session_id: The session's id.
+    """
+    default = os.environ.get(DATABASE_VARIABLE) or DEFAULT_DATABASE
+    line = f"langswarm-sessions {command} {shlex.quote(session_id)}"
+    return line if path == Path(default).expanduser().absolute() else f"{line} --db {shlex.quote(shown(path))}"
+
+
 def existing(path: Path) -> Path:
     """Return the path of a database that is there.
 
@@ -64,7 +87,7 @@ def existing(path: Path) -> Path:
 
 
 @contextmanager
-def open_manager(path: Path) -> Iterator[BlockingSessionManager]:
+def open_manager(path: Path) -> Generator[BlockingSessionManager]:
     """Open a manager for the length of a block; spans are exported where OTEL_* variables say so.
 
     Args:

@@ -71,6 +71,7 @@ def back_up(path: Path, target: Path) -> None:
         StorageError: The file is there already, or cannot be written, or the copy is not whole.
     """
     _refuse_unusable(inspect_database(existing(path), thorough=False))
+    target = target.expanduser().absolute()
     made = asyncio.run(_copy(path, target))
     report = inspect_database(made, thorough=False)
     _refuse_unusable(report)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -107,17 +107,18 @@ def _explained(error: sqlite3.Error) -> Problem:
 
 def _look_at_folder(report: DatabaseReport) -> None:
     folder = next(parent for parent in report.path.parents if parent.exists())
-    report.writable = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
-    if not report.writable:
-        report.problems.append(
-            Problem(f"No file can be made in {folder}", "Make the folder writable for this user, or name another file.")
-        )
+    try:
+        with tempfile.TemporaryFile(dir=folder):  # permissions alone do not tell: a disk may be mounted read-only
+            report.writable = True
+    except OSError as error:
+        remedy = "Make the folder writable for this user, or name another file."
+        report.problems.append(Problem(f"No file can be made in {folder} ({error.strerror})", remedy))
 
 
 def _revision(connection: sqlite3.Connection) -> str | None:
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (VERSION_TABLE,)).fetchone():
         return None
-    row = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()  # noqa: S608
+    row = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()
     return None if row is None else str(row[0])
 
 
@@ -158,7 +159,7 @@ def _shape_problems(connection: sqlite3.Connection) -> Iterator[Problem]:
 
 
 def _count(connection: sqlite3.Connection, table: str) -> int:
-    return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
+    return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
 def _try_to_write(report: DatabaseReport) -> None:

@@ -108,7 +108,9 @@ def _write_whole(target: Path, text: str) -> None:
         unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(target)
     except OSError as error:
-        raise ConfigurationError(f"--output: {target} cannot be written ({error.strerror}). Name another file.") from None
+        raise ConfigurationError(
+            f"--output: {target} cannot be written ({error.strerror}). Name another file."
+        ) from None
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)

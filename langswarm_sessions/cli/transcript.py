@@ -29,7 +29,7 @@ def transcript(messages: Iterable[SessionMessage]) -> RenderableType:
     """
     blocks: list[RenderableType] = []
     for message in messages:
-        blocks += [heading(message), Padding(_body(message), (0, 0, 1, 2))]
+        blocks += [heading(message), Padding(_body(message), (0, 0, 0, 2), expand=False), Text()]
     return Group(*blocks)
 
 

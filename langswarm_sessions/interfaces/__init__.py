@@ -64,7 +64,10 @@ __all__ = [
     "TurnRecorder",
 ]
 
-_ABOVE = {"ISession": "langswarm_sessions.session:Session", "ISessionManager": "langswarm_sessions.manager:SessionManager"}
+_ABOVE = {
+    "ISession": "langswarm_sessions.session:Session",
+    "ISessionManager": "langswarm_sessions.manager:SessionManager",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.ids import as_utc, now
@@ -106,7 +106,7 @@ class SessionMessage:
 
 def _member(kind: type[E], value: object, *, field: str) -> E:
     try:
-        return kind(value)
+        return kind(cast("str", value))
     except ValueError:
         raise InvalidInputError(f"{field} must be one of {', '.join(kind)}.") from None
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
 from langswarm_sessions.errors import MiddlewareError, SessionError
 from langswarm_sessions.interfaces.hooks import SessionMiddleware
 from langswarm_sessions.messages import SessionMessage, ToolCall, text_of
@@ -29,6 +31,7 @@ class MiddlewareChain:
     def __init__(self, members: Sequence[SessionMiddleware], context: SessionContext) -> None:
         self._members = tuple(members)
         self._context = context
+        self._before_chunks: dict[object, Any] | None = None
 
     async def outward(self, message: SessionMessage) -> SessionMessage:
         """Pass an input through, before it is stored."""
@@ -46,7 +49,16 @@ class MiddlewareChain:
         """Return the way of streamed text, or None when a member needs the whole answer first."""
         if any(not hasattr(member, "process_chunk") for member in self._members):
             return None
-        return ChunkPipeline(tuple(reversed(self._members)), self._context)
+        return ChunkPipeline(tuple(reversed(self._members)), self._context, start=self._forget_chunks)
+
+    def _forget_chunks(self) -> None:
+        """Take the scratch space back to before the first chunk: what a failed attempt streamed is not the answer."""
+        state = self._context.turn_state
+        if self._before_chunks is None:
+            self._before_chunks = dict(state)
+        else:
+            state.clear()
+            state.update(self._before_chunks)
 
     async def _process(self, member: SessionMiddleware, message: SessionMessage) -> SessionMessage:
         said, calls, parts = message.content, list(message.tool_calls), list(message.parts)
@@ -62,20 +74,25 @@ class MiddlewareChain:
 
 
 class ChunkPipeline:
-    """Streamed text on its way to the reader, through every member's `process_chunk`."""
+    """The streamed text of one attempt on its way to the reader, through every member's `process_chunk`."""
 
-    def __init__(self, members: Sequence[SessionMiddleware], context: SessionContext) -> None:
+    def __init__(
+        self, members: Sequence[SessionMiddleware], context: SessionContext, *, start: Callable[[], None]
+    ) -> None:
         self._members = members
         self._context = context
+        self._start: Callable[[], None] | None = start
 
     async def feed(self, text: str) -> str:
         """Return what may be shown of `text` and what was held back before it."""
+        self._started()
         for member in self._members:
             text = await self._chunk(member, text)
         return text
 
     async def finish(self) -> str:
         """Return what is still held back."""
+        self._started()
         text = ""
         for member in self._members:
             if text:
@@ -83,6 +100,11 @@ class ChunkPipeline:
             if hasattr(member, "finish_chunks"):
                 text += await self._text_from(member, "finish_chunks")
         return text
+
+    def _started(self) -> None:
+        if self._start is not None:
+            self._start()
+            self._start = None
 
     async def _chunk(self, member: SessionMiddleware, text: str) -> str:
         return await self._text_from(member, "process_chunk", text)

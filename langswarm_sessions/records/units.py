@@ -142,4 +142,3 @@ class Finished:
 
     session: SessionRecord
     answers: tuple[SessionMessage, ...]
-

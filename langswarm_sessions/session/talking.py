@@ -11,18 +11,20 @@ from langswarm_sessions.messages import (
     Content,
     Role,
     SessionMessage,
-    ToolCall,
     ToolResultInput,
+    TurnState,
     as_message,
     as_tool_messages,
     plain_mapping,
 )
-from langswarm_sessions.records import MessageFilter, ToolChoice, TurnOptions
-from langswarm_sessions.session.inputs import Tools, turn_input
+from langswarm_sessions.records import MessageFilter, ToolChoice, TurnOptions, TurnRecord
+from langswarm_sessions.session.inputs import Tools, turn_input, unanswerable
 from langswarm_sessions.session.reading import SessionReading
 from langswarm_sessions.turns import MessageStream, TurnInput, TurnStream
 
 __all__ = ["SessionTalking"]
+
+_LOOKED_AT = 20  # newest messages of a role: a call is answered soon after it was made
 
 
 class SessionTalking(SessionReading):
@@ -128,7 +130,7 @@ class SessionTalking(SessionReading):
         kept = plain_mapping(metadata or {}, field="metadata")
         for message in messages:
             message.metadata.update(kept)
-        options = await self._options_of_calls(messages)
+        options = await self._options_of_calls(messages, idempotency_key=idempotency_key)
         if tools is not None or tool_choice is not None:
             options = turn_options(tools, tool_choice)
         turn = turn_input(
@@ -148,22 +150,28 @@ class SessionTalking(SessionReading):
         """
         return self._runtime.engine.start(self, turn)
 
-    async def _options_of_calls(self, results: Sequence[SessionMessage]) -> TurnOptions:
-        """Check results against the last answer's open calls; return the options of the turn that made them."""
-        storage = self._runtime.services.storage
-        page = await self.list_messages(MessageFilter(limit=1, role=Role.ASSISTANT))
-        calls: list[ToolCall] = page[0].tool_calls if page else []
-        if not calls:
-            raise InvalidInputError(
-                "results: the last answer asks for no tool. Send results right after an answer with tool_calls.",
-                session_id=self.session_id,
-            )
-        known = {call.id for call in calls}
-        for position, message in enumerate(results):
-            if any(result.tool_call_id not in known for result in message.tool_results):
-                raise InvalidInputError(
-                    f"results[{position}]: 'tool_call_id' must be one of {', '.join(sorted(known))}.",
-                    session_id=self.session_id,
-                )
-        turn = await storage.load_turn(self.session_id, page[0].turn_id) if page[0].turn_id else None
+    async def _options_of_calls(self, results: Sequence[SessionMessage], *, idempotency_key: str | None) -> TurnOptions:
+        """Check results against the last answer's calls; return the options of the turn that made them."""
+        page = await self.list_messages(MessageFilter(limit=_LOOKED_AT, role=Role.ASSISTANT))
+        asked = next((answer for answer in reversed(page) if answer.status is TurnState.COMPLETED), None)
+        problem = unanswerable(results, calls=asked.tool_calls if asked is not None else [])
+        if problem is not None:
+            sent = await self._sent_before(results, idempotency_key)
+            if sent is None:
+                raise InvalidInputError(problem, session_id=self.session_id)
+            return sent.options
+        turn_id = asked.turn_id if asked is not None else None
+        turn = await self._runtime.services.storage.load_turn(self.session_id, turn_id) if turn_id else None
         return turn.options if turn is not None else TurnOptions()
+
+    async def _sent_before(self, results: Sequence[SessionMessage], idempotency_key: str | None) -> TurnRecord | None:
+        """Return the turn that these results were sent in under the same key; None when there is none."""
+        if idempotency_key is None:
+            return None
+        wanted = {result.tool_call_id for message in results for result in message.tool_results}
+        for sent in reversed(await self.list_messages(MessageFilter(limit=_LOOKED_AT, role=Role.TOOL))):
+            if sent.turn_id and any(result.tool_call_id in wanted for result in sent.tool_results):
+                turn = await self._runtime.services.storage.load_turn(self.session_id, sent.turn_id)
+                if turn is not None and turn.idempotency_key == idempotency_key:
+                    return turn
+        return None

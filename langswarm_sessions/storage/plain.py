@@ -159,7 +159,7 @@ def time_of(value: object, *, field: str) -> datetime:
             try:
                 value = float(value)
             except ValueError:
-                return as_utc(datetime.fromisoformat(cast("str", value)))
+                return as_utc(datetime.fromisoformat(value))
         if isinstance(value, int | float):
             seconds = value / 1000 if value > _MILLISECONDS_FROM else value
             return datetime.fromtimestamp(seconds, UTC)
@@ -170,14 +170,14 @@ def time_of(value: object, *, field: str) -> datetime:
 
 def plain_text(value: object) -> str:
     """Return `value` as text: decoded if it is bytes, empty if it is None."""
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value).decode()
+    if isinstance(value, bytes | bytearray):
+        return value.decode()
     return "" if value is None else str(value)
 
 
 def _decoded(value: object, *, field: str) -> object:
-    if isinstance(value, bytes | bytearray | memoryview):
-        value = bytes(value).decode()
+    if isinstance(value, bytes | bytearray):
+        value = value.decode()
     if isinstance(value, str) and value:
         try:
             return json.loads(value)

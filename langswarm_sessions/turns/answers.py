@@ -57,7 +57,8 @@ def native_after(
         cursor=_newest(begun),
         turn_id=begun.turn.turn_id,
         model=completed.model,
-        open_calls=tuple(call.id for call in answer.tool_calls),
+        # Not the answer's: a middleware may have taken calls out that the provider still waits for.
+        open_calls=tuple(part.id for part in completed.parts if isinstance(part, ToolCall)),
     )
 
 

@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 __all__ = ["SessionGates"]
 
 
-@dataclass(slots=True)
-class _Waiter:
+@dataclass(slots=True, eq=False)
+class _Place:
+    """One turn's place in a line; the first one is in."""
+
     loop: asyncio.AbstractEventLoop
-    turn: asyncio.Future[None]
-
-
-@dataclass(slots=True)
-class _Line:
-    """The turn that is in (its loop), and those that wait."""
-
-    holder: asyncio.AbstractEventLoop
-    waiters: deque[_Waiter] = field(default_factory=deque[_Waiter])
+    task: weakref.ref[asyncio.Task[object]] | None
+    turn: asyncio.Future[None] | None = None
+    is_in: bool = False
 
 
 class SessionGates:
-    """One gate a session; a gate exists only while a turn is in or waits."""
+    """One gate a session; a gate exists only while a turn is in or waits. A turn enters and leaves in one task."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lines: dict[str, _Line] = {}
+        self._lock = threading.RLock()  # a coroutine the collector ends steps out in whatever thread that runs
+        self._lines: dict[str, deque[_Place]] = {}
 
     async def enter(self, session_id: str, *, seconds: float) -> bool:
         """Wait for the gate.
@@ -41,49 +38,75 @@ class SessionGates:
         Returns:
             False when the time was up; the caller is then not in.
         """
-        loop = asyncio.get_running_loop()
+        place = _Place(asyncio.get_running_loop(), _this_task())
         with self._lock:
-            line = self._lines.get(session_id)
-            if line is None or line.holder.is_closed():  # a turn whose loop is gone never leaves by itself
-                self._lines[session_id] = _Line(loop)
+            line = self._lines.setdefault(session_id, deque())
+            place.is_in = not line
+            line.append(place)
+            if place.is_in:
                 return True
-            waiter = _Waiter(loop, loop.create_future())
-            line.waiters.append(waiter)
+            place.turn = place.loop.create_future()
+            self._let_first_in(session_id, line)
+        is_in = False
         try:
             async with asyncio.timeout(seconds):
-                await waiter.turn
+                await place.turn
+            is_in = True
         except TimeoutError:
-            if not self._give_up(session_id, waiter):
-                self.leave(session_id)
             return False
-        except asyncio.CancelledError:
-            if not self._give_up(session_id, waiter):
-                self.leave(session_id)
-            raise
+        finally:
+            if not is_in:
+                self._step_out(session_id, place)
         return True
 
     def leave(self, session_id: str) -> None:
-        """Let the next one in."""
+        """Let the next one in. Not called by the turn that is in (but by one that died), it does nothing."""
+        task = _this_task()
         with self._lock:
-            line = self._lines[session_id]
-            while line.waiters:
-                waiter = line.waiters.popleft()
-                if not waiter.loop.is_closed():
-                    line.holder = waiter.loop
-                    waiter.loop.call_soon_threadsafe(_admit, waiter.turn)
-                    return
+            line = self._lines.get(session_id)
+            if line and task is not None and line[0].task == task:
+                line.popleft()
+                self._let_first_in(session_id, line)
+
+    def _step_out(self, session_id: str, place: _Place) -> None:
+        """Leave the line, even when the gate was handed over in this very moment."""
+        with self._lock:
+            line = self._lines.get(session_id)
+            if line and place in line:
+                line.remove(place)
+                self._let_first_in(session_id, line)
+
+    def _let_first_in(self, session_id: str, line: deque[_Place]) -> None:
+        """Let in the first whose loop still lives: a turn whose loop is gone never leaves by itself."""
+        while line:
+            first = line[0]
+            if not first.loop.is_closed() and (first.is_in or _called(first)):
+                return
+            if line and line[0] is first:
+                line.popleft()
+        if self._lines.get(session_id) is line:
             del self._lines[session_id]
 
-    def _give_up(self, session_id: str, waiter: _Waiter) -> bool:
-        """Leave the line; False when the gate was handed over in this very moment."""
-        with self._lock:
-            waiters = self._lines[session_id].waiters
-            if waiter in waiters:
-                waiters.remove(waiter)
-                return True
-            return False
+
+def _called(place: _Place) -> bool:
+    """Tell a waiter that it is in; False when its loop was closed meanwhile."""
+    assert place.turn is not None
+    try:
+        place.loop.call_soon_threadsafe(_admit, place.turn)
+    except RuntimeError:
+        return False
+    place.is_in = True
+    return True
 
 
 def _admit(turn: asyncio.Future[None]) -> None:
     if not turn.done():
         turn.set_result(None)
+
+
+def _this_task() -> weakref.ref[asyncio.Task[object]] | None:
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return None
+    return None if task is None else weakref.ref(task)

@@ -148,7 +148,7 @@ class Telemetry:
         return HookScope(self._recorder, name=name, point=point, session_id=session_id)
 
     def session_opened(self, mode: str) -> None:
-        """Count a live session handle.
+        """Count a session that became active.
 
         Args:
             mode: The session's strategy.
@@ -156,7 +156,7 @@ class Telemetry:
         self._count_open(1, mode)
 
     def session_closed(self, mode: str) -> None:
-        """Count a session handle that is gone.
+        """Count a session that is active no more.
 
         Args:
             mode: The session's strategy.

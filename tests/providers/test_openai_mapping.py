@@ -162,9 +162,12 @@ def _calls_are_paired(items: list[dict[str, Any]]) -> None:
 
 
 def _reasoning_is_paired(items: list[dict[str, Any]]) -> None:
+    seen: set[str] = set()
     for item, follower in zip(items, [*items[1:], {"type": "end"}], strict=True):
         if item["type"] == "reasoning":
             assert item["encrypted_content"]
+            assert item["id"] not in seen, "sent twice"
+            seen.add(item["id"])
             assert follower["type"] in {"reasoning", "function_call"} or follower.get("role") == "assistant"
         else:
             assert "id" not in item

@@ -11,7 +11,7 @@ import pytest
 from langswarm_sessions_otel import Telemetry, TurnScope
 
 if TYPE_CHECKING:
-    from tests.telemetry.conftest import Recorded
+    from tests.support.recorded import Recorded
 
 WholeTurn = Callable[..., str | None]
 CANARY = "canary-5f1c"

@@ -15,7 +15,7 @@ from opentelemetry import context as context_api
 from langswarm_sessions_otel import Telemetry, TurnScope
 
 if TYPE_CHECKING:
-    from tests.telemetry.conftest import Recorded
+    from tests.support.recorded import Recorded
 
 StartTurn = Callable[..., TurnScope]
 

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
 from langswarm_sessions_otel import Telemetry, TurnScope
 
 if TYPE_CHECKING:
-    from tests.telemetry.conftest import Recorded
+    from tests.support.recorded import Recorded
 
 WholeTurn = Callable[..., str | None]
 

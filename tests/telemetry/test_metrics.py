@@ -11,7 +11,7 @@ from opentelemetry.sdk.metrics.export import HistogramDataPoint, NumberDataPoint
 from langswarm_sessions_otel import Telemetry, TurnScope, semconv
 
 if TYPE_CHECKING:
-    from tests.telemetry.conftest import Recorded
+    from tests.support.recorded import Recorded
 
 WholeTurn = Callable[..., str | None]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from langswarm_sessions_otel import Telemetry, configure_telemetry, semconv
 
 if TYPE_CHECKING:
-    from tests.telemetry.conftest import Recorded
+    from tests.support.recorded import Recorded
 
 PAGE = Path(__file__).parents[2] / "docs" / "telemetry.md"
 OURS = {value for value in vars(semconv).values() if isinstance(value, str) and value in semconv.BUCKETS}

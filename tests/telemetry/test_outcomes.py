@@ -15,7 +15,7 @@ from langswarm_sessions_otel import Telemetry, TurnScope
 from langswarm_sessions_otel.scope import SpanScope
 
 if TYPE_CHECKING:
-    from tests.telemetry.conftest import Recorded
+    from tests.support.recorded import Recorded
 
 StartTurn = Callable[..., TurnScope]
 

@@ -19,7 +19,8 @@ from langswarm_sessions_otel.sdk.processors import ConsoleTreeProcessor, SpanFil
 from langswarm_sessions_otel.span_records import SpanEvent, SpanLink, line_of, record_of
 
 if TYPE_CHECKING:
-    from tests.telemetry.conftest import Recorded, RunPython
+    from tests.support.recorded import Recorded
+    from tests.telemetry.conftest import RunPython
 
 WholeTurn = Callable[..., str | None]
 PREVIOUS = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

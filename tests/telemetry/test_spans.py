@@ -11,7 +11,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from langswarm_sessions_otel import Telemetry, TurnScope, current_traceparent, semconv
 
 if TYPE_CHECKING:
-    from tests.telemetry.conftest import Recorded
+    from tests.support.recorded import Recorded
 
 PREVIOUS = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

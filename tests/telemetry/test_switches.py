@@ -14,7 +14,8 @@ from langswarm_sessions_otel import Telemetry, TurnScope, semconv
 from langswarm_sessions_otel.settings import TelemetrySettings, read_settings
 
 if TYPE_CHECKING:
-    from tests.telemetry.conftest import Recorded, RunPython
+    from tests.support.recorded import Recorded
+    from tests.telemetry.conftest import RunPython
 
 WholeTurn = Callable[..., str | None]
 

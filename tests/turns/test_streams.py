@@ -163,7 +163,8 @@ async def test_an_idle_reader_with_finish_gets_the_whole_answer_later(open_manag
 async def test_the_same_task_leaving_a_stream_for_another_turn_does_not_wait_for_itself(session: Session) -> None:
     stream = session.send_message_stream("a b c d")
     shown = await anext(stream)
-    reply = await asyncio.wait_for(session.send_message("next"), 3)
+    async with asyncio.timeout(3):
+        reply = await session.send_message("next")
     assert reply.content == "Mock response to: next"
     assert (await statuses(session))[:2] == [("a b c d", "interrupted"), (shown, "interrupted")]
     with pytest.raises(IncompleteStreamError):
@@ -254,7 +255,7 @@ async def test_a_part_its_middleware_refuses_is_not_stored(open_manager: OpenMan
         await call
     assert await statuses(session) == [("hi", "interrupted")]
     assert not await leftovers(manager)
-    with pytest.raises(MiddlewareError, match="Refusing raised RuntimeError"):
+    with pytest.raises(MiddlewareError, match="Refusing"):
         await session.send_message("again")
 
 

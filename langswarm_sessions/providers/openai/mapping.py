@@ -186,7 +186,7 @@ def _block(part: Part, *, is_new: bool) -> Item | None:
         case ImagePart() if part.url or part.data:
             detail = part.detail if part.detail in _IMAGE_DETAILS else "auto"
             url = part.url or _data_url(part.data, part.media_type or "image/png")
-            return {"type": "input_image", "detail": part.detail, "image_url": url}
+            return {"type": "input_image", "detail": detail, "image_url": url}
         case FilePart() if part.file_id or part.url or part.data:
             return _file_block(part)
         case AudioPart() if part.transcript:

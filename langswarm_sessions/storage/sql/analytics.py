@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Float, Select, and_, case, cast, distinct, func, select
+from sqlalchemy import ColumnElement, Connection, Float, and_, case, cast, distinct, func, select
 
 from langswarm_sessions.messages import TurnState
 from langswarm_sessions.records import Analytics, SessionStatus
@@ -83,5 +83,5 @@ def _within(start: datetime | None, end: datetime | None) -> list[ColumnElement[
 
 def _usage(connection: Connection, name: ColumnElement[Any], within: list[ColumnElement[bool]]) -> dict[str, int]:
     answered = and_(name.is_not(None), turns.c.state.in_((TurnState.COMPLETED.value, TurnState.INTERRUPTED.value)))
-    query: Select[Any] = select(name, func.count()).select_from(_TURNS).where(*within, answered).group_by(name)
+    query = select(name, func.count()).select_from(_TURNS).where(*within, answered).group_by(name)
     return {row[0]: int(row[1]) for row in connection.execute(query)}

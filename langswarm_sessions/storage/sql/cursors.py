@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from typing import Any
+from typing import Any, cast
 
 from langswarm_sessions.errors import InvalidInputError
 
@@ -31,9 +31,10 @@ def read_cursor(cursor: str, *kinds: type[int] | type[str]) -> tuple[Any, ...]:
         place = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
     except (AttributeError, ValueError, binascii.Error):
         place = None
-    if not isinstance(place, list) or [type(part) for part in place] != list(kinds):
+    parts = cast("list[object]", place) if isinstance(place, list) else []
+    if [type(part) for part in parts] != list(kinds):
         raise InvalidInputError("cursor: not a cursor of this listing. Pass the next_cursor of a page, unchanged.")
-    return tuple(place)
+    return tuple(parts)
 
 
 def page_size(limit: int | None) -> int | None:

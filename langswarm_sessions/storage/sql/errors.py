@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import cast
 
 from sqlalchemy.exc import SQLAlchemyError, StatementError
 
@@ -35,7 +35,7 @@ _RETRYABLE = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLI
 
 
 @contextmanager
-def translated(*values: object) -> Iterator[None]:
+def translated(*values: object) -> Generator[None]:
     """Raise what the database or its driver raises within the block as an error of this library.
 
     Args:
@@ -95,19 +95,11 @@ def _items_of(value: object) -> Iterator[tuple[str, object]]:
         for name in (item.name for item in fields(value)):
             yield f".{name}", getattr(value, name)
     elif isinstance(value, Mapping):
-        for key, item in _pairs(value):
+        for key, item in cast("Mapping[object, object]", value).items():
             yield (".(key)", key) if isinstance(key, str) and _is_broken(key) else (f".{key}", item)
     elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        for index, item in enumerate(_entries(value)):
+        for index, item in enumerate(cast("Sequence[object]", value)):
             yield f"[{index}]", item
-
-
-def _pairs(value: Mapping[Any, Any]) -> Iterator[tuple[object, object]]:
-    yield from value.items()
-
-
-def _entries(value: Sequence[Any]) -> Iterator[object]:
-    yield from value
 
 
 def _is_broken(text: str) -> bool:

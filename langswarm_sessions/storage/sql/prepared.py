@@ -1,0 +1,122 @@
+"""Statements that are compiled once and then run at the speed of the driver.
+
+A turn runs the same few statements over and over. SQLAlchemy builds and compiles them, for whatever database it is; what
+it does on every execution beyond that (contexts, cache look-ups, events, result proxies) would cost several times as
+much as the statements themselves. Bind and result processing are SQLAlchemy's own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.sql.compiler import SQLCompiler
+
+__all__ = ["Prepared"]
+
+Processor = Callable[[Any], Any]
+Values = Mapping[str, Any]
+
+
+class _Compiled:
+    """One statement in the words of one database."""
+
+    __slots__ = ("columns", "parameters", "text")
+
+    def __init__(self, compiler: SQLCompiler, dialect: Dialect) -> None:
+        self.text = compiler.string
+        constants = compiler.construct_params(_check=False)
+        self.parameters = [
+            (name, compiler.binds[name].type.dialect_impl(dialect).bind_processor(dialect), constants[name])
+            for name in compiler.positiontup or ()
+        ]
+        processors = [
+            entry.type.dialect_impl(dialect).result_processor(dialect, None) for entry in compiler._result_columns
+        ]
+        self.columns = [(index, convert) for index, convert in enumerate(processors) if convert is not None]
+
+    def bind(self, values: Values) -> tuple[Any, ...]:
+        """Return the parameters in the order the driver wants them."""
+        bound: list[Any] = []
+        for name, convert, constant in self.parameters:
+            value = values.get(name, constant)
+            bound.append(value if convert is None or value is None else convert(value))
+        return tuple(bound)
+
+    def read(self, row: Sequence[Any]) -> list[Any]:
+        """Return a row of the driver with its values converted."""
+        entries = list(row)
+        for index, convert in self.columns:
+            if entries[index] is not None:
+                entries[index] = convert(entries[index])
+        return entries
+
+
+class Prepared:
+    """A statement that is run often.
+
+    Args:
+        statement: Built once, at import, with named parameters.
+        columns: For an INSERT: the columns it is given.
+    """
+
+    __slots__ = ("_columns", "_compiled", "_lock", "_statement")
+
+    def __init__(
+        self, statement: Select[Any] | Insert | Update | Delete, *, columns: Sequence[str] | None = None
+    ) -> None:
+        self._statement = statement
+        self._columns = columns
+        self._compiled: dict[str, _Compiled] = {}
+        self._lock = threading.Lock()
+
+    def first(self, connection: Connection, values: Values) -> list[Any] | None:
+        """Return the first row, or None."""
+        compiled, cursor = self._run(connection, values)
+        row = cursor.fetchone()
+        cursor.close()
+        return None if row is None else compiled.read(row)
+
+    def all(self, connection: Connection, values: Values) -> list[list[Any]]:
+        """Return all rows."""
+        compiled, cursor = self._run(connection, values)
+        rows = cursor.fetchall()
+        cursor.close()
+        return [compiled.read(row) for row in rows]
+
+    def write(self, connection: Connection, values: Values) -> int:
+        """Run a statement that writes; return how many rows it touched."""
+        _, cursor = self._run(connection, values)
+        count = cursor.rowcount
+        cursor.close()
+        return count
+
+    def write_each(self, connection: Connection, many: Sequence[Values]) -> None:
+        """Run a statement that writes once for each set of values."""
+        compiled = self._for(connection.dialect)
+        cursor = _cursor_of(connection)
+        cursor.executemany(compiled.text, [compiled.bind(values) for values in many])
+        cursor.close()
+
+    def _run(self, connection: Connection, values: Values) -> tuple[_Compiled, DBAPICursor]:
+        compiled = self._for(connection.dialect)
+        cursor = _cursor_of(connection)
+        cursor.execute(compiled.text, compiled.bind(values))
+        return compiled, cursor
+
+    def _for(self, dialect: Dialect) -> _Compiled:
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            with self._lock:
+                compiler = self._statement.compile(
+                    dialect=dialect, column_keys=self._columns, compile_kwargs={"render_postcompile": True}
+                )
+                compiled = self._compiled[dialect.name] = _Compiled(compiler, dialect)
+        return compiled
+
+
+def _cursor_of(connection: Connection) -> DBAPICursor:
+    return connection.connection.cursor()
