@@ -74,20 +74,21 @@ def repair(messages: Sequence[SessionMessage], *, open_calls: Iterable[str] = ()
     """Return the messages with every tool call answered exactly once and no result without its call.
 
     The results stand right after the message that made the calls, in the order of the calls, one message each. A
-    call without a result gets one that says it was interrupted; a second result of one call is left out. Ids that
-    come again in later messages are told apart by their place. Instructions are left out: they travel by themselves.
-    Repairing twice changes nothing.
+    call without a result gets one that says it was interrupted; of results that were sent again the newest counts,
+    and what was said in the turn they replace is left out. Ids that come again in later messages are told apart by
+    their place. Instructions are left out: they travel by themselves. Repairing twice changes nothing.
 
     Args:
         messages: In order.
         open_calls: Ids of calls the provider already holds and waits for.
     """
     places: list[SessionMessage | _Call] = []
-    waiting: dict[str, _Call] = {}
+    made_calls: dict[str, _Call] = {}
+    replaced: set[str | None] = set()
 
     def expect(call_id: str) -> None:
-        waiting[call_id] = _Call(call_id)
-        places.append(waiting[call_id])
+        made_calls[call_id] = _Call(call_id)
+        places.append(made_calls[call_id])
 
     for call_id in dict.fromkeys(open_calls):
         expect(call_id)
@@ -96,13 +97,20 @@ def repair(messages: Sequence[SessionMessage], *, open_calls: Iterable[str] = ()
             continue
         results = message.tool_results if message.role is Role.TOOL else []
         for result in results:
-            if call := waiting.pop(result.tool_call_id, None):
+            if call := made_calls.get(result.tool_call_id):
+                if call.answer.turn_id != message.turn_id:
+                    replaced.add(call.answer.turn_id)
                 call.answer = message if len(results) == 1 else replace(message, content="", parts=[result])
         if not results:
             places.append(message)
             for made in message.tool_calls:
                 expect(made.id)
-    return tuple(place.answer if isinstance(place, _Call) else place for place in places)
+    replaced.discard(None)
+    return tuple(
+        place.answer if isinstance(place, _Call) else place
+        for place in places
+        if isinstance(place, _Call) or place.turn_id not in replaced
+    )
 
 
 class _Call:

@@ -12,7 +12,12 @@ from hypothesis import settings
 
 from tests.support import network
 
-pytest_plugins = ["tests.support.aimock", "tests.support.programs", "tests.support.openai_server.plugin"]
+pytest_plugins = [
+    "tests.support.aimock",
+    "tests.support.programs",
+    "tests.support.otlp",
+    "tests.support.openai_server.plugin",
+]
 
 FOREIGN_VARIABLES = (
     "ALL_PROXY",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.interfaces.hooks import SessionMiddleware
@@ -122,9 +122,11 @@ class RedactionMiddleware(SessionMiddleware):
         if isinstance(value, str):
             return self.redact(value)
         if isinstance(value, list):
-            return [self._redacted_json(item) for item in cast("list[Any]", value)]
+            items: list[Any] = value
+            return [self._redacted_json(item) for item in items]
         if isinstance(value, dict):
-            return {key: self._redacted_json(item) for key, item in cast("dict[str, Any]", value).items()}
+            fields: dict[str, Any] = value
+            return {key: self._redacted_json(item) for key, item in fields.items()}
         return value
 
     def _spans(self, text: str, *, start: int = 0) -> list[tuple[int, int]]:

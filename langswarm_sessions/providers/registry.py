@@ -21,8 +21,8 @@ __all__ = ["ENTRY_POINT_GROUP", "CustomConnection", "ProviderFactory", "Provider
 ENTRY_POINT_GROUP = "langswarm_sessions.providers"
 """Entry points of this group are factories, under their provider's name."""
 
-ProviderFactory = Callable[..., ProviderSession]
-"""Called with (session_id, model, config), or with those of them it takes; a class will do."""
+ProviderFactory = Callable[..., object]
+"""Makes a ProviderSession, or what has its methods. Called with (session_id, model, config), or with those of them it takes; a class will do."""
 
 _BUILT_IN: Mapping[str, str] = {
     "mock": "langswarm_sessions.providers.mock.connection:connect_mock",

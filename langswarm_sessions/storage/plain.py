@@ -156,16 +156,19 @@ def time_of(value: object, *, field: str) -> datetime:
         return as_utc(value)
     try:
         if isinstance(value, str):
-            try:
-                value = float(value)
-            except ValueError:
+            if not _is_number(value):
                 return as_utc(datetime.fromisoformat(value))
+            value = float(value)
         if isinstance(value, int | float):
             seconds = value / 1000 if value > _MILLISECONDS_FROM else value
             return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         pass
     raise StorageError(f"The storage returned no time for {field!r}. Return a datetime or ISO 8601 text.")
+
+
+def _is_number(text: str) -> bool:
+    return text.strip().lstrip("+-").replace(".", "", 1).isdigit()
 
 
 def plain_text(value: object) -> str:

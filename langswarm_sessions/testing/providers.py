@@ -14,11 +14,11 @@ from __future__ import annotations
 import asyncio
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -171,7 +171,7 @@ class ProviderContract:
         rig.say("same words")
         rig.say("same words")
         whole = await session.send_message("one")
-        stream: Any = session.send_message_stream  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+        stream = cast(Callable[[str], AsyncIterator[str]], getattr(session, "send_message_stream"))  # noqa: B009
         pieces = [piece async for piece in stream("two")]
         assert isinstance(whole, SessionMessage)
         assert whole.content == "".join(pieces) == "same words"

@@ -111,7 +111,8 @@ class Runs(BaseCallbackHandler):
     def on_chat_model_start(
         self, serialized: Any, messages: Any, *, run_id: Any, parent_run_id: Any = None, **kwargs: Any
     ) -> None:
-        self.on_chain_start(serialized, messages, run_id=run_id, parent_run_id=parent_run_id, **kwargs)
+        name = (serialized or {}).get("name")
+        self.on_chain_start(serialized, messages, run_id=run_id, parent_run_id=parent_run_id, **{**kwargs, "name": name})
 
     def on_chain_end(self, outputs: Any, **kwargs: Any) -> None:
         self.ended.append(outputs)

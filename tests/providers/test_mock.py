@@ -70,7 +70,9 @@ async def test_scripted_answers_come_once_each() -> None:
         yield "b"
 
     mock = MockProviderSession()
-    mock.set_responses(["one", lambda request: f"{len(request.messages)} message", later, pieces(), ToolCall(id="", name="clock")])
+    mock.set_responses(
+        ["one", lambda request: f"{len(request.messages)} message", later, pieces(), ToolCall(id="", name="clock")]
+    )
     assert (await mock.send_message("x")).content == "one"
     assert (await mock.send_message("x")).content == "1 message"
     assert (await mock.send_message("shout")).content == "SHOUT"
@@ -124,9 +126,13 @@ async def test_faults_inside_the_answer() -> None:
     mock = MockProviderSession()
     mock.fail_next("rate_limit", after_chunks=2, retry_after=1.5)
     heard: list[str] = []
-    with pytest.raises(RateLimitError) as caught:
+
+    async def hear() -> None:
         async for piece in mock.send_message_stream("x"):
             heard.append(piece)
+
+    with pytest.raises(RateLimitError) as caught:
+        await hear()
     assert (heard, caught.value.retry_after) == (["Mock ", "response "], 1.5)
     mock.fail_next("drop", after_chunks=99)
     with pytest.raises(IncompleteStreamError):
@@ -174,23 +180,23 @@ async def test_sessions_of_one_connection_share_nothing_but_it() -> None:
 
 def test_every_documented_setting_is_accepted() -> None:
     connection = MockConnection()
-    values: dict[str, Any] = {name: None for name in DOCUMENTED_SETTINGS}
+    values: dict[str, Any] = dict.fromkeys(DOCUMENTED_SETTINGS)
     connection.check("mock-model", {**values, "temperature": 0.5, "pace": 0, "response_pattern": ""})
 
 
 @pytest.mark.parametrize(
-    "use",
+    ("method", "arguments"),
     [
-        lambda mock: mock.fail_next("no such fault"),
-        lambda mock: mock.fail_next("drop", times=0),
-        lambda mock: mock.fail_next("drop", after_chunks=-1),
-        lambda mock: mock.set_responses("one text"),
-        lambda mock: mock.set_pace(-1),
+        ("fail_next", {"fault": "no such fault"}),
+        ("fail_next", {"fault": "drop", "times": 0}),
+        ("fail_next", {"fault": "drop", "after_chunks": -1}),
+        ("set_responses", {"responses": "one text"}),
+        ("set_pace", {"seconds": -1}),
     ],
 )
-def test_misuse_is_said(use: Any) -> None:
-    with pytest.raises(InvalidInputError):
-        use(MockProviderSession())
+def test_misuse_is_said(method: str, arguments: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInputError, match=method):
+        getattr(MockProviderSession(), method)(**arguments)
 
 
 def test_a_wrong_setting_is_refused_at_construction() -> None:

@@ -12,7 +12,7 @@ from langswarm_sessions.providers.openai.client import connect_openai
 from langswarm_sessions.testing.providers import ContractFault, ProviderContract, ProviderRig, Seen, Wanted
 from tests.support.openai_server import OpenAIServer, Reply, ToolCall, faults
 
-FAULTS = {
+FAULTS: dict[ContractFault, faults.Fault] = {
     ContractFault.RATE_LIMIT: faults.rate_limit(retry_after=2),
     ContractFault.UNAVAILABLE: faults.http_error(503),
     ContractFault.AUTH: faults.http_error(401, code="invalid_api_key"),

@@ -28,7 +28,11 @@ TABLE: list[tuple[Failure, type[SessionError], bool]] = [
     (Failure(status=400, param="previous_response_id"), NativeStateLostError, False),
     (Failure(status=404, message="Previous response with id 'resp_1' not found."), NativeStateLostError, False),
     (Failure(status=404, message="Item with id 'rs_1' not found."), NativeStateLostError, False),
-    (Failure(status=400, message="No tool output found for function call call_1.", continued=True), NativeStateLostError, False),
+    (
+        Failure(status=400, message="No tool output found for function call call_1.", continued=True),
+        NativeStateLostError,
+        False,
+    ),
     (Failure(status=400, message="No tool output found for function call call_1."), InvalidRequestError, False),
     (Failure(status=400, code="conversation_locked"), ProviderUnavailableError, True),
     (Failure(status=400, code="context_length_exceeded"), ContextOverflowError, False),

@@ -69,7 +69,12 @@ def answers(draw: st.DrawFn, turn: int) -> SessionMessage:
         return SessionMessage(role=Role.ASSISTANT, parts=[*thought, *text, *calls])
     items: list[dict[str, Any]] = []
     for at in range(draw(st.integers(0, 2))):
-        thought_item: dict[str, Any] = {"type": "reasoning", "id": f"rs_{turn}_{at}", "summary": [], "status": "completed"}
+        thought_item: dict[str, Any] = {
+            "type": "reasoning",
+            "id": f"rs_{turn}_{at}",
+            "summary": [],
+            "status": "completed",
+        }
         if draw(st.booleans()):
             thought_item["encrypted_content"] = "gAAAA"
         items.append(thought_item)
@@ -109,7 +114,11 @@ def histories(draw: st.DrawFn) -> list[SessionMessage]:
         if draw(st.booleans()):
             messages.append(SessionMessage(role=Role.ASSISTANT, content=draw(texts)))
     newest = draw(st.lists(st.builds(TextPart, texts) | media, max_size=2))
-    return [*messages, SessionMessage(role=Role.ASSISTANT), SessionMessage(role=Role.USER, parts=[TextPart("new"), *newest])]
+    return [
+        *messages,
+        SessionMessage(role=Role.ASSISTANT),
+        SessionMessage(role=Role.USER, parts=[TextPart("new"), *newest]),
+    ]
 
 
 options = st.sampled_from(
@@ -130,9 +139,7 @@ options = st.sampled_from(
 
 @settings(max_examples=300)
 @given(history=histories(), options=options, dialect=st.builds(Dialect, encrypts=st.booleans(), replays=st.booleans()))
-def test_any_history_is_a_legal_request(
-    history: list[SessionMessage], options: TurnOptions, dialect: Dialect
-) -> None:
+def test_any_history_is_a_legal_request(history: list[SessionMessage], options: TurnOptions, dialect: Dialect) -> None:
     messages = repair(fit(history, max_messages=7).messages)
     body = cast(
         dict[str, Any],

@@ -98,7 +98,8 @@ async def test_client_turns_have_one_owner_of_the_history(opened: Open, openai_s
     assert "previous_response_id" not in body
     assert "conversation" not in body
     assert body["include"] == ["reasoning.encrypted_content"]
-    assert [item["role"] for item in body["input"]] == ["user", "assistant", "user"]  # type: ignore[index, union-attr, call-overload]  # pyright: ignore
+    items: Any = body["input"]
+    assert [item["role"] for item in items] == ["user", "assistant", "user"]
     assert openai_server.model_views[-1].user_texts == ["one", "two"]
 
 
@@ -109,7 +110,7 @@ async def test_store_false_keeps_nothing_at_the_provider(opened: Open, openai_se
 
 
 async def test_every_setting_reaches_the_wire(opened: Open, openai_server: OpenAIServer) -> None:
-    schema = {"type": "object", "properties": {}, "additionalProperties": False}
+    schema: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
     session = opened(
         temperature=0.25,
         top_p=0.5,
@@ -131,7 +132,7 @@ async def test_every_setting_reaches_the_wire(opened: Open, openai_server: OpenA
     openai_server.script(Reply(tool_calls=(ToolCall("clock"),)))
     await ask(session, user(), options=TurnOptions(tools=(CLOCK,)))
     body = openai_server.creates[-1].body or {}
-    wanted = {
+    wanted: dict[str, Any] = {
         "temperature": 0.25,
         "top_p": 0.5,
         "max_output_tokens": 99,
@@ -173,7 +174,7 @@ async def test_reasoning_comes_back_sealed_and_paired(opened: Open, openai_serve
     items: Any = (openai_server.creates[-1].body or {})["input"]
     kinds = ["message", "reasoning", "function_call", "function_call", "function_call_output", "function_call_output"]
     assert [item["type"] for item in items] == kinds
-    assert items[1]["encrypted_content"] == message.provider_payload["items"][0]["encrypted_content"]  # type: ignore[index]  # pyright: ignore
+    assert items[1]["encrypted_content"] == (message.provider_payload or {})["items"][0]["encrypted_content"]
     assert all("id" not in item for item in items[2:])
     openai_server.script("done")
     edited = replace(message, provider_payload={**(message.provider_payload or {}), "model": "another"})
@@ -252,7 +253,9 @@ async def test_sound_is_refused_when_new_and_skipped_when_old(opened: Open, open
 
 async def test_refusals_and_early_ends_are_answers(opened: Open, openai_server: OpenAIServer) -> None:
     openai_server.script(
-        Reply(refusal="I cannot."), Reply(text="cut", incomplete="max_output_tokens"), Reply(text="", incomplete="content_filter")
+        Reply(refusal="I cannot."),
+        Reply(text="cut", incomplete="max_output_tokens"),
+        Reply(text="", incomplete="content_filter"),
     )
     session = opened()
     events = [event async for event in session.stream_turn(ProviderRequest(messages=(user(),)))]

@@ -13,7 +13,7 @@ import pytest
 import langswarm_sessions.providers as providers
 from langswarm_sessions.errors import ConfigurationError, InvalidInputError
 from langswarm_sessions.interfaces.provider import ProviderSession
-from langswarm_sessions.messages import SessionMessage
+from langswarm_sessions.messages import Role, SessionMessage
 from langswarm_sessions.providers import MockProviderSession, ProviderSessionFactory, connect
 from langswarm_sessions.providers.mock import MockConnection
 from langswarm_sessions.providers.openai import OpenAIConnection
@@ -74,7 +74,7 @@ def test_registered_factories_and_classes() -> None:
     ProviderSessionFactory.register_provider("mine", Echo)
     session: Any = connect("mine").open("s1", "m", {"temperature": 1})
     assert session.made_with == ("s1", "m", {"temperature": 1})
-    ProviderSessionFactory.register_provider("mine", lambda: Echo("fixed"))  # type: ignore[arg-type, return-value]  # pyright: ignore[reportArgumentType]
+    ProviderSessionFactory.register_provider("mine", lambda: Echo("fixed"))
     session = connect("mine").open("s1", "m", {})
     assert session.made_with[0] == "fixed"
     assert "mine" in ProviderSessionFactory.known()
@@ -96,11 +96,15 @@ def test_built_in_sessions_can_be_registered() -> None:
 
 def test_entry_points_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("plugged", f"{__name__}:Echo", "langswarm_sessions.providers")
-    monkeypatch.setattr(EntryPoint, "load", lambda self: Echo)
-    monkeypatch.setattr(
-        "langswarm_sessions.providers.registry.entry_points",
-        lambda *, group, name="plugged": [point] if name == "plugged" else [],
-    )
+
+    def load(_: EntryPoint) -> type[Echo]:
+        return Echo
+
+    def entry_points(*, group: str, name: str = "plugged") -> list[EntryPoint]:
+        return [point] if (group, name) == (point.group, point.name) else []
+
+    monkeypatch.setattr(EntryPoint, "load", load)
+    monkeypatch.setattr("langswarm_sessions.providers.registry.entry_points", entry_points)
     assert "plugged" in ProviderSessionFactory.known()
     assert isinstance(connect("plugged").open("s", "m", {}), Echo)
 
@@ -164,7 +168,7 @@ class Recorder:
 
     async def record_turn(self, content: str, *, role: str, metadata: dict[str, Any] | None) -> SessionMessage:
         self.calls.append((content, role, metadata))
-        return SessionMessage(role="assistant", content="recorded")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        return SessionMessage(role=Role.ASSISTANT, content="recorded")
 
     async def record_stream(self, content: str, *, metadata: dict[str, Any] | None) -> AsyncIterator[str]:
         self.calls.append((content, metadata))

@@ -123,7 +123,9 @@ async def test_with_history_it_is_given_the_window() -> None:
 
 async def test_tool_results_reach_it_as_text() -> None:
     mine = Mine()
-    await ask(SimpleProvider(mine), SessionMessage(role=Role.TOOL, parts=[ToolResult(tool_call_id="a", content="12:00")]))
+    await ask(
+        SimpleProvider(mine), SessionMessage(role=Role.TOOL, parts=[ToolResult(tool_call_id="a", content="12:00")])
+    )
     assert mine.given[0][:2] == ("12:00", Role.TOOL)
 
 
@@ -131,15 +133,15 @@ async def test_tool_results_reach_it_as_text() -> None:
 async def test_streams_of_every_kind(kind: type[Mine]) -> None:
     events = [event async for event in SimpleProvider(kind()).stream_turn(request(said("hi")))]
     pieces = [event.text for event in events if isinstance(event, TextDelta)]
-    wanted = {Streaming: ["one ", "hi"], StreamingLate: ["hi"], Blocking: ["hi", "user"]}
+    wanted: dict[type[Mine], list[str]] = {Streaming: ["one ", "hi"], StreamingLate: ["hi"], Blocking: ["hi", "user"]}
     assert pieces == wanted[kind]
     assert isinstance(events[-1], Completed)
     assert text(events[-1]) == "".join(pieces)
 
 
 async def test_a_blocking_method_does_not_hold_the_loop() -> None:
-    class Plain(Blocking):
-        send_message_stream = None  # type: ignore[assignment]  # pyright: ignore
+    class Plain(Mine):
+        send_message = Blocking.send_message  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
 
     mine = Plain()
     assert text(await ask(SimpleProvider(mine), said("hi"))) == "HI"
@@ -159,7 +161,9 @@ async def test_rich_answers_keep_what_they_say() -> None:
     assert completed.usage == Usage(input_tokens=3, output_tokens=4, total_tokens=7)
     assert (completed.model, completed.finish_reason, completed.request_id) == ("m-2", "tool_calls", "r")
     assert completed.provider_message_id == "theirs"
-    completed = await ask(SimpleProvider(Mine({"content": "dict", "id": "d1", "usage": {"input_tokens": 1}})), said("x"))
+    completed = await ask(
+        SimpleProvider(Mine({"content": "dict", "id": "d1", "usage": {"input_tokens": 1}})), said("x")
+    )
     assert (text(completed), completed.provider_message_id, completed.usage.total_tokens) == ("dict", "d1", 1)
 
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 if TYPE_CHECKING:
+    from tests.support.otlp import Receiver
     from tests.telemetry.conftest import RunPython
 
 TURN = """
@@ -23,61 +19,6 @@ with Telemetry().turn(session_id="s-1", agent_name="session", operation="send", 
     with turn.chat(provider="mock", model="m", stream=False) as chat:
         chat.finished(input_tokens=3, output_tokens=4)
 """
-
-
-class Receiver(ThreadingHTTPServer):
-    """Keeps what it is sent."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.requests: list[tuple[str, dict[str, str], bytes]] = []
-        self.answers = threading.Event()
-        self.answers.set()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-    def traces(self) -> ExportTraceServiceRequest:
-        merged = ExportTraceServiceRequest()
-        for path, _, body in self.requests:
-            if path == "/v1/traces":
-                merged.MergeFromString(body)
-        return merged
-
-    def metrics(self) -> ExportMetricsServiceRequest:
-        merged = ExportMetricsServiceRequest()
-        for path, _, body in self.requests:
-            if path == "/v1/metrics":
-                merged.MergeFromString(body)
-        return merged
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        assert isinstance(self.server, Receiver)
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.requests.append((self.path, {key.lower(): value for key, value in self.headers.items()}, body))
-        self.server.answers.wait()
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    server = Receiver()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield server
-    server.answers.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 def test_a_short_script_exports_traces_and_metrics_at_its_end(run_python: RunPython, receiver: Receiver) -> None:

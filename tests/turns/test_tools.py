@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -135,8 +136,6 @@ async def test_results_can_be_sent_again_after_a_failure(session: Session) -> No
 
 
 async def test_results_can_be_sent_again_after_an_interruption(session: Session) -> None:
-    import asyncio
-
     await asks(session)
     gate = Gate("half an ", "answer", open_pieces=1)
     session.provider_session.set_responses([gate])

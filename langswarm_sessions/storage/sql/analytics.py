@@ -75,6 +75,8 @@ def _alive(start: datetime | None, end: datetime | None) -> list[ColumnElement[b
 def _within(start: datetime | None, end: datetime | None) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = [_NOT_DELETED]
     if start is not None:
+        # A turn cannot be newer than its session's activity: the index over that finds the few sessions to look into.
+        found.append(sessions.c.last_activity >= start)
         found.append(turns.c.started_at >= start)
     if end is not None:
         found.append(turns.c.started_at <= end)

@@ -16,6 +16,7 @@ from langswarm_sessions.storage.sql.history import load_history
 from langswarm_sessions.storage.sql.input import StoredInput, store_input
 from langswarm_sessions.storage.sql.line import anyone_ahead, leave_line, stay_in_line
 from langswarm_sessions.storage.sql.locate import NOT_IN_LINE, checked, find_with_line
+from langswarm_sessions.storage.sql.prepared import Prepared
 from langswarm_sessions.storage.sql.rerun import recorded_answer
 from langswarm_sessions.storage.sql.session_rows import StoredSession, native_to_json
 from langswarm_sessions.storage.sql.tables import sessions
@@ -30,7 +31,7 @@ __all__ = ["begin_turn"]
 
 _COUNTED = ("messages", "user_messages", "assistant_messages", "system_messages", "turns", "failed_turns")
 
-_TAKE = (
+_TAKE = Prepared(
     update(sessions)
     .where(sessions.c.session_id == bindparam("of_session"))
     .values(
@@ -50,7 +51,7 @@ _TAKE = (
         **counter_updates(_COUNTED),
     )
 )
-_SUSPECT = (
+_SUSPECT = Prepared(
     update(sessions).where(sessions.c.session_id == bindparam("of_session")).values(native=bindparam("new_native"))
 )
 
@@ -111,12 +112,12 @@ def _leave(connection: Connection, begin: BeginTurn) -> None:
 def _take_over(connection: Connection, session: StoredSession, begin: BeginTurn) -> SessionRecord:
     """End the turn of a holder that died or fell silent; what it told the provider is unknown."""
     if session.turn_id is not None:
-        close_turn(connection, session.turn_id, begin.now)
+        close_turn(connection, begin.session_id, session.turn_id, begin.now)
     record = session.record
     if record.native is None:
         return record
     suspect = replace(record.native, suspect=True)
-    connection.execute(_SUSPECT, {"of_session": begin.session_id, "new_native": native_to_json(suspect)})
+    _SUSPECT.write(connection, {"of_session": begin.session_id, "new_native": native_to_json(suspect)})
     return replace(record, native=suspect)
 
 
@@ -156,8 +157,8 @@ def _take(
 def _update_session(
     connection: Connection, begin: BeginTurn, session: StoredSession, *, before: SessionRecord, stored: StoredInput
 ) -> SessionRecord:
-    connection.execute(
-        _TAKE,
+    _TAKE.write(
+        connection,
         {
             "of_session": begin.session_id,
             "new_fence": session.fence + 1,

@@ -14,6 +14,7 @@ from langswarm_sessions.records import Begun, Finished, FinishTurn, Lease, Nativ
 from langswarm_sessions.storage.sql.counting import added_to, additions, count_messages, counter_updates
 from langswarm_sessions.storage.sql.locate import find_session
 from langswarm_sessions.storage.sql.message_rows import insert_messages
+from langswarm_sessions.storage.sql.prepared import Prepared
 from langswarm_sessions.storage.sql.session_rows import native_to_json
 from langswarm_sessions.storage.sql.tables import COUNTER_NAMES, sessions
 from langswarm_sessions.storage.sql.turn_rows import close_turn, end_turn
@@ -28,7 +29,7 @@ _HELD = (
     sessions.c.lease_fence == bindparam("of_fence"),
     sessions.c.lease_turn_id == bindparam("of_turn"),
 )
-_RELEASE = (
+_RELEASE = Prepared(
     update(sessions)
     .where(*_HELD)
     .values(
@@ -42,8 +43,8 @@ _RELEASE = (
         **counter_updates(_COUNTED),
     )
 )
-_BEAT = update(sessions).where(*_HELD).values(lease_expires_at=bindparam("new_expires_at"))
-_LET_GO = update(sessions).where(*_HELD).values(lease_turn_id=null(), version=sessions.c.version + 1)
+_BEAT = Prepared(update(sessions).where(*_HELD).values(lease_expires_at=bindparam("new_expires_at")))
+_LET_GO = Prepared(update(sessions).where(*_HELD).values(lease_turn_id=null(), version=sessions.c.version + 1))
 
 
 def finish_turn(connection: Connection, finish: FinishTurn) -> Finished:
@@ -66,8 +67,8 @@ def finish_turn(connection: Connection, finish: FinishTurn) -> Finished:
     amounts = {**_amounts(finish), **count_messages(answers)}
     native = _native_after(finish, before, next_seq=next_seq)
     traceparent = finish.traceparent or before.traceparent
-    held = connection.execute(
-        _RELEASE,
+    held = _RELEASE.write(
+        connection,
         {
             **_of(lease),
             "new_last_activity": finish.now,
@@ -78,7 +79,7 @@ def finish_turn(connection: Connection, finish: FinishTurn) -> Finished:
             **additions(amounts, _COUNTED),
         },
     )
-    if held.rowcount != 1:
+    if held != 1:
         raise TurnConflictError(
             "The turn's lease was taken over by another process or ended before; nothing was stored. Send it again.",
             session_id=lease.session_id,
@@ -98,17 +99,13 @@ def finish_turn(connection: Connection, finish: FinishTurn) -> Finished:
 
 def abandon_turn(connection: Connection, begun: Begun, now: datetime) -> None:
     """Undo what can be undone of a begun turn whose caller went away: release the lease, end the turn."""
-    if connection.execute(_LET_GO, _of(begun.lease)).rowcount:
-        close_turn(connection, begun.lease.turn_id, now)
+    if _LET_GO.write(connection, _of(begun.lease)):
+        close_turn(connection, begun.lease.session_id, begun.lease.turn_id, now)
 
 
 def beat(connection: Connection, leases: Sequence[Lease], expires_at: datetime) -> list[Lease]:
     """Extend leases; return those that are no longer held."""
-    return [
-        lease
-        for lease in leases
-        if connection.execute(_BEAT, {**_of(lease), "new_expires_at": expires_at}).rowcount != 1
-    ]
+    return [lease for lease in leases if _BEAT.write(connection, {**_of(lease), "new_expires_at": expires_at}) != 1]
 
 
 def _of(lease: Lease) -> dict[str, str | int]:

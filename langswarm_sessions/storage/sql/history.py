@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, literal_column, or_
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, literal_column, or_
 
 from langswarm_sessions.messages import SessionMessage, TurnState
 from langswarm_sessions.records import HistoryQuery
 from langswarm_sessions.storage.sql.message_rows import MESSAGES_WITH_STATE, message_of
+from langswarm_sessions.storage.sql.prepared import Prepared
 from langswarm_sessions.storage.sql.tables import messages, turns
 
 __all__ = ["FOR_MODEL", "load_history"]
@@ -18,7 +19,9 @@ _END = 2**62
 
 # Inputs of failed turns were never answered, those of pending ones belong to a turn that is still running.
 FOR_MODEL: ColumnElement[bool] = or_(
-    turns.c.state.is_(None), turns.c.state.in_((TurnState.COMPLETED.value, TurnState.INTERRUPTED.value))
+    turns.c.state.is_(None),
+    turns.c.state == TurnState.COMPLETED.value,
+    turns.c.state == TurnState.INTERRUPTED.value,
 )
 
 _WITHIN = (
@@ -31,12 +34,12 @@ _WITHIN = (
     ),
     FOR_MODEL,
 )
-_NEWEST = MESSAGES_WITH_STATE.where(*_WITHIN).order_by(messages.c.seq.desc()).limit(bindparam("at_most"))
+_NEWEST = Prepared(MESSAGES_WITH_STATE.where(*_WITHIN).order_by(messages.c.seq.desc()).limit(bindparam("at_most")))
 
 # The role is written out, so that the database sees that its index of system messages answers this.
-_OLDER_SYSTEM: Select[tuple[object, ...]] = MESSAGES_WITH_STATE.where(
-    messages.c.role == literal_column("'system'"), *_WITHIN
-).order_by(messages.c.seq.desc())
+_OLDER_SYSTEM = Prepared(
+    MESSAGES_WITH_STATE.where(messages.c.role == literal_column("'system'"), *_WITHIN).order_by(messages.c.seq.desc())
+)
 
 
 def load_history(
@@ -71,7 +74,7 @@ def load_history(
     if query.with_system and _stopped_early(newest_first, query):
         if newest_first:
             within["before"] = newest_first[-1].seq or 0
-        rows = connection.execute(_OLDER_SYSTEM, within).all()
+        rows = _OLDER_SYSTEM.all(connection, within)
         newest_first.extend(map(message_of, rows))
     newest_first.reverse()
     return tuple(newest_first)
@@ -85,7 +88,7 @@ def _read_newest(connection: Connection, within: dict[str, int | str], query: Hi
     batch = wanted if query.max_tokens is None else min(wanted, _BATCH)
     while len(found) < wanted:
         asked = min(batch, wanted - len(found))
-        rows = connection.execute(_NEWEST, {**within, "at_most": asked}).all()
+        rows = _NEWEST.all(connection, {**within, "at_most": asked})
         for row in rows:
             if query.max_tokens is not None and tokens >= query.max_tokens:
                 return found

@@ -8,13 +8,14 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from langswarm_sessions.records import BeginTurn, LeaseOwner
 from langswarm_sessions.storage.liveness import is_dead
+from langswarm_sessions.storage.sql.prepared import Prepared
 from langswarm_sessions.storage.sql.tables import session_waiters
 
 __all__ = ["WAITER_LIFE", "anyone_ahead", "drop_ticket", "leave_line", "stay_in_line"]
 
 WAITER_LIFE = timedelta(seconds=5)  # a waiter that has not come again for so long has given up
 
-_AHEAD = (
+_AHEAD = Prepared(
     select(
         session_waiters.c.ticket,
         session_waiters.c.host,
@@ -25,25 +26,28 @@ _AHEAD = (
     .where(session_waiters.c.session_id == bindparam("of_session"), session_waiters.c.ticket < bindparam("own_ticket"))
     .order_by(session_waiters.c.ticket)
 )
-_REFRESH = (
+_REFRESH = Prepared(
     update(session_waiters)
     .where(session_waiters.c.ticket == bindparam("own_ticket"), session_waiters.c.session_id == bindparam("of_session"))
     .values(expires_at=bindparam("new_expires_at"))
 )
 _JOIN = insert(session_waiters)
-_DROP = delete(session_waiters).where(session_waiters.c.ticket == bindparam("own_ticket"))
-_LEAVE = delete(session_waiters).where(
-    session_waiters.c.ticket == bindparam("own_ticket"), session_waiters.c.session_id == bindparam("of_session")
+_DROP = Prepared(delete(session_waiters).where(session_waiters.c.ticket == bindparam("own_ticket")))
+_LEAVE = Prepared(
+    delete(session_waiters).where(
+        session_waiters.c.ticket == bindparam("own_ticket"), session_waiters.c.session_id == bindparam("of_session")
+    )
 )
 
 
 def anyone_ahead(connection: Connection, session_id: str, *, ticket: int, now: datetime) -> bool:
     """Return whether a living waiter has an earlier ticket; waiters that died or gave up are removed on the way."""
-    for row in connection.execute(_AHEAD, {"of_session": session_id, "own_ticket": ticket}).all():
-        owner = LeaseOwner(host=row.host, pid=row.pid, started=row.started)
-        if row.expires_at > now and not is_dead(owner):
+    waiters = _AHEAD.all(connection, {"of_session": session_id, "own_ticket": ticket})
+    for place, host, pid, started, expires_at in waiters:
+        owner = LeaseOwner(host=host, pid=pid, started=started)
+        if expires_at > now and not is_dead(owner):
             return True
-        leave_line(connection, session_id, row.ticket)
+        leave_line(connection, session_id, place)
     return False
 
 
@@ -52,7 +56,7 @@ def stay_in_line(connection: Connection, begin: BeginTurn) -> int:
     expires_at = begin.now + WAITER_LIFE
     if begin.ticket is not None:
         place = {"own_ticket": begin.ticket, "of_session": begin.session_id, "new_expires_at": expires_at}
-        if connection.execute(_REFRESH, place).rowcount:
+        if _REFRESH.write(connection, place):
             return begin.ticket
     waiter = {
         "session_id": begin.session_id,
@@ -69,9 +73,9 @@ def stay_in_line(connection: Connection, begin: BeginTurn) -> int:
 
 def leave_line(connection: Connection, session_id: str, ticket: int) -> None:
     """Give up a place in line."""
-    connection.execute(_LEAVE, {"own_ticket": ticket, "of_session": session_id})
+    _LEAVE.write(connection, {"own_ticket": ticket, "of_session": session_id})
 
 
 def drop_ticket(connection: Connection, ticket: int) -> None:
     """Give up a place in whatever line."""
-    connection.execute(_DROP, {"own_ticket": ticket})
+    _DROP.write(connection, {"own_ticket": ticket})

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from langswarm_sessions.errors import SessionArchivedError, SessionNotFoundError
 from langswarm_sessions.records import SessionStatus
+from langswarm_sessions.storage.sql.prepared import Prepared
 from langswarm_sessions.storage.sql.session_rows import STATE_COLUMNS, StoredSession, stored_of
 from langswarm_sessions.storage.sql.tables import session_waiters, sessions
 from langswarm_sessions.storage.sql.types import select_all
@@ -16,16 +15,14 @@ __all__ = ["NOT_IN_LINE", "checked", "find_session", "find_with_line"]
 
 NOT_IN_LINE = 2**62  # a ticket behind every other
 
-_FIND: Select[Any] = (
-    select_all(*STATE_COLUMNS).where(sessions.c.session_id == bindparam("of_session")).with_for_update()
-)
+_FIND = Prepared(select_all(*STATE_COLUMNS).where(sessions.c.session_id == bindparam("of_session")).with_for_update())
 
 _FIRST_AHEAD = (
     select(func.min(session_waiters.c.ticket))
     .where(session_waiters.c.session_id == bindparam("of_session"), session_waiters.c.ticket < bindparam("own_ticket"))
     .scalar_subquery()
 )
-_FIND_WITH_LINE: Select[Any] = (
+_FIND_WITH_LINE = Prepared(
     select_all(*STATE_COLUMNS, _FIRST_AHEAD)
     .where(sessions.c.session_id == bindparam("of_session"))
     .with_for_update(of=sessions)
@@ -34,13 +31,13 @@ _FIND_WITH_LINE: Select[Any] = (
 
 def find_session(connection: Connection, session_id: str) -> StoredSession | None:
     """Return the session, locked for this transaction where the database locks rows."""
-    row = connection.execute(_FIND, {"of_session": session_id}).first()
+    row = _FIND.first(connection, {"of_session": session_id})
     return None if row is None else stored_of(row)
 
 
 def find_with_line(connection: Connection, session_id: str, ticket: int) -> tuple[StoredSession | None, bool]:
     """Return the session, and whether there are tickets before `ticket` in its line."""
-    row = connection.execute(_FIND_WITH_LINE, {"of_session": session_id, "own_ticket": ticket}).first()
+    row = _FIND_WITH_LINE.first(connection, {"of_session": session_id, "own_ticket": ticket})
     return (None, False) if row is None else (stored_of(row), row[-1] is not None)
 
 

@@ -19,6 +19,7 @@ from langswarm_sessions.messages import (
     part_to_json,
     parts_from_json,
 )
+from langswarm_sessions.storage.sql.prepared import Prepared
 from langswarm_sessions.storage.sql.tables import messages, turns
 from langswarm_sessions.storage.sql.types import select_all
 from langswarm_sessions.storage.tokens import approximate_tokens
@@ -45,9 +46,11 @@ MESSAGES_WITH_STATE: Select[Any] = select_all(
     messages.c.timestamp,
     messages.c.schema_version,
     turns.c.state,
-).select_from(messages.outerjoin(turns, turns.c.turn_id == messages.c.turn_id))
+).select_from(
+    messages.outerjoin(turns, (turns.c.session_id == messages.c.session_id) & (turns.c.turn_id == messages.c.turn_id))
+)
 
-_INSERT = insert(messages)
+_INSERT = Prepared(insert(messages), columns=[column.name for column in messages.c])
 _TAKEN_IDS = select(messages.c.message_id).where(messages.c.message_id.in_(bindparam("ids", expanding=True)))
 _ROLES = {item.value: item for item in Role}
 _KINDS = {item.value: item for item in MessageKind}
@@ -148,7 +151,7 @@ def insert_messages(
         stored.append(entry)
         parent_id = message_id
     if stored:
-        connection.execute(_INSERT, [_values_of(entry) for entry in stored])
+        _INSERT.write_each(connection, [_values_of(entry) for entry in stored])
     return tuple(stored)
 
 

@@ -15,13 +15,14 @@ from langswarm_sessions.storage.sql.cursors import page_size, read_cursor, write
 from langswarm_sessions.storage.sql.history import FOR_MODEL
 from langswarm_sessions.storage.sql.locate import checked, find_session
 from langswarm_sessions.storage.sql.message_rows import MESSAGES_WITH_STATE, insert_messages, message_of, messages_of
+from langswarm_sessions.storage.sql.prepared import Prepared
 from langswarm_sessions.storage.sql.tables import messages, sessions
 
 __all__ = ["append_messages", "list_messages", "load_message"]
 
 _COUNTED = ("messages", "user_messages", "assistant_messages", "system_messages")
 
-_GROW = (
+_GROW = Prepared(
     update(sessions)
     .where(sessions.c.session_id == bindparam("of_session"))
     .values(
@@ -36,8 +37,10 @@ _GROW = (
 _VISIBLE = messages.c.seq > (
     select(sessions.c.cleared_seq).where(sessions.c.session_id == messages.c.session_id).scalar_subquery()
 )
-_LOAD = MESSAGES_WITH_STATE.where(
-    messages.c.message_id == bindparam("of_message"), messages.c.session_id == bindparam("of_session"), _VISIBLE
+_LOAD = Prepared(
+    MESSAGES_WITH_STATE.where(
+        messages.c.message_id == bindparam("of_message"), messages.c.session_id == bindparam("of_session"), _VISIBLE
+    )
 )
 
 
@@ -63,8 +66,8 @@ def append_messages(connection: Connection, session_id: str, given: Sequence[Ses
     next_seq = before.next_seq + len(stored)
     amounts = count_messages(stored)
     moment = max(now(), before.last_activity)
-    connection.execute(
-        _GROW,
+    _GROW.write(
+        connection,
         {
             "of_session": session_id,
             "new_last_activity": moment,
@@ -113,5 +116,5 @@ def list_messages(connection: Connection, session_id: str, wanted: MessageFilter
 
 def load_message(connection: Connection, session_id: str, message_id: str) -> SessionMessage | None:
     """Return one message of the session, unless it was cleared."""
-    row = connection.execute(_LOAD, {"of_session": session_id, "of_message": message_id}).first()
+    row = _LOAD.first(connection, {"of_session": session_id, "of_message": message_id})
     return None if row is None else message_of(row)

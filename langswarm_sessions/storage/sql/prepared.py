@@ -1,8 +1,8 @@
 """Statements that are compiled once and then run at the speed of the driver.
 
-A turn runs the same few statements over and over. SQLAlchemy builds and compiles them, for whatever database it is; what
-it does on every execution beyond that (contexts, cache look-ups, events, result proxies) would cost several times as
-much as the statements themselves. Bind and result processing are SQLAlchemy's own.
+A turn runs the same few statements over and over. SQLAlchemy builds and compiles them, for whatever database it is;
+what it does on every execution beyond that (contexts, cache look-ups, result proxies) would cost several times as much
+as the statements themselves. Bind and result processing are SQLAlchemy's own.
 """
 
 from __future__ import annotations
@@ -111,9 +111,7 @@ class Prepared:
         compiled = self._compiled.get(dialect.name)
         if compiled is None:
             with self._lock:
-                compiler = self._statement.compile(
-                    dialect=dialect, column_keys=self._columns, compile_kwargs={"render_postcompile": True}
-                )
+                compiler = self._statement.compile(dialect=dialect, column_keys=self._columns)
                 compiled = self._compiled[dialect.name] = _Compiled(compiler, dialect)
         return compiled
 

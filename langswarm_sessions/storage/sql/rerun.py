@@ -11,6 +11,7 @@ from langswarm_sessions.ids import new_id
 from langswarm_sessions.messages import Role, SessionMessage, TurnState
 from langswarm_sessions.records import TurnOptions
 from langswarm_sessions.storage.sql.message_rows import MESSAGES_WITH_STATE, copy_of, message_of
+from langswarm_sessions.storage.sql.prepared import Prepared
 from langswarm_sessions.storage.sql.tables import messages
 from langswarm_sessions.storage.sql.turn_rows import StoredTurn, insert_turn
 
@@ -24,8 +25,8 @@ _BETWEEN = (
     messages.c.seq <= bindparam("to_seq"),
     messages.c.turn_id == bindparam("of_turn"),
 )
-_OF_TURN = MESSAGES_WITH_STATE.where(*_BETWEEN).order_by(messages.c.seq)
-_OTHERS_AFTER = (
+_OF_TURN = Prepared(MESSAGES_WITH_STATE.where(*_BETWEEN).order_by(messages.c.seq))
+_OTHERS_AFTER = Prepared(
     select(messages.c.seq)
     .where(
         messages.c.session_id == bindparam("of_session"),
@@ -34,12 +35,12 @@ _OTHERS_AFTER = (
     )
     .limit(1)
 )
-_MOVE = (
+_MOVE = Prepared(
     update(messages)
     .where(messages.c.message_id == bindparam("of_message"))
     .values(seq=bindparam("new_seq"), parent_id=bindparam("new_parent_id"))
 )
-_SET_ASIDE = update(messages).where(*_BETWEEN).values(turn_id=bindparam("new_turn_id"))
+_SET_ASIDE = Prepared(update(messages).where(*_BETWEEN).values(turn_id=bindparam("new_turn_id")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +93,14 @@ def reuse_inputs(
     _set_partial_answer_aside(connection, turn)
     where = {"of_session": turn.record.session_id, "from_seq": turn.first_seq, "of_turn": turn.record.turn_id}
     hidden = turn.first_seq <= cleared_seq
-    if not hidden and connection.execute(_OTHERS_AFTER, where).first() is None:
+    if not hidden and _OTHERS_AFTER.first(connection, where) is None:
         pending = tuple(copy_of(message, status=TurnState.PENDING) for message in inputs)
         return Reused(pending, turn.first_seq, turn.last_input_seq, next_seq, last_message_id)
     moved: list[SessionMessage] = []
     for seq, message in enumerate(inputs, next_seq):
         moved.append(copy_of(message, seq=seq, parent_id=last_message_id, status=TurnState.PENDING))
         place = {"of_message": message.message_id, "new_seq": seq, "new_parent_id": last_message_id}
-        connection.execute(_MOVE, place)
+        _MOVE.write(connection, place)
         last_message_id = message.message_id
     after = next_seq + len(moved)
     shown_again = tuple(moved) if hidden else ()
@@ -127,7 +128,7 @@ def _set_partial_answer_aside(connection: Connection, turn: StoredTurn) -> None:
         "to_seq": last,
         "new_turn_id": attempt.turn_id,
     }
-    connection.execute(_SET_ASIDE, of_turn)
+    _SET_ASIDE.write(connection, of_turn)
 
 
 def _read(connection: Connection, turn: StoredTurn, *, from_seq: int, to_seq: int) -> list[SessionMessage]:
@@ -139,4 +140,4 @@ def _read(connection: Connection, turn: StoredTurn, *, from_seq: int, to_seq: in
         "from_seq": from_seq,
         "to_seq": to_seq,
     }
-    return [message_of(row) for row in connection.execute(_OF_TURN, of_turn)]
+    return [message_of(row) for row in _OF_TURN.all(connection, of_turn)]

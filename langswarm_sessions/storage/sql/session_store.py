@@ -13,6 +13,7 @@ from langswarm_sessions.errors import SessionExistsError
 from langswarm_sessions.records import Page, SessionFilter, SessionRecord, SessionStatus
 from langswarm_sessions.storage.sql.cursors import page_size, read_cursor, write_cursor
 from langswarm_sessions.storage.sql.locate import find_session
+from langswarm_sessions.storage.sql.prepared import Prepared
 from langswarm_sessions.storage.sql.session_rows import RECORD_COLUMNS, record_of, values_of
 from langswarm_sessions.storage.sql.tables import session_tags, sessions
 from langswarm_sessions.storage.sql.types import from_microseconds, select_all, to_microseconds
@@ -20,7 +21,7 @@ from langswarm_sessions.storage.sql.types import from_microseconds, select_all, 
 __all__ = ["change_session", "change_status", "insert_session", "list_sessions", "load_session", "purge_batch"]
 
 _INSERT = insert(sessions)
-_LOAD = select_all(*RECORD_COLUMNS).where(sessions.c.session_id == bindparam("of_session"))
+_LOAD = Prepared(select_all(*RECORD_COLUMNS).where(sessions.c.session_id == bindparam("of_session")))
 _INSERT_TAGS = insert(session_tags)
 _DELETE_TAGS = delete(session_tags).where(session_tags.c.session_id == bindparam("of_session"))
 _UNCHANGEABLE = frozenset({"session_id", "user_id", "created_at", "next_seq", "traceparent"})
@@ -46,7 +47,7 @@ def insert_session(connection: Connection, record: SessionRecord) -> None:
 
 def load_session(connection: Connection, session_id: str) -> SessionRecord | None:
     """Return the session's row, of whatever status."""
-    row = connection.execute(_LOAD, {"of_session": session_id}).first()
+    row = _LOAD.first(connection, {"of_session": session_id})
     return None if row is None else record_of(row)
 
 

@@ -20,6 +20,7 @@ from langswarm_sessions.storage.sql.schema import create_in_memory, ensure_schem
 __all__ = ["SqliteDatabase", "SqliteOptions", "SqliteTransactions"]
 
 MEMORY = ":memory:"
+_CHECKPOINT_PAGES = 4_000  # 16 MB: a turn rewrites the same few pages, so fewer checkpoints write much less
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -94,6 +95,7 @@ class SqliteDatabase:
             raw.execute("PRAGMA foreign_keys=ON")
             raw.execute(f"PRAGMA synchronous={self.options.durability.upper()}")
             raw.execute("PRAGMA temp_store=MEMORY")
+            raw.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
         except BaseException:
             raw.close()
             raise

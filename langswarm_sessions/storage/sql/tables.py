@@ -127,8 +127,8 @@ sessions = Table(
 turns = Table(
     "turns",
     metadata,
+    _of_session(primary_key=True),
     _identifier("turn_id", primary_key=True),
-    _of_session(),
     Column("turn_index", BigInteger, nullable=False),
     Column("state", String(32), nullable=False),
     _identifier("idempotency_key", nullable=True),
@@ -152,8 +152,15 @@ turns = Table(
     _count("rebuilds"),
     Column("error_type", String(255)),
     Column("traceparent", String(128)),
-    UniqueConstraint("session_id", "idempotency_key"),
-    Index(None, "started_at"),
+    Index(
+        "uq_turns_session_id_idempotency_key",
+        "session_id",
+        "idempotency_key",
+        unique=True,
+        sqlite_where=text("idempotency_key IS NOT NULL"),
+        postgresql_where=text("idempotency_key IS NOT NULL"),
+    ),
+    sqlite_with_rowid=False,  # one tree instead of three: a turn writes as few pages as it can
 )
 
 messages = Table(

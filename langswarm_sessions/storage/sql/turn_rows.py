@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, update
+from sqlalchemy import Connection, bindparam, insert, update
 
 from langswarm_sessions.messages import TurnState
 from langswarm_sessions.records import BeginTurn, FinishTurn, TurnOptions, TurnRecord, Usage
+from langswarm_sessions.storage.sql.prepared import Prepared
 from langswarm_sessions.storage.sql.tables import turns
 from langswarm_sessions.storage.sql.types import select_all
 
@@ -18,6 +20,7 @@ __all__ = ["StoredTurn", "close_turn", "end_turn", "find_turn", "find_turn_by_ke
 _USAGE_NAMES = ("input_tokens", "output_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")
 _NO_USAGE = Usage()
 
+_ONE = (turns.c.session_id == bindparam("of_session"), turns.c.turn_id == bindparam("of_turn"))
 _STORED = select_all(
     turns.c.turn_id,
     turns.c.session_id,
@@ -33,14 +36,31 @@ _STORED = select_all(
     turns.c.last_input_seq,
     turns.c.last_seq,
 ).where(turns.c.session_id == bindparam("of_session"))
-_BY_ID = _STORED.where(turns.c.turn_id == bindparam("of_turn"))
-_BY_KEY = _STORED.where(turns.c.idempotency_key == bindparam("of_key"))
+_BY_ID = Prepared(_STORED.where(turns.c.turn_id == bindparam("of_turn")))
+_BY_KEY = Prepared(_STORED.where(turns.c.idempotency_key == bindparam("of_key")))
 
-_INSERT = insert(turns)
+_INSERT = Prepared(
+    insert(turns),
+    columns=(
+        "turn_id",
+        "session_id",
+        "turn_index",
+        "state",
+        "idempotency_key",
+        "input_digest",
+        "options",
+        "first_seq",
+        "last_input_seq",
+        "last_seq",
+        "started_at",
+        "finished_at",
+        "error_type",
+    ),
+)
 
-_REOPEN = (
+_REOPEN = Prepared(
     update(turns)
-    .where(turns.c.turn_id == bindparam("of_turn"))
+    .where(*_ONE)
     .values(
         state=TurnState.PENDING.value,
         started_at=bindparam("new_started_at"),
@@ -53,15 +73,15 @@ _REOPEN = (
     )
 )
 
-_CLOSE = (
+_CLOSE = Prepared(
     update(turns)
-    .where(turns.c.turn_id == bindparam("of_turn"), turns.c.state == TurnState.PENDING.value)
+    .where(*_ONE, turns.c.state == TurnState.PENDING.value)
     .values(state=TurnState.INTERRUPTED.value, finished_at=bindparam("new_finished_at"))
 )
 
-_END = (
+_END = Prepared(
     update(turns)
-    .where(turns.c.turn_id == bindparam("of_turn"))
+    .where(*_ONE)
     .values(
         state=bindparam("new_state"),
         finished_at=bindparam("new_finished_at"),
@@ -91,13 +111,13 @@ class StoredTurn:
 
 def find_turn(connection: Connection, session_id: str, turn_id: str) -> StoredTurn | None:
     """Return a turn of the session."""
-    row = connection.execute(_BY_ID, {"of_session": session_id, "of_turn": turn_id}).first()
+    row = _BY_ID.first(connection, {"of_session": session_id, "of_turn": turn_id})
     return None if row is None else _stored_of(row)
 
 
 def find_turn_by_key(connection: Connection, session_id: str, key: str) -> StoredTurn | None:
     """Return the turn an idempotency key names."""
-    row = connection.execute(_BY_KEY, {"of_session": session_id, "of_key": key}).first()
+    row = _BY_KEY.first(connection, {"of_session": session_id, "of_key": key})
     return None if row is None else _stored_of(row)
 
 
@@ -118,14 +138,15 @@ def insert_turn(connection: Connection, record: TurnRecord, *, first_seq: int, l
         "finished_at": record.finished_at,
         "error_type": record.error_type,
     }
-    connection.execute(_INSERT, row)
+    _INSERT.write(connection, row)
 
 
 def reopen_turn(connection: Connection, turn_id: str, begin: BeginTurn, *, first_seq: int, last_seq: int) -> None:
     """Set a turn that did not complete back to pending."""
-    connection.execute(
-        _REOPEN,
+    _REOPEN.write(
+        connection,
         {
+            "of_session": begin.session_id,
             "of_turn": turn_id,
             "new_started_at": begin.now,
             "new_options": begin.options.to_json() or None,
@@ -135,17 +156,18 @@ def reopen_turn(connection: Connection, turn_id: str, begin: BeginTurn, *, first
     )
 
 
-def close_turn(connection: Connection, turn_id: str, now: datetime) -> None:
+def close_turn(connection: Connection, session_id: str, turn_id: str, now: datetime) -> None:
     """Mark a turn nobody works on any more as interrupted."""
-    connection.execute(_CLOSE, {"of_turn": turn_id, "new_finished_at": now})
+    _CLOSE.write(connection, {"of_session": session_id, "of_turn": turn_id, "new_finished_at": now})
 
 
 def end_turn(connection: Connection, finish: FinishTurn, *, last_seq: int) -> None:
     """Store how a turn ended; what earlier attempts cost stays counted."""
     usage = finish.usage or _NO_USAGE
-    connection.execute(
-        _END,
+    _END.write(
+        connection,
         {
+            "of_session": finish.lease.session_id,
             "of_turn": finish.lease.turn_id,
             "new_state": finish.state.value,
             "new_finished_at": finish.now,
@@ -163,17 +185,19 @@ def end_turn(connection: Connection, finish: FinishTurn, *, last_seq: int) -> No
     )
 
 
-def _stored_of(row: Row[Any]) -> StoredTurn:
+def _stored_of(row: Sequence[Any]) -> StoredTurn:
+    turn_id, session_id, index, state, started_at, key, digest, options, finished_at, error_type, *places = row
+    first_seq, last_input_seq, last_seq = places
     record = TurnRecord(
-        turn_id=row.turn_id,
-        session_id=row.session_id,
-        index=row.turn_index,
-        state=TurnState(row.state),
-        started_at=row.started_at,
-        idempotency_key=row.idempotency_key,
-        input_digest=row.input_digest,
-        options=TurnOptions.from_json(row.options),
-        finished_at=row.finished_at,
-        error_type=row.error_type,
+        turn_id=turn_id,
+        session_id=session_id,
+        index=index,
+        state=TurnState(state),
+        started_at=started_at,
+        idempotency_key=key,
+        input_digest=digest,
+        options=TurnOptions.from_json(options),
+        finished_at=finished_at,
+        error_type=error_type,
     )
-    return StoredTurn(record=record, first_seq=row.first_seq, last_input_seq=row.last_input_seq, last_seq=row.last_seq)
+    return StoredTurn(record=record, first_seq=first_seq, last_input_seq=last_input_seq, last_seq=last_seq)

@@ -87,8 +87,8 @@ def upgrade() -> None:
 def _create_turns() -> None:
     op.create_table(
         "turns",
-        sa.Column("turn_id", sa.String(255), nullable=False),
         sa.Column("session_id", sa.String(255), nullable=False),
+        sa.Column("turn_id", sa.String(255), nullable=False),
         sa.Column("turn_index", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(32), nullable=False),
         sa.Column("idempotency_key", sa.String(255)),
@@ -112,13 +112,20 @@ def _create_turns() -> None:
         _count("rebuilds"),
         sa.Column("error_type", sa.String(255)),
         sa.Column("traceparent", sa.String(128)),
-        sa.PrimaryKeyConstraint("turn_id", name="pk_turns"),
+        sa.PrimaryKeyConstraint("session_id", "turn_id", name="pk_turns"),
         sa.ForeignKeyConstraint(
             ["session_id"], ["sessions.session_id"], name="fk_turns_session_id", ondelete="CASCADE"
         ),
-        sa.UniqueConstraint("session_id", "idempotency_key", name="uq_turns_session_id_idempotency_key"),
+        sqlite_with_rowid=False,
     )
-    op.create_index("ix_turns_started_at", "turns", ["started_at"])
+    op.create_index(
+        "uq_turns_session_id_idempotency_key",
+        "turns",
+        ["session_id", "idempotency_key"],
+        unique=True,
+        sqlite_where=sa.text("idempotency_key IS NOT NULL"),
+        postgresql_where=sa.text("idempotency_key IS NOT NULL"),
+    )
 
 
 def _create_messages() -> None:
