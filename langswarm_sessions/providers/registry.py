@@ -22,7 +22,7 @@ ENTRY_POINT_GROUP = "langswarm_sessions.providers"
 """Entry points of this group are factories, under their provider's name."""
 
 ProviderFactory = Callable[..., object]
-"""Makes a ProviderSession, or what has its methods. Called with (session_id, model, config), or with those of them it takes; a class will do."""
+"""Makes a ProviderSession, or what has its methods, from (session_id, model, config) or those of them it takes."""
 
 _BUILT_IN: Mapping[str, str] = {
     "mock": "langswarm_sessions.providers.mock.connection:connect_mock",
@@ -151,7 +151,7 @@ class ProviderSessionFactory:
         if _is_session(credential):
             return CustomConnection(name, instance=cast(ProviderSession, credential))
         if callable(credential):
-            return CustomConnection(name, factory=cast(ProviderFactory, credential))
+            return CustomConnection(name, factory=credential)
         factory = cls._registered.get(name)
         if factory is not None:
             return CustomConnection(name, factory=factory)

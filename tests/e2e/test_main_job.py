@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.support.openai_server import OpenAIServer
 from tests.support.otlp import Receiver
@@ -51,26 +52,26 @@ def run_chain(folder: Path, server: OpenAIServer, receiver: Receiver, *questions
 
 
 def test_a_conversation_over_two_processes(own_folder: Path, openai_server: OpenAIServer, receiver: Receiver) -> None:
-    answers = run_chain(own_folder, openai_server, receiver, "first", "second")
+    answers = run_chain(own_folder, openai_server, receiver, "albatross", "second")
     answers += run_chain(own_folder, openai_server, receiver, "third")
-    assert answers == ["[1] You said: first", "[2] You said: second", "[3] You said: third"]
+    assert answers == ["[1] You said: albatross", "[2] You said: second", "[3] You said: third"]
 
-    bodies = [request.body for request in openai_server.creates]
-    assert [body["input"] for body in bodies] == [[_user(text)] for text in ("first", "second", "third")]
+    bodies: list[Any] = [request.body for request in openai_server.creates]
+    assert [body["input"] for body in bodies] == [[_user(text)] for text in ("albatross", "second", "third")]
     assert "previous_response_id" not in bodies[0]
     assert [body["previous_response_id"] for body in bodies[1:]] == [
         request.response_id for request in openai_server.creates[:2]
     ]
-    assert {body["instructions"] for body in bodies} == {"You are Bob."}
-    assert openai_server.model_views[-1].user_texts == ["first", "second", "third"]
+    assert [body["instructions"] for body in bodies] == ["You are Bob."] * 3
+    assert openai_server.model_views[-1].user_texts == ["albatross", "second", "third"]
 
     with sqlite3.connect(own_folder / "shop.db") as database:
         stored = database.execute("SELECT role, content FROM messages ORDER BY seq").fetchall()
         open_turns = database.execute("SELECT count(*) FROM turns WHERE state != 'completed'").fetchone()
     assert stored == [
         ("system", "You are Bob."),
-        ("user", "first"),
-        ("assistant", "[1] You said: first"),
+        ("user", "albatross"),
+        ("assistant", "[1] You said: albatross"),
         ("user", "second"),
         ("assistant", "[2] You said: second"),
         ("user", "third"),
@@ -97,17 +98,17 @@ def test_a_conversation_over_two_processes(own_folder: Path, openai_server: Open
         for metric in scope.metrics
     }
     assert "langswarm.session.turn.duration" in metrics
-    for secret in (openai_server.api_key, "first", "You are Bob."):
+    for secret in (openai_server.api_key, "albatross", "You are Bob."):
         assert secret.encode() not in b"".join(body for _, _, body in receiver.requests)
 
 
 def test_a_thread_the_provider_lost_heals_inside_the_turn(
     own_folder: Path, openai_server: OpenAIServer, receiver: Receiver
 ) -> None:
-    run_chain(own_folder, openai_server, receiver, "first", "second")
+    run_chain(own_folder, openai_server, receiver, "albatross", "second")
     openai_server.forget()
     assert run_chain(own_folder, openai_server, receiver, "third") == ["[3] You said: third"]
-    assert openai_server.model_views[-1].user_texts == ["first", "second", "third"]
+    assert openai_server.model_views[-1].user_texts == ["albatross", "second", "third"]
     spans = [
         span.name
         for resource in receiver.traces().resource_spans

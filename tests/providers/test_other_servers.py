@@ -69,7 +69,7 @@ async def test_aimock_calls_tools_at_once(aimock: Aimock, at_aimock: OpenAIConne
     results = SessionMessage(role=Role.TOOL, parts=list(parts))
     assert text_of((await ask(at_aimock, user("weather?"), asked, results, options=TOOLS)).parts) == "Rain."
     roles = [message["role"] for message in aimock.requests()[-1]["messages"]]  # aimock keeps them in chat form
-    assert roles == ["user", "assistant", "tool", "tool"], roles
+    assert roles == ["user", "assistant", "assistant", "tool", "tool"]
 
 
 async def test_aimock_fails_and_recovers(aimock: Aimock, at_aimock: OpenAIConnection) -> None:

@@ -155,7 +155,7 @@ def test_the_package_names_what_it_has() -> None:
     for name in providers.__all__:
         assert getattr(providers, name) is not None
     with pytest.raises(AttributeError):
-        _ = providers.no_such_name  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+        _ = providers.no_such_name  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
 
 
 class Recorder:
