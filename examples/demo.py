@@ -13,20 +13,22 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from demo_conversation import QUESTIONS, SESSION_ID
 from demo_pages import Check, Stage
-from langswarm_sessions_otel import SpanRecord, read_span_file
 from rich.console import Console
 from rich.prompt import Prompt
 
 from langswarm_sessions import SessionMessage, SessionMetrics, create_session_manager
+from langswarm_sessions_otel import SpanRecord, read_span_file
 
 KILLED_IN_QUESTION = 2
 KILLED_AFTER_PIECES = 14
+TURN_INDEX = "langswarm.session.turn.index"
 
 
 @dataclass(slots=True)
@@ -74,13 +76,18 @@ class Demo:
         """Show everything; return whether every check holds."""
         self.stage.open(database=self.database, provider=self.provider, model=self.model)
         first = self.run_conversation("first process", kill=True)
+        if first.exit_code != -signal.SIGKILL:
+            return False
         between = self.read()
         self.stage.show_remains(between.said)
+        restarted_ns = time.time_ns()
         second = self.run_conversation("second process: the same program, from the top", recorded=between.said)
+        if second.exit_code != 0:
+            return False
         after, spans = self.read(), read_span_file(self.spans, session_id=SESSION_ID)
         self.stage.show_transcript(after.messages)
         self.stage.show_metrics(after.metrics)
-        self.stage.show_spans(spans)
+        self.stage.show_spans(spans, restarted_ns=restarted_ns)
         checks = list(self.checks(first, second, between, after, spans))
         return self.stage.show_checks(checks)
 
@@ -131,7 +138,7 @@ class Demo:
         cut_off, whole = first.answers[-1], second.answers[KILLED_IN_QUESTION - 1]
         yield Check(
             "The first process was killed in the middle of an answer",
-            first.exit_code == -signal.SIGKILL and bool(cut_off) and len(cut_off) < len(whole),
+            bool(cut_off) and len(cut_off) < len(whole),
         )
         yield Check(
             "What was answered before the kill was kept, and was not asked again",
@@ -145,15 +152,16 @@ class Demo:
         )
         yield Check(
             "What was shown is what is stored",
-            [message.content for message in answers] == second.answers and second.exit_code == 0,
+            [message.content for message in answers] == second.answers,
         )
         yield Check(
             "The second process knows what was said in the first", {"Ada", "Lisbon"} <= _words(second.answers[-1])
         )
         asked = [span for span in spans if span.name.startswith("chat ")]
-        turns = sorted({span.attributes.get("langswarm.turn.index") for span in spans} - {None}, key=str)
+        turns = sorted({span.attributes.get(TURN_INDEX) for span in spans} - {None}, key=str)
         yield Check(
-            "The spans of both processes tell the same: three turns", turns == [1, 2, 3] and len(asked) >= len(QUESTIONS)
+            "The spans of both processes tell the same: three turns",
+            turns == [1, 2, 3] and len(asked) >= len(QUESTIONS),
         )
 
 
@@ -173,7 +181,9 @@ def choose_provider(console: Console) -> tuple[str, str]:
     if not os.environ.get("OPENAI_API_KEY") or not (sys.stdin.isatty() and console.is_terminal):
         return "mock", "mock-model"
     console.print("OPENAI_API_KEY is set: a real model can answer. It is asked four times at most, and it costs money.")
-    model = Prompt.ask("Name a model, or press Enter for the mock provider", console=console, default="", show_default=False)
+    model = Prompt.ask(
+        "Name a model, or press Enter for the mock provider", console=console, default="", show_default=False
+    )
     return ("openai", model.strip()) if model.strip() else ("mock", "mock-model")
 
 

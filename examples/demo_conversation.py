@@ -12,17 +12,18 @@ import argparse
 import asyncio
 import json
 import re
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
+
+from langswarm_sessions import Session, SessionError, create_session_manager
+from langswarm_sessions.interfaces import ProviderRequest
 from langswarm_sessions_langchain import SessionRunnable
 from langswarm_sessions_otel import configure_telemetry
-
-from langswarm_sessions import Session, create_session_manager
-from langswarm_sessions.interfaces import ProviderRequest
 
 SESSION_ID = "bees"
 PACE_SECONDS = 0.06
@@ -100,7 +101,10 @@ def main() -> None:
         configure_telemetry(service_name="demo", span_file=given.spans)
     with tempfile.TemporaryDirectory() as folder:
         database = given.database or Path(folder) / "conversation.db"
-        asyncio.run(converse(database, given.provider, given.model, as_events=given.events))
+        try:
+            asyncio.run(converse(database, given.provider, given.model, as_events=given.events))
+        except SessionError as error:
+            sys.exit(f"{type(error).__name__}: {error}")
 
 
 if __name__ == "__main__":

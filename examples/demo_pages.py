@@ -10,13 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from langswarm_sessions_otel import SpanRecord, render_span_tree
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from langswarm_sessions import SessionMessage, SessionMetrics
+from langswarm_sessions_otel import SpanRecord, render_span_tree
 
 SPEAKERS = {
     "user": ("you", "bold cyan"),
@@ -42,6 +42,7 @@ class Stage:
         self.console = console
         self.width = min(console.width, 110)
         self.column = 0
+        self.asked = False
 
     def open(self, *, database: Path, provider: str, model: str) -> None:
         """Say what is going to happen."""
@@ -50,7 +51,7 @@ class Stage:
         facts = {
             "chain": "prompt | SessionRunnable | StrOutputParser",
             "answers": f"{provider} / {model}" + (" (no key, no network)" if provider == "mock" else ""),
-            "stored in": str(database),
+            "database": str(database),
         }
         for name, value in facts.items():
             self.console.print(Text.assemble((f"{name:<{INDENT}}", "dim"), value), soft_wrap=True)
@@ -58,9 +59,13 @@ class Stage:
     def begin_process(self, title: str, pid: int) -> None:
         """Announce a process."""
         self._heading(f"{title} · pid {pid}")
+        self.asked = False
 
     def ask(self, question: str) -> None:
         """Show a question, and the beginning of the line its answer comes on."""
+        if self.asked:
+            self.console.print()
+        self.asked = True
         self._speaker("user")
         self._flow(question)
         self.console.print()
@@ -74,12 +79,11 @@ class Stage:
         """End an answer."""
         self.console.print()
         if recorded:
-            self._note("↑ from the database: this question was answered before, the model was not asked again")
-        self.console.print()
+            self._note("↑ recorded before the kill: the model was not asked again")
 
     def show_kill(self, pid: int) -> None:
         """Show that the process is no more."""
-        self.console.print(Text(" ▌", style="green"))
+        self.console.print(Text("▌", style="green"))
         self._note(f"✗ kill -9 {pid}: the process is gone in the middle of its answer", style="bold red")
 
     def show_remains(self, said: Iterable[SessionMessage]) -> None:
@@ -120,10 +124,13 @@ class Stage:
             table.add_row(Text(name, style="dim"), value)
         self.console.print(table)
 
-    def show_spans(self, spans: list[SpanRecord]) -> None:
-        """Show the tree of spans, of all processes."""
+    def show_spans(self, spans: list[SpanRecord], *, restarted_ns: int) -> None:
+        """Show the trees of spans: those of the first process, then those of the second."""
         self._heading("its spans, from both processes")
-        for line in render_span_tree(spans).splitlines():
+        of_first = render_span_tree(span for span in spans if span.start < restarted_ns).count("\n") + 1
+        for number, line in enumerate(render_span_tree(spans).splitlines()):
+            if number in (0, of_first):
+                self.console.print(Text("second process" if number else "first process", style="dim italic"))
             # The ids of the provider's own state are long and say nothing to a reader.
             self.console.print(_colored(re.sub(r"(mocknode|resp)_[\w-]+", "…", line)), soft_wrap=True)
 

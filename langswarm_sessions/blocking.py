@@ -10,7 +10,8 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from langswarm_sessions.bridge import Bridge
 from langswarm_sessions.config import SessionConfig
-from langswarm_sessions.events import EventStream, SessionEvent
+from langswarm_sessions.events import EventStream, Overflow, SessionEvent
+from langswarm_sessions.interfaces.hooks import SessionLifecycleHook, SessionMiddleware
 from langswarm_sessions.manager import SessionManager
 from langswarm_sessions.messages import Content, SessionMessage
 from langswarm_sessions.records import Page, SessionStatus
@@ -88,6 +89,18 @@ class BlockingStream(Iterator[str]):
     def __exit__(self, *_: object) -> None:
         """Leave the turn."""
         self.close()
+
+
+def _streams(
+    method: Callable[Concatenate[Any, P], MessageStream],
+) -> Callable[Concatenate[Any, P], BlockingStream]:
+    """Make the blocking twin of a method that returns a stream."""
+
+    @functools.wraps(method)
+    def twin(self: _Wrapper, /, *args: P.args, **kwargs: P.kwargs) -> BlockingStream:
+        return BlockingStream(method(self.wrapped, *args, **kwargs), self.bridge)
+
+    return twin
 
 
 class BlockingEvents(Iterator[SessionEvent]):
@@ -181,10 +194,7 @@ class BlockingSession(_Wrapper):
         """The live provider session, without await."""
         return BlockingProviderSession(self.wrapped.provider_session, self.bridge)
 
-    @functools.wraps(Session.send_message_stream)
-    def send_message_stream(self, *args: Any, **kwargs: Any) -> BlockingStream:
-        """Say something and read the answer as it comes; see `Session.send_message_stream`."""
-        return BlockingStream(self.wrapped.send_message_stream(*args, **kwargs), self.bridge)
+    send_message_stream = _streams(Session.send_message_stream)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -254,25 +264,23 @@ class BlockingSessionManager(_Wrapper):
     get_analytics = _waits(SessionManager.get_analytics)
     health_check = _waits(SessionManager.health_check)
 
-    @functools.wraps(SessionManager.send_message)
     def send_message(self, session_id: str, content: Content, **options: Any) -> SessionMessage:
-        """Say something in a session; see `Session.send_message`."""
+        """Say something in a session; see `Session.send_message` for the options."""
         return self.bridge.call(lambda: self.wrapped.send_message(session_id, content, **options))
 
-    @functools.wraps(SessionManager.session_events)
-    def session_events(self, **options: Any) -> BlockingEvents:
+    def session_events(
+        self, *, max_queue: int = 1000, overflow: Overflow | str = Overflow.DROP_OLDEST
+    ) -> BlockingEvents:
         """Subscribe to what happens to this manager's sessions; see `SessionManager.session_events`."""
-        return BlockingEvents(self.wrapped.session_events(**options), self.bridge)
+        return BlockingEvents(self.wrapped.session_events(max_queue=max_queue, overflow=overflow), self.bridge)
 
-    @functools.wraps(SessionManager.add_middleware)
-    def add_middleware(self, *args: Any) -> None:
-        """Add a middleware; see `SessionManager.add_middleware`."""
-        self.wrapped.add_middleware(*args)
+    def add_middleware(self, middleware: SessionMiddleware) -> None:
+        """Add a middleware; it runs inside those added before."""
+        self.wrapped.add_middleware(middleware)
 
-    @functools.wraps(SessionManager.add_lifecycle_hook)
-    def add_lifecycle_hook(self, *args: Any) -> None:
-        """Add a lifecycle hook; see `SessionManager.add_lifecycle_hook`."""
-        self.wrapped.add_lifecycle_hook(*args)
+    def add_lifecycle_hook(self, hook: SessionLifecycleHook) -> None:
+        """Add a lifecycle hook."""
+        self.wrapped.add_lifecycle_hook(hook)
 
     def close(self) -> None:
         """Close the manager and its loop thread."""

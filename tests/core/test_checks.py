@@ -31,7 +31,7 @@ NO_NUMBERS: list[Any] = [True, "1", [], math.nan, math.inf, -math.inf, -1, 10**4
 
 @pytest.mark.parametrize("value", ["", " ", None, 1, b"x", "a\x00b", "a\nb", "\ud800", "x" * 256])
 def test_a_wrong_name_is_named(value: Any) -> None:
-    with pytest.raises(InvalidInputError, match="^user_id must"):
+    with pytest.raises(InvalidInputError, match=r"^user_id must"):
         check_name(value, field="user_id")
 
 
@@ -49,25 +49,25 @@ def test_the_longest_name_fits() -> None:
 
 @pytest.mark.parametrize("value", [*NO_NUMBERS, 0, 0.0])
 def test_wrong_seconds(value: Any) -> None:
-    with pytest.raises(InvalidInputError, match="^timeout must"):
+    with pytest.raises(InvalidInputError, match=r"^timeout must"):
         check_seconds(value, field="timeout")
 
 
 @pytest.mark.parametrize("value", [*NO_NUMBERS, None, 1e9])
 def test_wrong_days(value: Any) -> None:
-    with pytest.raises(InvalidInputError, match="^days must"):
+    with pytest.raises(InvalidInputError, match=r"^days must"):
         check_days(value, field="days")
 
 
 @pytest.mark.parametrize("value", [*NO_NUMBERS, None])
 def test_wrong_wait(value: Any) -> None:
-    with pytest.raises(ConfigurationError, match="^turn_wait must"):
+    with pytest.raises(ConfigurationError, match=r"^turn_wait must"):
         check_wait(value, field="turn_wait")
 
 
 @pytest.mark.parametrize("value", [*NO_NUMBERS, 0, 1.0, 2**31])
 def test_wrong_count(value: Any) -> None:
-    with pytest.raises(InvalidInputError, match="^limit must"):
+    with pytest.raises(InvalidInputError, match=r"^limit must"):
         check_count(value, field="limit")
 
 
@@ -93,7 +93,7 @@ def test_the_longest_span_reaches_back_to_a_real_date() -> None:
     ],
 )
 def test_a_wrong_moment_is_named(value: Any) -> None:
-    with pytest.raises(InvalidInputError, match="^since "):
+    with pytest.raises(InvalidInputError, match=r"^since "):
         check_moment(value, field="since")
 
 
@@ -119,7 +119,7 @@ def test_right_status_and_strategy() -> None:
     assert check_status(None, field="x") is None
     assert check_strategy("native") is Strategy.NATIVE
     assert (check_text("a", field="x"), check_text(None, field="x")) == ("a", None)
-    with pytest.raises(InvalidInputError, match="^text must"):
+    with pytest.raises(InvalidInputError, match=r"^text must"):
         check_text(1, field="text")
 
 
@@ -145,7 +145,7 @@ def test_wrong_tools_are_named(tools: Any, field: str) -> None:
 
 @pytest.mark.parametrize("choice", [5, ["auto"], "", {1: 2}, {"name": object()}])
 def test_a_wrong_tool_choice_is_named(choice: Any) -> None:
-    with pytest.raises(InvalidInputError, match="^tool_choice must"):
+    with pytest.raises(InvalidInputError, match=r"^tool_choice must"):
         turn_options(None, choice)
 
 

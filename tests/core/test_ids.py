@@ -36,11 +36,16 @@ def test_ids_are_replaceable_and_come_back() -> None:
 
 def test_the_clock_is_replaceable_nested_and_after_an_error() -> None:
     first, second = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
-    with pytest.raises(RuntimeError), use_clock(lambda: first):
-        with use_clock(lambda: second):
-            assert now() == second
-        assert now() == first
-        raise RuntimeError
+
+    def fail_inside() -> None:
+        with use_clock(lambda: first):
+            with use_clock(lambda: second):
+                assert now() == second
+            assert now() == first
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_inside()
     assert abs(now() - datetime.now(UTC)) < timedelta(minutes=1)
     assert now().tzinfo is UTC
 
