@@ -1,7 +1,7 @@
 """A conversation that survives the death of its process. No key, no network: python examples/demo.py
 
-`demo_conversation.py` talks in a LangChain chain. Here it is started, killed with SIGKILL in the middle of an answer, and
-started again. Then everything that was stored is shown and checked. Needs: pip install 'langswarm-sessions[all]'.
+`demo_conversation.py` talks in a LangChain chain. Here it is started, killed with SIGKILL in the middle of an answer,
+and started again. Then everything that was stored is shown and checked. Needs: pip install 'langswarm-sessions[all]'.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ class Demo:
     def run_conversation(self, title: str, *, kill: bool = False, recorded: list[SessionMessage] | None = None) -> Run:
         """Start the conversation in a process of its own and show what it says; kill it in the middle if asked to."""
         program = Path(__file__).with_name("demo_conversation.py")
-        options = ["--provider", self.provider, "--model", self.model, "--spans", self.spans, "--events"]
-        command = [sys.executable, program, self.database, *options]
+        options = ["--provider", self.provider, "--model", self.model, "--spans", str(self.spans), "--events"]
+        command = [sys.executable, str(program), str(self.database), *options]
         answered = {message.content for message in recorded or [] if message.role == "assistant"}
         run, pieces = Run(), 0
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
@@ -159,10 +159,8 @@ class Demo:
         )
         asked = [span for span in spans if span.name.startswith("chat ")]
         turns = sorted({span.attributes.get(TURN_INDEX) for span in spans} - {None}, key=str)
-        yield Check(
-            "The spans of both processes tell the same: three turns",
-            turns == [1, 2, 3] and len(asked) >= len(QUESTIONS),
-        )
+        told = turns == [1, 2, 3] and len(asked) >= len(QUESTIONS)
+        yield Check("The spans of both processes tell the same: three turns", told)
 
 
 def _events(process: subprocess.Popen[str]) -> Iterator[tuple[str, str]]:
@@ -181,10 +179,9 @@ def choose_provider(console: Console) -> tuple[str, str]:
     if not os.environ.get("OPENAI_API_KEY") or not (sys.stdin.isatty() and console.is_terminal):
         return "mock", "mock-model"
     console.print("OPENAI_API_KEY is set: a real model can answer. It is asked four times at most, and it costs money.")
-    model = Prompt.ask(
-        "Name a model, or press Enter for the mock provider", console=console, default="", show_default=False
-    )
-    return ("openai", model.strip()) if model.strip() else ("mock", "mock-model")
+    question = "Name a model, or press Enter for the mock provider"
+    model = Prompt.ask(question, console=console, default="", show_default=False).strip()
+    return ("openai", model) if model else ("mock", "mock-model")
 
 
 def main() -> int:

@@ -69,12 +69,15 @@ async def _again(
     on_retry: Retrying,
 ) -> T:
     """Hand over to tenacity, which takes the failure that already happened for its first attempt."""
-    happened = [first]
+    happened, judged = [first], [True]
 
     async def attempt_or_first() -> T:
         if happened:
             raise happened.pop()
         return await attempt()
+
+    def worth_trying(error: BaseException) -> bool:
+        return judged.pop() if judged else worth_it(error)
 
     def tell(state: RetryCallState) -> None:
         error = _error_of(state)
@@ -84,7 +87,7 @@ async def _again(
     retrying = AsyncRetrying(
         stop=stop_after_attempt(policy.max_attempts),
         wait=_RetryAfter(policy),
-        retry=retry_if_exception(worth_it),
+        retry=retry_if_exception(worth_trying),
         before_sleep=tell,
         reraise=True,
     )

@@ -106,6 +106,7 @@ class ProviderRequest:
         instructions: The instructions in force, sent with every request.
         options: Tools and tool choice.
         timeout: Seconds left for the turn (None: no limit).
+        streamed: Whether somebody reads along; a plain turn is collected from the same stream.
     """
 
     messages: tuple[SessionMessage, ...]
@@ -114,6 +115,7 @@ class ProviderRequest:
     instructions: str | None = field(default=None, repr=False)
     options: TurnOptions = field(default_factory=TurnOptions)
     timeout: float | None = None
+    streamed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,7 +92,7 @@ class SimpleProvider(EngineSession):
         values = _arguments(request)
         yield Started()
         try:
-            if getattr(self.wrapped, "send_message_stream", None) is None:
+            if not request.streamed or getattr(self.wrapped, "send_message_stream", None) is None:
                 answer = self._message_of(await self._call("send_message", values))
                 if answer.content:
                     yield TextDelta(answer.content)
@@ -168,9 +168,9 @@ class SimpleProvider(EngineSession):
 
 def takes_history(session: ProviderSession) -> bool:
     """Whether a user's ProviderSession can be given the conversation so far."""
-    methods = (getattr(session, name, None) for name in ("send_message_stream", "send_message"))
-    asked = next((method for method in methods if method is not None), None)
-    return asked is not None and takes(asked, "history")
+    methods = [getattr(session, name, None) for name in ("send_message_stream", "send_message")]
+    asked = [method for method in methods if method is not None]
+    return bool(asked) and all(takes(method, "history") for method in asked)
 
 
 @cache

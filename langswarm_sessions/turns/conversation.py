@@ -196,6 +196,7 @@ class Conversation:
             instructions=record.instructions or record.provider_config.get("instructions"),
             options=self._begun.turn.options,
             timeout=left,
+            streamed=self._turn.stream,
         )
 
     def _chat_span(self, request: ProviderRequest) -> ChatScope:

@@ -57,7 +57,7 @@ class TurnEngine:
             task.add_done_callback(lambda ended: self._forget(session_id, key, ended))
             return task
 
-        return TurnStream(begin, log)
+        return TurnStream(begin, log, session_id=session_id)
 
     async def settle(self, session_id: str) -> None:
         """Wait for turns of a session whose reader has left, so that what they said is stored."""

@@ -93,9 +93,9 @@ class TurnRun:
             ) as span:
                 return await self._announced(span)
         except asyncio.CancelledError:
-            if self._log.interruption is None or self._outcome is not None:
+            if self._outcome is not None:
                 raise
-            raise interrupted_error(self._log.interruption, session_id=self._session_id) from None
+            raise self._how_it_ended() from None
         finally:
             self._log.finish()
 
@@ -216,9 +216,7 @@ class TurnRun:
             answers = await self._answers(completed, chain)
         except (TurnInterrupted, asyncio.CancelledError):
             await to_the_end(self._interrupted(progress, span))
-            if self._log.interruption is None:
-                raise
-            raise interrupted_error(self._log.interruption, session_id=self._session_id) from None
+            raise self._how_it_ended() from None
         except Exception as error:  # whatever it was, the turn is marked failed and the error goes on
             await to_the_end(self._failed(progress, span, error))
             raise
@@ -360,6 +358,12 @@ class TurnRun:
         finished = await self._store(finish, span)
         self._subject.adopt(finished.session)
         self._publish(EventType.TURN_FAILED)
+
+    def _how_it_ended(self) -> BaseException:
+        reason = self._log.interruption
+        if reason is None or reason is Interruption.ABANDONED:  # nobody is left who could be told
+            return asyncio.CancelledError()
+        return interrupted_error(reason, session_id=self._session_id)
 
     def _finish(self, progress: _Progress, span: TurnScope, state: TurnState) -> FinishTurn:
         conversation = progress.conversation

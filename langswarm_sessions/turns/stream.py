@@ -30,9 +30,10 @@ class TurnStream(AsyncIterator[TextDelta]):
     interrupted with the text read so far, or lets it finish when the session says so.
     """
 
-    def __init__(self, start: Callable[[], asyncio.Task[TurnOutcome]], log: TurnLog) -> None:
+    def __init__(self, start: Callable[[], asyncio.Task[TurnOutcome]], log: TurnLog, *, session_id: str) -> None:
         self._start = start
         self._log = log
+        self._session_id = session_id
         self._task: asyncio.Task[TurnOutcome] | None = None
         self._position = 0
         self._left = False
@@ -66,7 +67,7 @@ class TurnStream(AsyncIterator[TextDelta]):
             return delta
         await _ended(task)
         self._left = True
-        task.result()
+        self._result_of(task)
         raise StopAsyncIteration
 
     async def result(self) -> SessionMessage:
@@ -110,7 +111,13 @@ class TurnStream(AsyncIterator[TextDelta]):
     def _outcome(self) -> TurnOutcome:
         if self._task is None or not self._task.done():
             raise SessionError("The turn is still running: read the stream to its end, or await result().")
-        return self._task.result()
+        return self._result_of(self._task)
+
+    def _result_of(self, task: asyncio.Task[TurnOutcome]) -> TurnOutcome:
+        if task.cancelled():
+            reason = self._log.interruption or Interruption.CANCELLED
+            raise interrupted_error(reason, session_id=self._session_id)
+        return task.result()
 
     def _started(self) -> asyncio.Task[TurnOutcome]:
         if self._task is None:

@@ -71,10 +71,14 @@ class Scripted(BaseChatModel):
     def _next(self, messages: list[BaseMessage], kwargs: dict[str, Any]) -> AIMessage:
         self._asked.append(list(messages))
         self._kwargs.append(kwargs)
-        reply = self.script[min(len(self._asked), len(self.script)) - 1] if self.script else f"answer {len(self._asked)}"
+        reply = (
+            self.script[min(len(self._asked), len(self.script)) - 1] if self.script else f"answer {len(self._asked)}"
+        )
         if isinstance(reply, BaseException):
             raise reply
-        return reply if isinstance(reply, AIMessage) else AIMessage(reply, response_metadata={"model_name": "scripted-1"})
+        return (
+            reply if isinstance(reply, AIMessage) else AIMessage(reply, response_metadata={"model_name": "scripted-1"})
+        )
 
     def _generate(
         self, messages: list[BaseMessage], stop: list[str] | None = None, run_manager: Any = None, **kwargs: Any
@@ -104,7 +108,9 @@ class Runs(BaseCallbackHandler):
         self.ended: list[Any] = []
         self.failed: list[BaseException] = []
 
-    def on_chain_start(self, serialized: Any, inputs: Any, *, run_id: Any, parent_run_id: Any = None, **kwargs: Any) -> None:
+    def on_chain_start(
+        self, serialized: Any, inputs: Any, *, run_id: Any, parent_run_id: Any = None, **kwargs: Any
+    ) -> None:
         self.started.append((kwargs.get("name") or "", run_id, parent_run_id))
         self.metadata[kwargs.get("name") or ""] = kwargs.get("metadata") or {}
 
@@ -112,7 +118,9 @@ class Runs(BaseCallbackHandler):
         self, serialized: Any, messages: Any, *, run_id: Any, parent_run_id: Any = None, **kwargs: Any
     ) -> None:
         name = (serialized or {}).get("name")
-        self.on_chain_start(serialized, messages, run_id=run_id, parent_run_id=parent_run_id, **{**kwargs, "name": name})
+        self.on_chain_start(
+            serialized, messages, run_id=run_id, parent_run_id=parent_run_id, **{**kwargs, "name": name}
+        )
 
     def on_chain_end(self, outputs: Any, **kwargs: Any) -> None:
         self.ended.append(outputs)

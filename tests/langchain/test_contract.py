@@ -394,8 +394,8 @@ async def test_another_users_session_is_not_there(manager: SessionManager) -> No
     await runnable.ainvoke("hi", on("s", user_id="alice"))
     with pytest.raises(SessionNotFoundError):
         await runnable.ainvoke("hi", on("s", user_id="bob"))
+    bobs = SessionRunnable(manager=manager, provider="mock", model="mock-model", user_id="bob")
     with pytest.raises(SessionNotFoundError):
-        bobs = SessionRunnable(manager=manager, provider="mock", model="mock-model", user_id="bob")
         await bobs.ainvoke("hi", on("s"))
     with pytest.raises(InvalidInputError, match="user_id"):
         await runnable.ainvoke("hi", on("s", user_id=""))
@@ -439,7 +439,9 @@ async def test_streamed_tool_calls_sum_up(runnable: SessionRunnable, manager: Se
     session.provider_session.set_responses([_tool_call()])
     total = summed([chunk async for chunk in runnable.astream("time?", on("s"))])
     assert isinstance(total, AIMessage)
-    assert [(call["name"], call["args"], call["id"]) for call in total.tool_calls] == [("clock", {"zone": "UTC"}, "call-1")]
+    assert [(call["name"], call["args"], call["id"]) for call in total.tool_calls] == [
+        ("clock", {"zone": "UTC"}, "call-1")
+    ]
 
 
 def test_a_prompt_with_history_before_a_bound_model(manager: SessionManager) -> None:

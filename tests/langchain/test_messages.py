@@ -53,7 +53,9 @@ from langswarm_sessions_langchain.plain_json import plain_json
 from tests.langchain.chains import stored
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-scalar = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False) | text
+scalar = (
+    st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False) | text
+)
 json_value = st.recursive(
     scalar, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3), max_leaves=6
 )
@@ -198,7 +200,9 @@ def test_reading_a_message_twice_gives_the_same(message: BaseMessage) -> None:
 async def test_nothing_is_lost_in_the_database(durable: SessionManager) -> None:
     messages: list[BaseMessage] = [
         SystemMessage("rules"),
-        HumanMessage([{"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": "https://x/y.png"}}]),
+        HumanMessage(
+            [{"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": "https://x/y.png"}}]
+        ),
         AIMessage(
             "",
             tool_calls=[{"name": "see", "args": {"deep": [1, {"a": None}]}, "id": "call-1"}],
@@ -273,7 +277,10 @@ def test_what_we_understand_of_a_message() -> None:
             ImagePart(data="AA", media_type="image/png", detail="low"),
         ),
         ({"type": "image_url", "image_url": "u"}, ImagePart(url="u")),
-        ({"type": "input_audio", "input_audio": {"data": "AA", "format": "wav"}}, AudioPart(data="AA", media_type="audio/wav")),
+        (
+            {"type": "input_audio", "input_audio": {"data": "AA", "format": "wav"}},
+            AudioPart(data="AA", media_type="audio/wav"),
+        ),
         ({"type": "file", "file_id": "f"}, FilePart(file_id="f")),
         (
             {"type": "file", "file": {"file_data": "data:application/pdf;base64,AA", "filename": "a.pdf"}},
@@ -304,7 +311,13 @@ def test_an_answer_of_another_provider_is_built_from_its_parts() -> None:
             "provider": "openai",
             "model": "gpt",
             "finish_reason": "stop",
-            "usage": {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7, "cached_tokens": 3, "reasoning_tokens": 1},
+            "usage": {
+                "input_tokens": 5,
+                "output_tokens": 2,
+                "total_tokens": 7,
+                "cached_tokens": 3,
+                "reasoning_tokens": 1,
+            },
         },
     )
     built = to_langchain(message)

@@ -35,7 +35,7 @@ from langswarm_sessions import (
     SessionManager,
     create_session_manager,
 )
-from langswarm_sessions.events import EventType
+from langswarm_sessions.events import EventStream, EventType
 from langswarm_sessions_langchain import SessionRunnable
 from tests.langchain.chains import Scripted, on, stored, summed, told
 
@@ -351,6 +351,13 @@ def words(inputs: Iterator[Any]) -> Iterator[str]:
         yield from ("one ", "two ", "three")
 
 
+async def interruption(events: EventStream) -> None:
+    async with asyncio.timeout(5):
+        async for event in events:
+            if event.type == EventType.TURN_INTERRUPTED:
+                return
+
+
 LEFT = [("user", "hi", "interrupted"), ("assistant", "one ", "interrupted")]
 
 
@@ -372,16 +379,23 @@ def test_a_blocking_stream_that_is_left(manager: SessionManager) -> None:
     assert closed.is_set()
 
 
+async def test_a_stream_that_is_left_behind_a_parser(manager: SessionManager) -> None:
+    events = manager.session_events()
+    chain = SessionRunnable(Scripted(script=["one two"]), manager=manager) | StrOutputParser()
+    async for piece in chain.astream("hi", on("s")):
+        assert piece == "one "
+        break
+    await interruption(events)  # LangChain closes the steps of a chain a moment later
+    assert await told(manager, "s") == LEFT
+
+
 async def test_a_stream_that_is_dropped_is_stored(manager: SessionManager) -> None:
     events = manager.session_events()
     stream: Any = SessionRunnable(Scripted(script=["one two"]), manager=manager).astream("hi", on("s"))
     await anext(stream)
     del stream
     gc.collect()
-    async with asyncio.timeout(5):
-        async for event in events:
-            if event.type == EventType.TURN_INTERRUPTED:
-                break
+    await interruption(events)
     assert await told(manager, "s") == LEFT
 
 

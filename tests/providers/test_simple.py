@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from langswarm_sessions.errors import (
     SessionError,
 )
 from langswarm_sessions.interfaces.provider import Completed, ProviderRequest, ProviderSession, TextDelta
-from langswarm_sessions.messages import Role, SessionMessage, TextPart, ToolCall, ToolResult
+from langswarm_sessions.messages import Role, SessionMessage, TextPart, ToolCall, ToolResult, text_of
 from langswarm_sessions.providers import SimpleProvider
 from langswarm_sessions.providers.base import collect
 from langswarm_sessions.records import NativeKind, Usage
@@ -213,3 +214,23 @@ async def test_its_own_face_is_reached_through_the_wrapper() -> None:
     assert await provider.send_message("direct") == "an answer"
     assert (mine.given[0], mine.cleaned) == ({"a": 1}, 1)
     assert repr(provider) == "<SimpleProvider of Mine>"
+
+
+class Both(Mine):
+    """Answers plain turns with what only a message can say, and streams when somebody reads along."""
+
+    async def send_message(self, content: str) -> dict[str, Any]:  # type: ignore[override]
+        return {"content": "plain", "usage": {"total_tokens": 7}}
+
+    async def send_message_stream(self, content: str) -> AsyncIterator[str]:
+        yield "streamed"
+
+
+@pytest.mark.parametrize(("streamed", "text", "tokens"), [(False, "plain", 7), (True, "streamed", 0)])
+async def test_a_plain_turn_asks_send_message_even_if_there_is_a_stream(
+    streamed: bool, text: str, tokens: int
+) -> None:
+    asked = replace(request(said("hi")), streamed=streamed)
+    completed = await collect(SimpleProvider(Both()).stream_turn(asked), provider="mine")
+    assert text_of(completed.parts) == text
+    assert completed.usage.total_tokens == tokens

@@ -78,6 +78,8 @@ async def test_aclose_returns_once_the_part_is_stored(session: Session) -> None:
     with pytest.raises(StopAsyncIteration):
         await anext(stream)
     await stream.aclose()
+    with pytest.raises(IncompleteStreamError, match="its reader left"):
+        _ = stream.message
 
 
 async def test_an_interrupted_part_carries_no_native_state_and_the_next_turn_knows_it(session: Session) -> None:

@@ -180,7 +180,7 @@ async def test_archived_sessions_refuse_turns_and_stay_readable(session: Session
     await session.send_message("one")
     await session.archive()
     assert session.status == "archived"
-    with pytest.raises(SessionArchivedError, match="restore"):
+    with pytest.raises(SessionArchivedError, match="Restore"):
         await session.send_message("two")
     with pytest.raises(SessionArchivedError):
         await session.send_system_message("two")

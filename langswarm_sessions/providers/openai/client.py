@@ -104,7 +104,7 @@ class OpenAIConnection(BuiltInConnection):
         if clients is None:
             require_sdk()
             if "openai" not in sys.modules:  # loading it takes most of a second
-                await asyncio.to_thread(import_module, "openai")
+                await asyncio.to_thread(import_module, "openai.resources.responses")
             clients = self._per_loop.get(loop) or await self._open(loop)
         return clients.for_config(config)
 

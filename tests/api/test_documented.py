@@ -1,0 +1,128 @@
+"""Every documented line works as written: on each storage, awaited and blocking, from loops and threads."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from langswarm_sessions import SessionManager, create_session_manager, create_simple_session, session_context
+from langswarm_sessions.blocking import BlockingSessionManager
+from tests.api.script import run_async, run_blocking
+from tests.session.kit import OpenManager, threads_left, until
+
+THREADS = 16
+
+
+@pytest.fixture
+def arguments(backend: str, own_folder: Path) -> dict[str, Any]:
+    """What makes a manager over each storage."""
+    if backend == "memory":
+        return {"storage": "memory"}
+    return {"storage": "sqlite", "storage_config": {"db_path": str(own_folder / "folder" / "sessions.db")}}
+
+
+@pytest.fixture
+def blocking(arguments: dict[str, Any]) -> Iterator[BlockingSessionManager]:
+    """A blocking manager that leaves no thread behind."""
+    manager = create_session_manager(**arguments, blocking=True)
+    yield manager
+    manager.close()
+    asyncio.run(until(lambda: not threads_left()))
+
+
+async def test_awaited(manager: SessionManager) -> None:
+    await run_async(manager, "user")
+
+
+def test_blocking(blocking: BlockingSessionManager) -> None:
+    run_blocking(blocking, "user")
+
+
+def test_blocking_inside_a_running_loop(blocking: BlockingSessionManager) -> None:
+    async def notebook() -> None:
+        run_blocking(blocking, "user")
+
+    asyncio.run(notebook())
+
+
+def test_blocking_from_threads_at_once(blocking: BlockingSessionManager) -> None:
+    _at_once(lambda number: run_blocking(blocking, f"user {number}"), threads=THREADS)
+
+
+def test_two_loops_one_after_the_other(arguments: dict[str, Any]) -> None:
+    manager = create_session_manager(**arguments)
+    asyncio.run(run_async(manager, "first"))
+    asyncio.run(run_async(manager, "second"))
+    asyncio.run(manager.close())
+
+
+def test_two_loops_at_once(arguments: dict[str, Any]) -> None:
+    manager = create_session_manager(**arguments)
+    _at_once(lambda number: asyncio.run(run_async(manager, f"user {number}")), threads=2)
+    asyncio.run(manager.close())
+
+
+def test_a_session_is_shared_by_loops_and_threads(arguments: dict[str, Any]) -> None:
+    """One handle, used by several loops at once: turns come one after the other, none is lost."""
+    manager = create_session_manager(**arguments)
+    session = asyncio.run(manager.create_session("user", "mock", "m", session_id="s"))
+
+    async def talk(number: int) -> None:
+        await asyncio.gather(*(session.send_message(f"{number}-{at}") for at in range(3)))
+
+    _at_once(lambda number: asyncio.run(talk(number)), threads=4)
+    messages = asyncio.run(session.get_messages())
+    assert len(messages) == 24
+    for question, answer in zip(messages[::2], messages[1::2], strict=True):
+        assert answer.content == f"Mock response to: {question.content}"
+    asyncio.run(manager.close())
+
+
+def test_a_loop_that_was_dropped_with_a_turn_inside_holds_nobody_up(arguments: dict[str, Any]) -> None:
+    manager = SessionManager(**arguments, lease_seconds=0.2)
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)  # "Task was destroyed but it is pending": that is the case at hand
+    session = loop.run_until_complete(manager.create_session("user", "mock", "m"))
+    stream = session.send_message_stream("never finished")
+    loop.run_until_complete(anext(stream))
+    loop.close()
+
+    async def goes_on() -> str:
+        async with asyncio.timeout(5):
+            return (await session.send_message("next")).content
+
+    assert asyncio.run(goes_on()) == "Mock response to: next"
+    del stream
+    asyncio.run(manager.close())
+
+
+async def test_simple_session_and_context(open_manager: OpenManager, own_folder: Path) -> None:
+    session = await create_simple_session(user_id="user", provider="mock", model="mock-model", storage="memory")
+    assert (await session.send_message("hi")).content == "Mock response to: hi"
+    await session.close()
+    async with await create_simple_session() as session:
+        await session.send_message("hi")
+    assert (own_folder / "langswarm_sessions.db").exists()
+    manager = open_manager("memory")
+    async with session_context(manager, "user", "mock", "mock-model") as session:
+        await session.send_message("hi")
+    assert len(await (await manager.get_session(session.session_id)).get_messages()) == 2
+
+
+def _at_once(work: Callable[[int], object], *, threads: int) -> None:
+    """Run work in threads that start together; the first failure is raised."""
+    start = threading.Barrier(threads)
+
+    def run(number: int) -> None:
+        start.wait(10)
+        work(number)
+
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(run, number) for number in range(threads)]:
+            done.result(60)

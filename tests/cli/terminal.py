@@ -1,0 +1,126 @@
+"""The command line as its user has it: run to its end, or in a terminal of its own."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+PROGRAM = [sys.executable, "-m", "langswarm_sessions.cli"]
+SECONDS = 60.0
+CTRL_C = b"\x03"
+CTRL_D = b"\x04"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line of an error."""
+        lines = [line for line in self.err.splitlines() if line.startswith("error: ")]
+        assert len(lines) == 1, self.err
+        assert "Traceback" not in self.err
+        return lines[0]
+
+
+def run_cli(*arguments: str, said: str = "", env: Mapping[str, str] | None = None) -> Outcome:
+    """Run a command to its end, without a terminal.
+
+    Args:
+        arguments: What stands after `langswarm-sessions`.
+        said: Its standard input.
+        env: More variables.
+    """
+    finished = subprocess.run(
+        [*PROGRAM, *arguments],
+        input=said,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=SECONDS,
+        env={**os.environ, "COLUMNS": "120", **(env or {})},
+        check=False,
+    )
+    return Outcome(finished.returncode, finished.stdout, finished.stderr)
+
+
+class Terminal:
+    """A command in a terminal of its own, with somebody who types.
+
+    Args:
+        arguments: What stands after `langswarm-sessions`.
+    """
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 120, 0, 0))
+        self._process = subprocess.Popen(
+            [*PROGRAM, *arguments],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={**os.environ, "NO_COLOR": "1", "TERM": "xterm"},
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that Ctrl-C is a signal
+        )
+        os.close(slave)
+        self._unread = ""
+
+    def see(self, text: str) -> str:
+        """Wait until `text` is on the screen; return what came up to its end since the last time."""
+        deadline = time.monotonic() + SECONDS
+        while text not in self._unread:
+            ready, _, _ = select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, f"waited for {text!r}, saw {self._unread!r}"
+            came = self._read()
+            assert came, f"the program ended before {text!r}; saw {self._unread!r}"
+            self._unread += came
+        seen, _, self._unread = self._unread.partition(text)
+        return seen + text
+
+    def type(self, line: str) -> None:
+        """Type a line and press Enter."""
+        os.write(self._master, f"{line}\n".encode())
+
+    def press(self, key: bytes) -> None:
+        """Press Ctrl and a letter."""
+        os.write(self._master, key)
+
+    def end(self) -> tuple[int, str]:
+        """Wait for the program's end; return its exit code and what it wrote last."""
+        while came := self._read():
+            self._unread += came
+        return self._process.wait(SECONDS), self._unread
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: TracebackType | type[BaseException] | BaseException | None) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        os.close(self._master)
+
+    def _read(self) -> str:
+        try:
+            return os.read(self._master, 65536).decode(errors="replace").replace("\r\n", "\n")
+        except OSError:  # EIO: nobody writes to it any more
+            return ""

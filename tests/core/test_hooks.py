@@ -1,0 +1,207 @@
+"""Lifecycle hooks: given what they take, never failing the operation."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from opentelemetry.trace import StatusCode
+
+from langswarm_sessions.hooks import GLOBAL_HOOKS, HookRunner, LoggingHook, add_global_lifecycle_hook
+from langswarm_sessions.interfaces import SessionLifecycleHook, SessionMessage
+from langswarm_sessions.messages import Role
+from langswarm_sessions_otel import Telemetry
+from tests.support.recorded import Recorded
+
+MESSAGE = SessionMessage(role=Role.ASSISTANT, content="canary")
+SENT = {"session_id": "s", "message": MESSAGE}
+CREATED = {"session_id": "s", "user_id": "u", "provider": "p", "model": "m"}
+
+POINTS: dict[str, dict[str, Any]] = {
+    "on_session_created": CREATED,
+    "on_message_sent": SENT,
+    "on_session_archived": {"session_id": "s"},
+    "on_session_restored": {"session_id": "s"},
+    "on_session_deleted": {"session_id": "s"},
+    "on_session_rebuilt": {"session_id": "s", "provider": "p", "reason": "r"},
+    "on_session_handoff": {"session_id": "s", "provider": "p", "model": "m"},
+    "on_session_error": {"session_id": "s", "error": ValueError("canary")},
+}
+
+
+@pytest.fixture(autouse=True)
+def no_globals() -> Iterator[None]:
+    before = list(GLOBAL_HOOKS)
+    GLOBAL_HOOKS.clear()
+    yield
+    GLOBAL_HOOKS[:] = before
+
+
+def runner(*hooks: Any) -> HookRunner:
+    return HookRunner(Telemetry(), hooks)
+
+
+def hook_with(point: str, method: Callable[..., Any]) -> SessionLifecycleHook:
+    return type("Mine", (SessionLifecycleHook,), {point: staticmethod(method)})()
+
+
+# Each records the arguments it was given, by its own names.
+SHAPES: list[tuple[Callable[..., Any], dict[str, Any]]] = [
+    (lambda: {}, {}),
+    (lambda session_id: {"session_id": session_id}, {"session_id": "s"}),
+    (lambda message: {"message": message}, {"message": MESSAGE}),
+    (lambda session_id, message: {"a": session_id, "b": message}, {"a": "s", "b": MESSAGE}),
+    (lambda message, session_id: {"a": session_id, "b": message}, {"a": "s", "b": MESSAGE}),
+    (lambda sid, msg: {"a": sid, "b": msg}, {"a": "s", "b": MESSAGE}),
+    (lambda message, sid: {"a": sid, "b": message}, {"a": "s", "b": MESSAGE}),
+    (lambda sid, message: {"a": sid, "b": message}, {"a": "s", "b": MESSAGE}),
+    (lambda sid, msg, extra=1: {"a": sid, "b": msg, "c": extra}, {"a": "s", "b": MESSAGE, "c": 1}),
+    (lambda sid, /, msg: {"a": sid, "b": msg}, {"a": "s", "b": MESSAGE}),
+    (lambda *, message: {"b": message}, {"b": MESSAGE}),
+    (lambda *args: {"all": args}, {"all": ("s", MESSAGE)}),
+    (lambda sid, *rest: {"a": sid, "rest": rest}, {"a": "s", "rest": (MESSAGE,)}),
+    (lambda **values: values, SENT),
+    (lambda sid, **rest: {"a": sid, "rest": rest}, {"a": "s", "rest": {"message": MESSAGE}}),
+    (lambda *args, **rest: {"args": args, "rest": rest}, {"args": (), "rest": SENT}),
+]
+
+
+@pytest.mark.parametrize(("method", "expected"), SHAPES)
+async def test_a_hook_is_given_what_it_takes(method: Callable[..., Any], expected: dict[str, Any]) -> None:
+    seen: list[Any] = []
+
+    class Recording(SessionLifecycleHook):
+        pass
+
+    import functools
+
+    @functools.wraps(method)
+    def noted(*args: Any, **kwargs: Any) -> None:
+        seen.append(method(*args, **kwargs))
+
+    Recording.on_message_sent = staticmethod(noted)  # type: ignore[method-assign, assignment]
+    await runner(Recording()).run("on_message_sent", **SENT)
+    assert seen == [expected]
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_every_point_reaches_a_hook_and_does_nothing_by_default(
+    point: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[dict[str, Any]] = []
+    await runner(SessionLifecycleHook(), hook_with(point, lambda **values: seen.append(values))).run(
+        point, **POINTS[point]
+    )
+    assert seen == [POINTS[point]]
+    assert not caplog.records
+
+
+def test_the_points_are_those_of_the_interface() -> None:
+    assert set(POINTS) == {name for name in vars(SessionLifecycleHook) if name.startswith("on_")}
+
+
+async def test_hooks_run_one_after_the_other_global_ones_first() -> None:
+    order: list[str] = []
+
+    def noting(name: str) -> SessionLifecycleHook:
+        async def note() -> None:
+            order.append(f"{name} begins")
+            await asyncio.sleep(0)
+            order.append(f"{name} ends")
+
+        return hook_with("on_session_archived", note)
+
+    hooks = runner(noting("mine"))
+    add_global_lifecycle_hook(noting("global"))
+    await hooks.run("on_session_archived", session_id="s")
+    assert order == ["global begins", "global ends", "mine begins", "mine ends"]
+
+
+async def test_plain_objects_instance_methods_and_partials_are_hooks_too() -> None:
+    seen: list[str] = []
+
+    class Plain:
+        def on_session_archived(self, session_id: str) -> None:
+            seen.append(session_id)
+
+    patched = SessionLifecycleHook()
+    patched.on_session_archived = partial(lambda word, session_id: seen.append(word + session_id), "p:")  # type: ignore[method-assign, assignment]
+    await runner(Plain(), patched, object()).run("on_session_archived", session_id="s")
+    assert seen == ["s", "p:s"]
+
+
+async def test_a_failing_hook_is_logged_without_content_and_the_next_one_runs(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[str] = []
+
+    def fail(message: SessionMessage) -> None:
+        raise ValueError(f"about {message.content}")
+
+    def needs_more(a: str, b: str, c: str) -> None:
+        seen.append(a + b + c)
+
+    hooks = runner(
+        hook_with("on_message_sent", fail),
+        hook_with("on_message_sent", needs_more),
+        hook_with("on_message_sent", lambda: seen.append("ran")),
+    )
+    await hooks.run("on_message_sent", **SENT)
+    assert seen == ["ran"]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert "failed with ValueError" in caplog.text
+    assert "failed with TypeError" in caplog.text
+    assert "canary" not in caplog.text
+
+
+async def test_cancelling_a_hook_cancels_the_operation() -> None:
+    started = asyncio.Event()
+
+    async def wait() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(
+        runner(hook_with("on_session_archived", wait)).run("on_session_archived", session_id="s")
+    )
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_each_hook_has_a_span_and_a_failure_marks_it() -> None:
+    recorded = Recorded()
+
+    class Good(SessionLifecycleHook):
+        async def on_session_archived(self, session_id: str) -> None:
+            """Nothing goes wrong here."""
+
+    class Bad(SessionLifecycleHook):
+        async def on_session_archived(self, session_id: str) -> None:
+            raise RuntimeError("canary")
+
+    await HookRunner(recorded.telemetry(), [Good(), Bad(), SessionLifecycleHook()]).run(
+        "on_session_archived", session_id="s"
+    )
+    good, bad = recorded.spans
+    assert good.name.endswith("Good.on_session_archived")
+    assert good.status.status_code is not StatusCode.ERROR
+    assert bad.name.endswith("Bad.on_session_archived")
+    assert bad.status.status_code is StatusCode.ERROR
+    assert "canary" not in bad.to_json()
+
+
+async def test_the_logging_hook_tells_of_every_point_without_content(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    hook = LoggingHook(logging.DEBUG)
+    told = [point for point in POINTS if getattr(type(hook), point) is not getattr(SessionLifecycleHook, point)]
+    for point in told:
+        caplog.clear()
+        await runner(hook).run(point, **POINTS[point])
+        assert caplog.records[-1].getMessage().startswith("Session s ")
+        assert "canary" not in caplog.text
+    assert len(told) == len(POINTS) - 1  # a handoff is told by whoever makes it
+    assert caplog.records[-1].levelno == logging.WARNING

@@ -1,0 +1,163 @@
+"""Spans of turns in chains: under the caller's span, and the caller's context stays the caller's."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from langchain_core.messages import BaseMessage
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.runnables import RunnableGenerator, RunnableLambda
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan
+
+from langswarm_sessions import SessionManager, create_session_manager
+from langswarm_sessions_langchain import SessionRunnable
+from tests.langchain.chains import on, told
+from tests.support.recorded import Recorded
+
+TURN = "invoke_agent session"
+
+
+@pytest.fixture
+def recorded() -> Recorded:
+    return Recorded()
+
+
+@pytest.fixture
+async def traced(recorded: Recorded) -> AsyncIterator[SessionManager]:
+    manager = create_session_manager(storage="memory", telemetry=recorded.telemetry())
+    yield manager
+    manager.bridge.close()
+    await manager.close()
+
+
+@pytest.fixture
+def tracer(recorded: Recorded) -> trace.Tracer:
+    return recorded.tracer_provider.get_tracer("the caller's")
+
+
+@pytest.fixture(autouse=True)
+def no_complaints(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    with caplog.at_level(logging.WARNING):
+        yield
+    assert [record.message for record in caplog.records] == []
+
+
+def parent_of(recorded: Recorded, name: str) -> str | None:
+    """Return the name of the span above one."""
+    by_id: dict[int, ReadableSpan] = {span.context.span_id: span for span in recorded.spans if span.context}
+    parent = recorded.span(name).parent
+    return None if parent is None else by_id[parent.span_id].name
+
+
+def asking(manager: SessionManager, tracer: trace.Tracer) -> SessionRunnable:
+    """A Runnable that opens a span of its own where the model would be asked."""
+
+    def answer(_: list[BaseMessage]) -> str:
+        with tracer.start_as_current_span("the model"):
+            return "one"
+
+    return SessionRunnable(RunnableLambda(answer), manager=manager)
+
+
+async def test_a_turn_is_under_the_callers_span(
+    traced: SessionManager, recorded: Recorded, tracer: trace.Tracer
+) -> None:
+    chain = asking(traced, tracer) | StrOutputParser()
+    with tracer.start_as_current_span("caller") as caller:
+        assert await chain.ainvoke("hi", on("s")) == "one"
+        assert trace.get_current_span() is caller
+    assert parent_of(recorded, TURN) == "caller"
+    assert parent_of(recorded, "the model") == "chat runnable"
+    assert parent_of(recorded, "chat runnable") == TURN
+
+
+def test_a_blocking_turn_is_under_the_callers_span(
+    traced: SessionManager, recorded: Recorded, tracer: trace.Tracer
+) -> None:
+    with tracer.start_as_current_span("caller") as caller:
+        assert asking(traced, tracer).invoke("hi", on("s")).text == "one"
+        assert trace.get_current_span() is caller
+    assert parent_of(recorded, TURN) == "caller"
+    assert parent_of(recorded, "the model") == "chat runnable"
+
+
+async def test_each_item_of_a_batch_has_a_turn_of_its_own(
+    traced: SessionManager, recorded: Recorded, tracer: trace.Tracer
+) -> None:
+    with tracer.start_as_current_span("caller") as caller:
+        await asking(traced, tracer).abatch(["a", "b"], [on("x"), on("y")])
+    turns = [span for span in recorded.spans if span.name == TURN]
+    assert [span.parent.span_id for span in turns if span.parent] == [caller.get_span_context().span_id] * 2
+    assert {(span.attributes or {})["session.id"] for span in turns} == {"x", "y"}
+
+
+def pieces(tracer: trace.Tracer) -> RunnableGenerator[Any, str]:
+    """A Runnable with a span that is current across its chunks, as careless code has it."""
+
+    def words(inputs: Iterator[Any]) -> Iterator[str]:
+        for _ in inputs:
+            with tracer.start_as_current_span("the model"):
+                yield from ("one ", "two ", "three")
+
+    async def awords(inputs: AsyncIterator[Any]) -> AsyncIterator[str]:
+        async for _ in inputs:
+            with tracer.start_as_current_span("the model"):
+                for word in ("one ", "two ", "three"):
+                    yield word
+
+    return RunnableGenerator(words, awords)
+
+
+async def test_the_consumer_of_a_stream_keeps_its_context(
+    traced: SessionManager, recorded: Recorded, tracer: trace.Tracer
+) -> None:
+    chain = SessionRunnable(pieces(tracer), manager=traced)
+    with tracer.start_as_current_span("caller") as caller:
+        async for _ in chain.astream("hi", on("s")):
+            assert trace.get_current_span() is caller
+        for _ in chain.stream("hi", on("s")):
+            assert trace.get_current_span() is caller
+    turns = [span for span in recorded.spans if span.name == TURN]
+    assert [span.parent.span_id for span in turns if span.parent] == [caller.get_span_context().span_id] * 2
+
+
+async def test_the_consumer_of_a_stream_that_is_left_keeps_its_context(
+    traced: SessionManager, recorded: Recorded, tracer: trace.Tracer
+) -> None:
+    chain = SessionRunnable(pieces(tracer), manager=traced)
+    with tracer.start_as_current_span("caller") as caller:
+        stream: Any = chain.astream("hi", on("s"))
+        async for _ in stream:
+            break
+        await stream.aclose()
+        assert trace.get_current_span() is caller
+        for _ in chain.stream("hi", on("blocking")):
+            break
+        assert trace.get_current_span() is caller
+    turns = [span for span in recorded.spans if span.name == TURN]
+    assert [(span.attributes or {}).get("error.type") for span in turns] == ["abandoned", "abandoned"]
+    assert (await told(traced, "s"))[-1] == ("assistant", "one ", "interrupted")
+
+
+async def test_a_cancelled_call_ends_its_span(traced: SessionManager, recorded: Recorded, tracer: trace.Tracer) -> None:
+    entered = asyncio.Event()
+
+    async def never(_: Any) -> str:
+        entered.set()
+        await asyncio.Event().wait()
+        return ""
+
+    with tracer.start_as_current_span("caller") as caller:
+        call = asyncio.create_task(SessionRunnable(RunnableLambda(never), manager=traced).ainvoke("hi", on("s")))
+        await entered.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert trace.get_current_span() is caller
+    assert (recorded.span(TURN).attributes or {})["error.type"] == "cancelled"
+    assert await told(traced, "s") == [("user", "hi", "interrupted")]
