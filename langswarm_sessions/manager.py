@@ -26,6 +26,7 @@ from langswarm_sessions.interfaces.hooks import SessionLifecycleHook, SessionMid
 from langswarm_sessions.interfaces.storage import EngineStorage, SessionStorage
 from langswarm_sessions.lifecycle import ARCHIVE, DELETE, RESTORE, not_found, transit
 from langswarm_sessions.messages import Content, SessionMessage, plain_mapping
+from langswarm_sessions.providers import canonical_name
 from langswarm_sessions.records import Analytics, Page, SessionFilter, SessionRecord, SessionStatus
 from langswarm_sessions.runtime import LiveProviders, Runtime, engine_face
 from langswarm_sessions.session import Session
@@ -146,7 +147,7 @@ class SessionManager:
         record = SessionRecord(
             session_id=new_id() if session_id is None else check_name(session_id, field="session_id"),
             user_id=check_name(user_id, field="user_id"),
-            provider=check_name(provider, field="provider"),
+            provider=canonical_name(check_name(provider, field="provider")),
             model=check_name(model, field="model"),
             strategy=self._strategy if strategy is None else check_strategy(strategy),
             created_at=(moment := now()),
@@ -157,6 +158,8 @@ class SessionManager:
         self._runtime.providers.check(record.provider, record.model, record.provider_config)
         profile = engine_face(self._runtime.providers.open(record), record).profile
         choose_strategy(record.strategy, provider=record.provider, profile=profile)
+        if self._services.fallback is not None:
+            self._services.fallback(record)  # a stand-in that cannot work is better known now than when it is needed
         with self._services.telemetry.lifecycle(
             "create", session_id=record.session_id, mode=record.strategy.value, provider=record.provider
         ):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langswarm_sessions.interfaces.provider import EngineProvider, ProviderConnection, ProviderSession
-from langswarm_sessions.providers import SimpleProvider, connect
+from langswarm_sessions.providers import SimpleProvider, canonical_name, connect
 from langswarm_sessions.providers.calling import call
 from langswarm_sessions.records import SessionRecord
 from langswarm_sessions.turns import TurnEngine, TurnServices, TurnSubject
@@ -35,15 +35,15 @@ class LiveProviders:
     """
 
     def __init__(self, credentials: Mapping[str, Any]) -> None:
-        self._credentials = dict(credentials)
+        self._credentials = {canonical_name(name): credential for name, credential in credentials.items()}
         self._connections: dict[str, ProviderConnection] = {}
         self._kept: dict[tuple[str, str], ProviderSession] = {}
         self._lock = threading.Lock()
 
     @property
     def names(self) -> list[str]:
-        """The providers that were configured or used."""
-        return sorted({*self._credentials, *self._connections})
+        """The providers that can be used: the mock, those configured, those used."""
+        return sorted({"mock", *self._credentials, *self._connections})
 
     def check(self, provider: str, model: str, config: Mapping[str, Any]) -> None:
         """Refuse a provider, model or setting that cannot work."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from langswarm_sessions.providers.mock import MockFault, MockProviderSession
     from langswarm_sessions.providers.openai import OpenAIProviderSession
-    from langswarm_sessions.providers.registry import ProviderSessionFactory, connect
+    from langswarm_sessions.providers.registry import ProviderSessionFactory, canonical_name, connect
     from langswarm_sessions.providers.simple import SimpleProvider
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "OpenAIProviderSession",
     "ProviderSessionFactory",
     "SimpleProvider",
+    "canonical_name",
     "connect",
 ]
 
@@ -26,6 +27,7 @@ _HOME = {
     "OpenAIProviderSession": "langswarm_sessions.providers.openai",
     "ProviderSessionFactory": "langswarm_sessions.providers.registry",
     "SimpleProvider": "langswarm_sessions.providers.simple",
+    "canonical_name": "langswarm_sessions.providers.registry",
     "connect": "langswarm_sessions.providers.registry",
 }
 

@@ -93,6 +93,11 @@ class CustomConnection(ProviderConnection):
         return cast(ProviderSession, session)
 
 
+def canonical_name(name: str) -> str:
+    """Return a provider's own name for a name or alias of it."""
+    return _ALIASES.get(name, name)
+
+
 class ProviderSessionFactory:
     """The providers this process knows: built in, registered, or installed with an entry point."""
 
@@ -155,7 +160,7 @@ class ProviderSessionFactory:
         factory = cls._registered.get(name)
         if factory is not None:
             return CustomConnection(name, factory=factory)
-        module, _, attribute = _BUILT_IN.get(_ALIASES.get(name, name), "").partition(":")
+        module, _, attribute = _BUILT_IN.get(canonical_name(name), "").partition(":")
         if module:
             connect: Callable[[object], ProviderConnection] = getattr(import_module(module), attribute)
             return connect(credential)

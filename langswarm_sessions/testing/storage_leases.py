@@ -1,5 +1,7 @@
 """What the turn engine relies on when several callers want one session."""
 
+# ruff: noqa: D102 - the name of a test says what holds
+
 from __future__ import annotations
 
 import asyncio

@@ -1,5 +1,7 @@
 """What the manager relies on when it changes, lists, counts and cleans up sessions."""
 
+# ruff: noqa: D102 - the name of a test says what holds
+
 from __future__ import annotations
 
 import asyncio

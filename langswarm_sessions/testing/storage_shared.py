@@ -1,5 +1,7 @@
 """What holds for a storage that several openers (processes, managers) share."""
 
+# ruff: noqa: D102 - the name of a test says what holds
+
 from __future__ import annotations
 
 import asyncio

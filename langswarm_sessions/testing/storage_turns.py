@@ -1,5 +1,7 @@
 """What the turn engine relies on when it begins and finishes turns."""
 
+# ruff: noqa: D102 - the name of a test says what holds
+
 from __future__ import annotations
 
 from dataclasses import replace

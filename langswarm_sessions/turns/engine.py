@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from concurrent.futures import Future
 
 from langswarm_sessions.ids import new_id
 from langswarm_sessions.turns.gate import SessionGates
@@ -16,6 +17,7 @@ from langswarm_sessions.turns.stream import TurnOutcome, TurnStream
 
 __all__ = ["TurnEngine"]
 
+_CLOSING_SECONDS = 10.0
 _Live = tuple[asyncio.Task[TurnOutcome], TurnLog]
 
 
@@ -74,17 +76,11 @@ class TurnEngine:
             await asyncio.wait(ending)
 
     async def close(self) -> None:
-        """End the turns of this loop as interrupted, and stop keeping leases."""
-        loop = asyncio.get_running_loop()
-        ending: list[asyncio.Task[TurnOutcome]] = []
-        for turns in list(self._live.values()):
-            for task, log in list(turns.values()):
-                if task.get_loop() is loop and not task.done():
-                    log.interrupt(Interruption.CANCELLED)
-                    task.cancel()
-                    ending.append(task)
+        """End running turns as interrupted, on whatever loop they run, and stop keeping leases."""
+        live = [turn for turns in list(self._live.values()) for turn in list(turns.values())]
+        ending = [asyncio.wrap_future(_end(task, log)) for task, log in live if not task.get_loop().is_closed()]
         if ending:
-            await asyncio.wait(ending)
+            await asyncio.wait(ending, timeout=_CLOSING_SECONDS)
         self._keeper.close()
 
     def _end_left_streams(self, session_id: str) -> None:
@@ -101,3 +97,17 @@ class TurnEngine:
             del self._live[session_id]
         if not task.cancelled():
             task.exception()  # a turn nobody waits for any more is no "exception was never retrieved"
+
+
+def _end(task: asyncio.Task[TurnOutcome], log: TurnLog) -> Future[None]:
+    """Interrupt a turn from whatever thread; the future is done when the turn is."""
+    ended: Future[None] = Future()
+
+    def interrupt() -> None:
+        if not task.done():
+            log.interrupt(Interruption.CANCELLED)
+            task.cancel()
+        task.add_done_callback(lambda _: ended.set_result(None))
+
+    task.get_loop().call_soon_threadsafe(interrupt)
+    return ended

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 from langswarm_sessions.config import Strategy
 from langswarm_sessions.errors import MiddlewareError, SessionBusyError, SessionError, TurnConflictError
@@ -69,6 +70,7 @@ class TurnRun:
         self._provider: EngineProvider = turn.provider or subject.engine_provider
         self._strategy = self._choose_strategy()
         self._announced_rebuild = False
+        self._turn_state: dict[object, Any] = {}
         self._fell_back_from: str | None = None
         self._outcome: TurnOutcome | None = None
         self._task: asyncio.Task[object] | None = None
@@ -184,7 +186,7 @@ class TurnRun:
     async def _inputs(self) -> tuple[SessionMessage, ...]:
         if not self._services.has_middleware:
             return self._turn.messages
-        chain = self._services.chain(self._subject.record)
+        chain = self._services.chain(self._subject.record, self._turn_state)
         return tuple([await chain.outward(replace(message)) for message in self._turn.messages])
 
     def _instructions(self) -> SessionMessage | None:
@@ -205,7 +207,7 @@ class TurnRun:
     # Converse
 
     async def _answer(self, begun: Begun, span: TurnScope) -> TurnOutcome:
-        chain = self._services.chain(begun.session)
+        chain = self._services.chain(begun.session, self._turn_state)
         conversation = self._conversation(begun, chain, span, strategy=self._strategy)
         progress = _Progress(begun, conversation, chain, monotonic())
         span.began(turn_index=begun.turn.index, previous=begun.session.traceparent, mode=conversation.plan.mode.value)

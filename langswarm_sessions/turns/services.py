@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from langswarm_sessions.config import RetryPolicy
 from langswarm_sessions.events import EventBus
@@ -47,9 +47,10 @@ class TurnServices:
     idle_seconds: float = 60.0
     fallback: Callable[[SessionRecord], EngineProvider] | None = None
 
-    def chain(self, record: SessionRecord) -> MiddlewareChain:
-        """Return the middleware of one turn."""
-        return MiddlewareChain((*GLOBAL_MIDDLEWARE, *self.middleware), context_of(record))
+    def chain(self, record: SessionRecord, turn_state: dict[object, Any]) -> MiddlewareChain:
+        """Return the middleware of one turn, with the scratch space that lives as long as the turn."""
+        context = replace(context_of(record), turn_state=turn_state)
+        return MiddlewareChain((*GLOBAL_MIDDLEWARE, *self.middleware), context)
 
     @property
     def has_middleware(self) -> bool:

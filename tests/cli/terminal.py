@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -22,6 +23,8 @@ PROGRAM = [sys.executable, "-m", "langswarm_sessions.cli"]
 SECONDS = 60.0
 CTRL_C = b"\x03"
 CTRL_D = b"\x04"
+
+_STYLING = re.compile(r"\x1b\[[\d;]*m")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class Terminal:
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env={**os.environ, "NO_COLOR": "1", "TERM": "xterm"},
+            env={**os.environ, "TERM": "xterm"},
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that Ctrl-C is a signal
         )
@@ -121,6 +124,7 @@ class Terminal:
 
     def _read(self) -> str:
         try:
-            return os.read(self._master, 65536).decode(errors="replace").replace("\r\n", "\n")
+            came = os.read(self._master, 65536).decode(errors="replace")
         except OSError:  # EIO: nobody writes to it any more
             return ""
+        return _STYLING.sub("", came.replace("\r\n", "\n"))

@@ -117,7 +117,7 @@ class Runs(BaseCallbackHandler):
     def on_chat_model_start(
         self, serialized: Any, messages: Any, *, run_id: Any, parent_run_id: Any = None, **kwargs: Any
     ) -> None:
-        name = (serialized or {}).get("name")
+        name: Any = serialized["name"]
         self.on_chain_start(
             serialized, messages, run_id=run_id, parent_run_id=parent_run_id, **{**kwargs, "name": name}
         )

@@ -6,7 +6,8 @@ import asyncio
 import json
 import pickle
 import warnings
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import pytest
 from langchain_core.language_models import FakeListChatModel, GenericFakeChatModel
@@ -16,6 +17,7 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.runnables import (
     ConfigurableField,
+    Runnable,
     RunnableLambda,
     RunnableParallel,
     RunnablePassthrough,
@@ -132,7 +134,7 @@ async def test_the_chunks_of_a_stream_sum_up_to_the_answer(runnable: SessionRunn
     assert len([chunk for chunk in chunks if chunk.text]) > 1
     assert [getattr(chunk, "chunk_position", None) for chunk in chunks][-2:] == [None, "last"]
     total = summed(chunks)
-    same = {"id": None, "response_metadata": {}}
+    same: dict[str, Any] = {"id": None, "response_metadata": {}}
     assert total.model_copy(update=same) == whole.model_copy(update=same)
     assert total.response_metadata.keys() == whole.response_metadata.keys()
     assert total.id == total.response_metadata["id"]
@@ -157,7 +159,7 @@ def test_blocking_batches_return_exceptions(runnable: SessionRunnable) -> None:
 
 
 async def test_transform_takes_input_in_pieces(runnable: SessionRunnable) -> None:
-    async def pieces() -> Any:
+    async def pieces() -> AsyncIterator[str]:
         for piece in ("h", "i"):
             yield piece
 
@@ -177,7 +179,7 @@ def test_a_chain_streams_through(runnable: SessionRunnable) -> None:
 
 
 async def test_the_config_specs_bubble_up(runnable: SessionRunnable) -> None:
-    chain = RunnablePassthrough() | runnable | StrOutputParser()
+    chain: Runnable[Any, str] = cast("Runnable[Any, Any]", RunnablePassthrough()) | runnable | StrOutputParser()
     assert [spec.id for spec in chain.config_specs] == ["session_id", "user_id"]
     fields = chain.config_schema().model_json_schema()["$defs"]["Configurable"]["properties"]
     assert fields.keys() == {"session_id", "user_id"}
@@ -247,7 +249,7 @@ async def test_fallbacks_resume_the_failed_turn(manager: SessionManager) -> None
 def test_schemas(runnable: SessionRunnable, manager: SessionManager) -> None:
     assert runnable.get_output_schema() is AIMessage
     assert runnable.OutputType is AIMessage
-    assert runnable.get_input_schema().model_validate("hi")
+    runnable.get_input_schema().model_validate("hi")
     json.dumps(runnable.get_input_jsonschema())
     keyed = SessionRunnable(Scripted(), manager=manager, input_messages_key="q", history_messages_key="h")
     schema = keyed.get_input_jsonschema()
@@ -303,23 +305,23 @@ async def test_tracers_see_failures(manager: SessionManager) -> None:
 
 async def test_events_of_a_stream(manager: SessionManager) -> None:
     chain = SessionRunnable(GenericFakeChatModel(messages=iter([AIMessage("one two")])), manager=manager)
-    events = [event async for event in chain.astream_events("hi", on("s"), version="v2")]
+    events: list[Any] = [event async for event in chain.astream_events("hi", on("s"), version="v2")]
     kinds = [(event["event"], event["name"]) for event in events]
     assert kinds[0] == ("on_chain_start", "SessionRunnable")
     assert ("on_chat_model_start", "GenericFakeChatModel") in kinds
     assert ("on_chat_model_stream", "GenericFakeChatModel") in kinds
     assert kinds[-1] == ("on_chain_end", "SessionRunnable")
-    streamed = [event["data"]["chunk"] for event in events if event["event"] == "on_chain_stream"]  # type: ignore[typeddict-item]
+    streamed = [event["data"]["chunk"] for event in events if event["event"] == "on_chain_stream"]
     assert summed(streamed).text == "one two"
-    assert events[-1]["data"]["output"].text == "one two"  # type: ignore[typeddict-item]
+    assert events[-1]["data"]["output"].text == "one two"
 
 
 # ---------------------------------------------------------------- secrets
 
 
 def test_nothing_secret_is_dumped() -> None:
-    def greet(text: str) -> str:
-        return text
+    def greet(message: AIMessage) -> str:
+        return str(message.text)
 
     with_key = SessionRunnable(
         FakeListChatModel(responses=["x"], custom_get_token_ids=None).bind(api_key=CANARY) | RunnableLambda(greet),
@@ -363,14 +365,14 @@ def test_a_blocking_manager_will_do() -> None:
     manager.close()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        ({"manager": 3}, "manager must be a SessionManager"),
-        ({"bound": "model"}, "bound must be a Runnable"),
-        ({"bound": RunnablePassthrough(), "provider": "mock"}, "provider= has no meaning beside bound="),
-    ],
-)
+WRONG_ARGUMENTS: list[tuple[dict[str, Any], str]] = [
+    ({"manager": 3}, "manager must be a SessionManager"),
+    ({"bound": "model"}, "bound must be a Runnable"),
+    ({"bound": Scripted(), "provider": "mock"}, "provider= has no meaning beside bound="),
+]
+
+
+@pytest.mark.parametrize(("arguments", "says"), WRONG_ARGUMENTS)
 def test_wrong_arguments_are_named(arguments: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigurationError, match=says):
         SessionRunnable(**arguments)

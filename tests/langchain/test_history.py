@@ -158,11 +158,15 @@ def test_a_history_needs_a_session_id(manager: SessionManager, wrong: str) -> No
 
 def wrapped(manager: SessionManager, model: Scripted) -> RunnableWithMessageHistory:
     prompt = ChatPromptTemplate.from_messages([MessagesPlaceholder("history"), ("human", "{question}")])
+
+    def get_session_history(session_id: str) -> SessionChatMessageHistory:
+        return SessionChatMessageHistory(manager=manager, session_id=session_id)
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LangChainDeprecationWarning)  # of the wrapper, not of ours
         return RunnableWithMessageHistory(
             prompt | model,
-            lambda session_id: SessionChatMessageHistory(manager=manager, session_id=session_id),
+            get_session_history,
             input_messages_key="question",
             history_messages_key="history",
         )

@@ -201,7 +201,7 @@ def test_we_keep_ordered_pairs_of_a_batch(manager: SessionManager) -> None:
 
 
 def graph(given: Any) -> dict[str, Any]:
-    messages: list[BaseMessage] = given if isinstance(given, list) else given["messages"]
+    messages: list[BaseMessage] = given["messages"] if isinstance(given, dict) else given
     return {"messages": [*messages, AIMessage(f"answer to {messages[-1].text}", id=f"answer-{len(messages)}")]}
 
 
@@ -214,7 +214,7 @@ async def test_they_double_everything_of_a_whole_state(theirs: Theirs) -> None:
 
 @pytest.mark.parametrize("keys", [{}, {"input_messages_key": "messages"}])
 async def test_we_keep_what_is_new_of_a_whole_state(manager: SessionManager, keys: dict[str, str]) -> None:
-    chain = SessionRunnable(RunnableLambda(graph), manager=manager, **keys)  # type: ignore[arg-type]
+    chain = SessionRunnable(RunnableLambda(graph), manager=manager, **keys)
     await chain.ainvoke({"messages": [HumanMessage("one")]}, on("s"))
     answer = await chain.ainvoke({"messages": [HumanMessage("two", id="mine")]}, on("s"))
     assert answer.text == "answer to two"

@@ -176,7 +176,7 @@ ANSWERS: list[tuple[Any, dict[str, str]]] = [
 
 @pytest.mark.parametrize(("answer", "keys"), ANSWERS)
 async def test_every_form_of_answer(manager: SessionManager, answer: Any, keys: dict[str, str]) -> None:
-    chain = SessionRunnable(RunnableLambda(lambda _: answer), manager=manager, **keys)  # type: ignore[arg-type]
+    chain = SessionRunnable(RunnableLambda(lambda _: answer), manager=manager, **keys)
     whole = await chain.ainvoke("really?", on("s"))
     assert (type(whole), whole.text) == (AIMessage, "yes")
     chunks = [chunk async for chunk in chain.astream("really?", on("s"))]
@@ -304,7 +304,11 @@ async def test_errors_of_the_sessions_provider_are_ours(manager: SessionManager)
 
 async def test_errors_of_a_wrapped_runnable_stay_what_they_are(manager: SessionManager) -> None:
     model = Scripted(script=[LangChainContextOverflow("too long")])
-    acting = RunnablePassthrough() | RunnableLambda(lambda messages: model.invoke(messages))
+
+    def act(messages: list[BaseMessage]) -> BaseMessage:
+        return model.invoke(messages)
+
+    acting = RunnableLambda(act)
     with pytest.raises(LangChainContextOverflow):
         await SessionRunnable(acting, manager=manager).ainvoke("hi", on("s"))
     assert len(model.asked) == 1

@@ -71,9 +71,8 @@ async def test_a_stream_falls_back_only_before_its_first_chunk() -> None:
         assert (await session.get_messages())[-1].status is TurnState.FAILED
 
 
-async def test_a_fallback_that_cannot_work_says_so() -> None:
+async def test_a_fallback_that_cannot_work_is_refused_at_creation() -> None:
     async with manager_with("nowhere") as manager:
-        session, provider = await start(manager)
-        provider.fail_next("unavailable", times=2)
         with pytest.raises(ConfigurationError, match="nowhere"):
-            await session.send_message("hi")
+            await manager.create_session("user", "sometimes", "first-model", session_id="s")
+        assert await manager.get_user_sessions("user") == []

@@ -58,6 +58,8 @@ def translated(*values: object) -> Generator[None]:
                 f"({type(error.orig).__name__})."
             ) from error
         raise storage_error(error) from error
+    except OverflowError as error:
+        raise InvalidInputError("A whole number is too large to be stored (more than 64 bits).") from error
     except (SQLAlchemyError, sqlite3.Error) as error:
         raise storage_error(error) from error
     except OSError as error:

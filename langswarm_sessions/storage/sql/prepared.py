@@ -15,6 +15,8 @@ from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from langswarm_sessions.errors import InvalidInputError
+
 __all__ = ["Prepared"]
 
 Processor = Callable[[Any], Any]
@@ -43,7 +45,7 @@ class _Compiled:
         bound: list[Any] = []
         for name, convert, constant in self.parameters:
             value = values.get(name, constant)
-            bound.append(value if convert is None or value is None else convert(value))
+            bound.append(value if convert is None or value is None else _converted(convert, value, name))
         return tuple(bound)
 
     def read(self, row: Sequence[Any]) -> list[Any]:
@@ -114,6 +116,14 @@ class Prepared:
                 compiler = self._statement.compile(dialect=dialect, column_keys=self._columns)
                 compiled = self._compiled[dialect.name] = _Compiled(compiler, dialect)
         return compiled
+
+
+def _converted(convert: Processor, value: object, name: str) -> Any:
+    try:
+        return convert(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        field = name.removeprefix("new_")
+        raise InvalidInputError(f"{field}: must be plain JSON, all the way down ({type(error).__name__}).") from error
 
 
 def _cursor_of(connection: Connection) -> DBAPICursor:

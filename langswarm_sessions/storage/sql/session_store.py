@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
-from langswarm_sessions.errors import SessionExistsError
+from langswarm_sessions.errors import InvalidInputError, SessionExistsError
 from langswarm_sessions.records import Page, SessionFilter, SessionRecord, SessionStatus
 from langswarm_sessions.storage.sql.cursors import page_size, read_cursor, write_cursor
 from langswarm_sessions.storage.sql.locate import find_session
@@ -141,9 +141,16 @@ def _store_tags(connection: Connection, record: SessionRecord) -> None:
 def _newest_first(query: Select[Any], wanted: SessionFilter) -> Select[Any]:
     order = (sessions.c.last_activity, sessions.c.session_id)
     if wanted.cursor is not None:
-        moment, session_id = read_cursor(wanted.cursor, int, str)
-        query = query.where(tuple_(*order) < (from_microseconds(moment), session_id))
+        microseconds, session_id = read_cursor(wanted.cursor, int, str)
+        query = query.where(tuple_(*order) < (_moment_of(microseconds), session_id))
     return query.where(*_conditions(wanted)).order_by(*(column.desc() for column in order))
+
+
+def _moment_of(microseconds: int) -> datetime:
+    try:
+        return from_microseconds(microseconds)
+    except OverflowError:
+        raise InvalidInputError("cursor: not a cursor of this listing. Pass the next_cursor of a page.") from None
 
 
 def _conditions(wanted: SessionFilter) -> list[ColumnElement[bool]]:

@@ -1,0 +1,219 @@
+"""`db` and `doctor` on databases in every state."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from langswarm_sessions import BlockingSessionManager, create_session_manager
+from tests.cli.terminal import PROGRAM, run_cli
+
+DATABASE = Path("langswarm_sessions.db")
+KEY = "sk-canary-never-shown"
+CAP_DAC_OVERRIDE, PR_CAPBSET_DROP = 1, 24
+
+
+def _obey_permissions() -> None:
+    """Let permissions count for root, too."""
+    ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
+
+
+def _doctor(*arguments: str, **env: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    outcome = run_cli("doctor", "--json", *arguments, env=env)
+    assert KEY not in outcome.out + outcome.err
+    report = json.loads(outcome.out)
+    assert report["ok"] == (outcome.code == 0)
+    return outcome.code, {check["name"]: check for check in report["checks"]}
+
+
+def _write_newer() -> None:
+    with closing(sqlite3.connect(DATABASE)) as connection, connection:
+        connection.execute("UPDATE langswarm_sessions_schema SET version_num = '9999'")
+
+
+def _write_damaged() -> None:
+    with closing(sqlite3.connect(DATABASE)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute("PRAGMA journal_mode=DELETE")
+    with DATABASE.open("r+b") as file:
+        file.seek(4096 * 3)
+        file.write(b"\xff" * (DATABASE.stat().st_size - 4096 * 3))
+
+
+def _write_foreign() -> None:
+    DATABASE.unlink()
+    with closing(sqlite3.connect(DATABASE)) as connection, connection:
+        connection.execute("CREATE TABLE recipes (name TEXT)")
+
+
+def _write_text() -> None:
+    DATABASE.write_text("this is no database, " * 500)
+
+
+def _drop_column() -> None:
+    with closing(sqlite3.connect(DATABASE)) as connection, connection:
+        connection.execute("ALTER TABLE messages RENAME COLUMN tokens TO other")
+
+
+@pytest.fixture
+def stored(own_folder: Path) -> Path:
+    """A database with one turn, closed."""
+    with create_session_manager("sqlite", storage_config={"db_path": str(DATABASE)}, blocking=True) as manager:
+        manager.create_session("ada", "mock", "mock-model", session_id="notes").send_message("hello")
+    return DATABASE
+
+
+BROKEN = [
+    (_write_newer, "newer than this version's", "Upgrade langswarm-sessions"),
+    (_write_damaged, "damaged", "Restore a backup"),
+    (_write_foreign, "tables of another program", "file of its own"),
+    (_write_text, "not a SQLite database", "another file"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "what", "remedy"), BROKEN)
+def test_doctor_and_check_name_what_is_broken_and_the_remedy(spoil: Any, what: str, remedy: str, stored: Path) -> None:
+    spoil()
+    before = stored.read_bytes()
+    code, checks = _doctor()
+    assert code == 1
+    assert checks["problem"]["state"] == "broken"
+    assert what in checks["problem"]["found"]
+    assert remedy in checks["problem"]["remedy"]
+    check = run_cli("db", "check")
+    assert check.code == 1
+    assert what in check.error
+    for command in (["list"], ["chat"], ["db", "backup", "copy.db"], ["db", "upgrade"]):
+        outcome = run_cli(*command, said="hello\n")
+        assert outcome.code == 1, command
+        assert outcome.error
+    assert stored.read_bytes() == before
+    assert not Path("copy.db").exists()
+
+
+def test_check_compares_tables_and_columns(stored: Path) -> None:
+    _drop_column()
+    outcome = run_cli("db", "check")
+    assert outcome.code == 1
+    assert "The table messages lacks tokens" in outcome.error
+
+
+def test_a_whole_database_is_said_to_be_whole(stored: Path) -> None:
+    assert "is whole: revision 0001, 1 session, 2 messages" in run_cli("db", "check").out
+    code, checks = _doctor()
+    assert code == 0
+    assert checks["file"]["found"].endswith("1 session, 2 messages")
+    assert {checks[name]["state"] for name in ("integrity", "schema", "writable")} == {"ok"}
+    assert "nothing to do" in run_cli("db", "upgrade").out
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_database_that_cannot_be_written(what: str, stored: Path) -> None:
+    with closing(sqlite3.connect(stored)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+    target = stored if what == "file" else Path.cwd()
+    mode = target.stat().st_mode
+    os.chmod(target, 0o444 if what == "file" else 0o555)
+    command = [*PROGRAM, "doctor"] if what == "file" else [*PROGRAM, "doctor", "--db", "new.db"]
+    try:
+        finished = subprocess.run(command, capture_output=True, text=True, preexec_fn=_obey_permissions, check=False)
+    finally:
+        os.chmod(target, mode)
+    assert finished.returncode == 1, finished.stdout
+    assert "writable for this user" in " ".join(finished.stdout.split())
+
+
+def test_a_backup_is_a_database_to_go_on_with(stored: Path, library: BlockingSessionManager) -> None:
+    outcome = run_cli("db", "backup", "copies/today.db")
+    assert outcome.code == 0
+    assert "copies/today.db holds 1 session, 2 messages" in outcome.out
+    library.get_session("notes").send_message("only in the original")
+    assert run_cli("chat", "notes", "--db", "copies/today.db", said="go on\n").out == "Mock response to: go on\n"
+    copy = json.loads(run_cli("export", "notes", "--db", "copies/today.db").out)
+    assert [message["content"] for message in copy["messages"][::2]] == ["hello", "go on"]
+    assert run_cli("db", "check", "--db", "copies/today.db").code == 0
+    assert "exists already" in run_cli("db", "backup", "copies/today.db").error
+
+
+def test_upgrade_makes_a_database() -> None:
+    assert "made, at revision 0001" in run_cli("db", "upgrade").out
+    assert run_cli("db", "check").code == 0
+
+
+def test_doctor_without_a_database() -> None:
+    code, checks = _doctor()
+    assert code == 0
+    assert "made on first use" in checks["file"]["found"]
+    assert not DATABASE.exists()
+    assert checks["openai"]["state"] == "absent"
+    assert checks["mock"]["state"] == "ok"
+    assert checks["extra cli"]["state"] == "ok"
+
+
+@contextmanager
+def _provider(status: int) -> Iterator[tuple[str, list[str]]]:
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(f"{self.path} {self.headers['Authorization']}")
+            self.send_response(status)
+            self.send_header("Location", "http://127.0.0.1:9/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/v1", asked
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "found", "code"),
+    [
+        (200, "ok", "answers", 0),
+        (401, "broken", "refuses the key", 1),
+        (404, "notice", "lists no models", 0),
+        (302, "notice", "lists no models", 0),
+    ],
+)
+def test_doctor_asks_the_provider(status: int, state: str, found: str, code: int) -> None:
+    with _provider(status) as (address, asked):
+        ended, checks = _doctor(OPENAI_API_KEY=KEY, OPENAI_BASE_URL=address)
+        assert asked == [f"/v1/models Bearer {KEY}"]
+        assert _doctor("--offline", OPENAI_API_KEY=KEY, OPENAI_BASE_URL=address)[0] == 0
+        assert len(asked) == 1
+    assert (ended, checks["openai"]["state"]) == (code, state)
+    assert found in checks["openai"]["found"]
+    assert "key present" in checks["openai"]["found"]
+
+
+def test_doctor_says_that_a_provider_cannot_be_reached() -> None:
+    code, checks = _doctor(OPENAI_API_KEY=KEY, OPENAI_BASE_URL="http://user:hidden@127.0.0.1:9/v1")
+    assert code == 1
+    assert "127.0.0.1:9 cannot be reached" in checks["openai"]["found"]
+    assert "hidden" not in json.dumps(checks)
+
+
+def test_doctor_reports_telemetry() -> None:
+    _, checks = _doctor(OTEL_EXPORTER_OTLP_ENDPOINT="http://user:hidden@localhost:4318")
+    assert checks["spans"]["found"] == "sent to localhost:4318"
+    _, checks = _doctor(OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT="SPAN_ONLY")
+    assert checks["content"]["state"] == "notice"
+    _, checks = _doctor(LANGSWARM_SESSIONS_TELEMETRY="off")
+    assert "switched off" in checks["spans"]["found"]
