@@ -85,6 +85,7 @@ class Bridge:
 
     def _wait(self, context: Context, func: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         outcome: Future[T] = Future()
+        loops: list[asyncio.AbstractEventLoop] = []
         tasks: list[asyncio.Task[None]] = []
 
         async def carry() -> None:
@@ -95,20 +96,22 @@ class Bridge:
                 outcome.set_exception(error)
 
         def start() -> None:
-            task = asyncio.get_running_loop().create_task(carry(), context=context)
-            task.add_done_callback(lambda _: _settle(outcome))
-            tasks.append(task)
+            loops.append(asyncio.get_running_loop())
+            if outcome.set_running_or_notify_cancel():
+                tasks.append(loops[0].create_task(carry(), context=context))
+                tasks[0].add_done_callback(lambda _: _settle(outcome))
 
-        loop = self._schedule(start)
         try:
+            self._schedule(start)
             return outcome.result()
         except BaseException:
-            if not outcome.done():
-                loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
+            # Ctrl-C, wherever it struck: what has not started never will, what has is cancelled and waited for.
+            if not outcome.cancel() and not outcome.done():
+                loops[0].call_soon_threadsafe(lambda: tasks[0].cancel())
                 outcome.exception()
             raise
 
-    def _schedule(self, start: Callable[[], None]) -> asyncio.AbstractEventLoop:
+    def _schedule(self, start: Callable[[], None]) -> None:
         if threading.current_thread() is self._thread:
             raise ConfigurationError(
                 "A blocking call was made from inside the event loop that would have to answer it (a hook, middleware "
@@ -117,7 +120,6 @@ class Bridge:
         with self._lock:  # so that nothing is scheduled after `close` took the loop away
             loop = self._loop or self._start()
             loop.call_soon_threadsafe(start)
-            return loop
 
     def _start(self) -> asyncio.AbstractEventLoop:
         loop = self._loop = asyncio.new_event_loop()

@@ -129,14 +129,15 @@ class InMemorySessionStorage(_SqliteBased):
 
 
 def _runner_over(database: SqliteDatabase, *, readers: int, overflow: int) -> Runner:
-    def connect_writer() -> SqliteTransactions:
-        return SqliteTransactions(database, write=True)
-
-    def connect_reader() -> SqliteTransactions:
-        return SqliteTransactions(database, write=False)
-
-    reader = None if database.in_memory else connect_reader
-    return Runner(connect_writer, reader, readers=readers, overflow=overflow)
+    if database.in_memory:
+        only = SqliteTransactions(database, write=True)
+        return Runner(lambda: only, None)
+    return Runner(
+        lambda: SqliteTransactions(database, write=True),
+        lambda: SqliteTransactions(database, write=False),
+        readers=readers,
+        overflow=overflow,
+    )
 
 
 def _check_path(path: object) -> None:

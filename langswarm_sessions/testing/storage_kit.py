@@ -71,19 +71,16 @@ def texts(messages: Sequence[SessionMessage]) -> list[str]:
 def session_record(session_id: str | None = None, *, user_id: str = "user", **fields: Any) -> SessionRecord:
     """Return a new session of provider `mock`, active now."""
     moment = fields.pop("last_activity", None) or now()
-    return SessionRecord(
-        session_id=session_id or new_id(),
-        user_id=user_id,
-        **{
-            "provider": "mock",
-            "model": "mock-model",
-            "strategy": Strategy.HYBRID,
-            "created_at": moment,
-            "last_activity": moment,
-            "config": SessionConfig(),
-            **fields,
-        },
-    )
+    values: dict[str, Any] = {
+        "provider": "mock",
+        "model": "mock-model",
+        "strategy": Strategy.HYBRID,
+        "created_at": moment,
+        "last_activity": moment,
+        "config": SessionConfig(),
+        **fields,
+    }
+    return SessionRecord(session_id=session_id or new_id(), user_id=user_id, **values)
 
 
 def native_state(*, cursor: int, turn_id: str, **fields: Any) -> NativeState:
@@ -133,20 +130,16 @@ class StorageKit:
         **fields: Any,
     ) -> BeginTurn:
         """Return the beginning of a turn that says `contents`, `after_s` seconds after the kit's moment."""
-        inputs = fields.pop("inputs", None) or tuple(said(content) for content in contents)
-        return BeginTurn(
-            session_id=self.session_id,
-            turn_id=fields.pop("turn_id", None) or new_id(),
-            inputs=inputs,
-            needs=needs,
-            now=self.moment + timedelta(seconds=after_s),
-            **{
-                "owner": this_process(),
-                "lease_seconds": LEASE_SECONDS,
-                "input_digest": "|".join(message.content for message in inputs),
-                **fields,
-            },
-        )
+        inputs: tuple[SessionMessage, ...] = fields.pop("inputs", None) or tuple(map(said, contents))
+        values: dict[str, Any] = {
+            "turn_id": new_id(),
+            "owner": this_process(),
+            "lease_seconds": LEASE_SECONDS,
+            "input_digest": "|".join(message.content for message in inputs),
+            **fields,
+        }
+        moment = self.moment + timedelta(seconds=after_s)
+        return BeginTurn(session_id=self.session_id, inputs=inputs, needs=needs, now=moment, **values)
 
     async def begin(self, *contents: str, **fields: Any) -> Begun:
         """Begin a turn that must not have to wait."""
@@ -154,21 +147,19 @@ class StorageKit:
 
     def ending(self, turn: Begun, *answers: str, state: TurnState = TurnState.COMPLETED, **fields: Any) -> FinishTurn:
         """Return the end of a turn with assistant messages `answers`."""
-        given = fields.pop("answers", None) or tuple(said(answer, Role.ASSISTANT) for answer in answers)
-        return FinishTurn(
-            lease=turn.lease,
-            state=state,
-            answers=given,
-            **{
-                "now": now(),
-                "provider": "mock",
-                "model": "mock-model",
-                "mode": "client",
-                "usage": Usage(input_tokens=3, output_tokens=4, total_tokens=7),
-                "duration_ms": 10.0,
-                **fields,
-            },
+        given: tuple[SessionMessage, ...] = fields.pop("answers", None) or tuple(
+            said(answer, Role.ASSISTANT) for answer in answers
         )
+        values: dict[str, Any] = {
+            "now": now(),
+            "provider": "mock",
+            "model": "mock-model",
+            "mode": "client",
+            "usage": Usage(input_tokens=3, output_tokens=4, total_tokens=7),
+            "duration_ms": 10.0,
+            **fields,
+        }
+        return FinishTurn(lease=turn.lease, state=state, answers=given, **values)
 
     async def finish(self, turn: Begun, *answers: str, **fields: Any) -> Finished:
         """End a turn."""

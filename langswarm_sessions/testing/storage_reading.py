@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ from langswarm_sessions.messages import (
     ToolResult,
     TurnState,
 )
-from langswarm_sessions.records import HistoryQuery, MessageFilter
+from langswarm_sessions.records import HistoryQuery, MessageFilter, SessionRecord
 from langswarm_sessions.testing.storage_kit import (
     StorageFixtures,
     StorageKit,
@@ -180,8 +181,8 @@ class ReadingContract(StorageFixtures):
         await kit.append("system", role=Role.SYSTEM)
         await kit.append(*(str(number) for number in range(200)), tokens=10)
 
-        async def history(**bounds: int | bool | str) -> list[str]:
-            query = HistoryQuery(**bounds)  # type: ignore[arg-type]
+        async def history(**bounds: Any) -> list[str]:
+            query = HistoryQuery(**bounds)
             return texts(await kit.storage.load_history(kit.session_id, query))
 
         assert await history(max_messages=2) == ["system", "198", "199"]
@@ -198,8 +199,11 @@ class ReadingContract(StorageFixtures):
         turn_id = first.turn.turn_id
         await kit.append("came between")
         await kit.finish(first, "answer", native=native_state(cursor=1, turn_id=turn_id), native_changed=True)
-        query = HistoryQuery(after_seq=1, not_turn=turn_id)
-        second = await kit.begin("two", needs=lambda _: query)
+
+        def unsent(_: SessionRecord) -> HistoryQuery:
+            return HistoryQuery(after_seq=1, not_turn=turn_id)
+
+        second = await kit.begin("two", needs=unsent)
         assert texts(second.history) == ["came between"]
 
     async def test_appended_instructions_are_in_force(self, kit: StorageKit) -> None:

@@ -201,7 +201,8 @@ def test_we_keep_ordered_pairs_of_a_batch(manager: SessionManager) -> None:
 
 
 def graph(given: Any) -> dict[str, Any]:
-    messages: list[BaseMessage] = given["messages"] if isinstance(given, dict) else given
+    state: dict[str, list[BaseMessage]] = given if hasattr(given, "keys") else {"messages": given}
+    messages = state["messages"]
     return {"messages": [*messages, AIMessage(f"answer to {messages[-1].text}", id=f"answer-{len(messages)}")]}
 
 

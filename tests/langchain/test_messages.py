@@ -134,7 +134,7 @@ result: dict[str, Any] = {
 def of(kind: type[BaseMessage], fields: dict[str, Any], *, extras: bool = True) -> st.SearchStrategy[BaseMessage]:
     """A message of a type, with entries that LangChain does not know."""
     extra = st.dictionaries(key, json_value, max_size=2 if extras else 0)
-    return st.tuples(extra, st.fixed_dictionaries(fields)).map(lambda both: kind(**{**both[0], **both[1]}))
+    return st.tuples(extra, st.fixed_dictionaries(fields)).map(lambda both: kind.model_validate({**both[0], **both[1]}))
 
 
 whole = st.one_of(

@@ -30,6 +30,10 @@ class Transactions(Protocol):
         """Close the connection; the next run opens another."""
         ...
 
+    def before_fork(self) -> None:
+        """Close the connection if a child process must not inherit it."""
+        ...
+
 
 class _State(Enum):
     QUEUED = "queued"

@@ -193,6 +193,11 @@ class SqliteTransactions:
         finally:
             connection.close()
 
+    def before_fork(self) -> None:
+        """Close the connection: SQLite keeps locks per process. What is in memory is copied with the process."""
+        if not self._database.in_memory:
+            self.close()
+
     def _roll_back(self, connection: Connection, raw: sqlite3.Connection) -> None:
         try:
             if raw.in_transaction:

@@ -47,7 +47,7 @@ class Workers:
     """Threads that share one queue; they start when there is work for them.
 
     Args:
-        connect: Makes the transactions of one worker; does no I/O.
+        connect: Makes the transactions of one worker (or returns the only ones there can be); does no I/O.
         size: How many threads stay.
         overflow: How many more may run when all are busy; they end when they have been idle for a while.
         name: Prefix of the threads' names.
@@ -92,7 +92,7 @@ class Workers:
         self._lock.acquire()
         for worker in self._workers:
             if worker.gate.acquire(timeout=_FORK_WAIT_S):
-                worker.transactions.close()
+                worker.transactions.before_fork()
 
     def after_fork_in_parent(self) -> None:
         """Let the workers go on; they open their connections anew."""
