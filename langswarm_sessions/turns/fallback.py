@@ -24,7 +24,5 @@ def fallback_strategy(provider: EngineProvider) -> TurnStrategy:
 async def with_whole_history(services: TurnServices, begun: Begun, strategy: TurnStrategy) -> Begun:
     """Return a begun turn with the history that another provider needs."""
     query = strategy.needs_for_rebuild(begun.session)
-    history = await services.storage.load_history(
-        begun.session.session_id, replace(query, not_turn=begun.turn.turn_id)
-    )
+    history = await services.storage.load_history(begun.session.session_id, replace(query, not_turn=begun.turn.turn_id))
     return replace(begun, history=history)

@@ -9,20 +9,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from langswarm_sessions.config import Strategy
-from langswarm_sessions.errors import MiddlewareError, SessionBusyError, SessionError, TurnConflictError
+from langswarm_sessions.errors import MiddlewareError, SessionError, TurnConflictError
 from langswarm_sessions.events import EventType
-from langswarm_sessions.ids import monotonic, new_id, now
+from langswarm_sessions.ids import monotonic, now
 from langswarm_sessions.interfaces.provider import Completed, EngineProvider, TextDelta
-from langswarm_sessions.messages import MessageKind, Role, SessionMessage, TurnState
+from langswarm_sessions.messages import SessionMessage, TurnState
 from langswarm_sessions.middleware import MiddlewareChain
-from langswarm_sessions.records import BeginTurn, Begun, Busy, Finished, FinishTurn, Recorded
-from langswarm_sessions.storage.liveness import this_process
+from langswarm_sessions.records import Begun, Finished, FinishTurn, Recorded
 from langswarm_sessions.strategies import TurnStrategy, choose_strategy
 from langswarm_sessions.turns.answers import answer_of, native_after, partial_answer
+from langswarm_sessions.turns.beginning import TurnBeginning, busy_error
 from langswarm_sessions.turns.conversation import Conversation
 from langswarm_sessions.turns.fallback import FALLBACK_ERRORS, fallback_strategy, with_whole_history
 from langswarm_sessions.turns.gate import SessionGates
-from langswarm_sessions.turns.input import TurnInput, input_digest
+from langswarm_sessions.turns.input import TurnInput
 from langswarm_sessions.turns.keeper import LeaseKeeper
 from langswarm_sessions.turns.log import Interruption, TurnInterrupted, TurnLog
 from langswarm_sessions.turns.services import TurnServices, TurnSubject
@@ -32,8 +32,6 @@ from langswarm_sessions_otel import TurnScope, error_type_of
 
 __all__ = ["TurnRun"]
 
-_FIRST_POLL_SECONDS = 0.002
-_LONGEST_POLL_SECONDS = 0.05
 _ENDED_BY_CALLER = (Interruption.ABANDONED, Interruption.CANCELLED)
 
 
@@ -71,6 +69,9 @@ class TurnRun:
         self._strategy = self._choose_strategy()
         self._announced_rebuild = False
         self._turn_state: dict[object, Any] = {}
+        self._beginning = TurnBeginning(
+            services=services, subject=subject, turn=turn, strategy=self._strategy, turn_state=self._turn_state
+        )
         self._fell_back_from: str | None = None
         self._outcome: TurnOutcome | None = None
         self._task: asyncio.Task[object] | None = None
@@ -127,9 +128,9 @@ class TurnRun:
     async def _in_line(self, span: TurnScope) -> TurnOutcome:
         waiting_since = monotonic()
         if not await self._gates.enter(self._session_id, seconds=self._services.turn_wait):
-            raise self._busy()
+            raise busy_error(self._session_id, self._services.turn_wait)
         try:
-            begun = await self._begin(span, patience=self._services.turn_wait - (monotonic() - waiting_since))
+            begun = await self._beginning.begin(span, patience=self._services.turn_wait - (monotonic() - waiting_since))
             if isinstance(begun, Recorded):
                 return self._replay(begun, span)
             self._keeper.hold(begun.lease, self._lose_lease)
@@ -139,60 +140,6 @@ class TurnRun:
                 self._keeper.release(begun.lease)
         finally:
             self._gates.leave(self._session_id)
-
-    # Begin
-
-    async def _begin(self, span: TurnScope, *, patience: float) -> Begun | Recorded:
-        begin = BeginTurn(
-            session_id=self._session_id,
-            turn_id=new_id(),
-            inputs=await self._inputs(),
-            owner=this_process(),
-            lease_seconds=self._services.lease_seconds,
-            now=now(),
-            needs=self._strategy.needs,
-            input_digest=input_digest(self._turn.messages),
-            idempotency_key=self._turn.idempotency_key,
-            instructions=self._instructions(),
-            options=self._turn.options,
-            user_id=self._subject.record.user_id,
-            resume_failed=self._turn.resume_failed,
-        )
-        storage = self._services.storage
-        with span.storage("load", backend=storage.backend, db_system=storage.db_system) as op:
-            begun = await self._admitted(begin, patience)
-            op.done(count=len(begun.history) if isinstance(begun, Begun) else 1)
-        self._subject.adopt(begun.session)
-        return begun
-
-    async def _admitted(self, begin: BeginTurn, patience: float) -> Begun | Recorded:
-        """Come again until no other process holds the session."""
-        until = monotonic() + patience
-        pause = _FIRST_POLL_SECONDS
-        while True:
-            begun = await self._services.storage.begin_turn(begin)
-            if not isinstance(begun, Busy):
-                return begun
-            try:
-                if monotonic() >= until:
-                    raise self._busy()
-                await asyncio.sleep(pause)
-            except BaseException:
-                await self._services.storage.leave_line(self._session_id, begun.ticket)
-                raise
-            pause = min(pause * 1.5, _LONGEST_POLL_SECONDS)
-            begin = replace(begin, ticket=begun.ticket, now=now())
-
-    async def _inputs(self) -> tuple[SessionMessage, ...]:
-        if not self._services.has_middleware:
-            return self._turn.messages
-        chain = self._services.chain(self._subject.record, self._turn_state)
-        return tuple([await chain.outward(replace(message)) for message in self._turn.messages])
-
-    def _instructions(self) -> SessionMessage | None:
-        if self._turn.instructions is None:
-            return None
-        return SessionMessage(role=Role.SYSTEM, content=self._turn.instructions, kind=MessageKind.INSTRUCTIONS)
 
     def _choose_strategy(self) -> TurnStrategy:
         wanted = self._subject.record.strategy if self._turn.provider is None else Strategy.HYBRID
@@ -397,10 +344,4 @@ class TurnRun:
     def _publish(self, kind: EventType, preview: str | None = None) -> None:
         self._services.events.publish(
             kind, session_id=self._session_id, user_id=self._subject.record.user_id, preview=preview
-        )
-
-    def _busy(self) -> SessionBusyError:
-        return SessionBusyError(
-            f"Another turn has held the session for {self._services.turn_wait:g} s. Try again, or raise turn_wait=.",
-            session_id=self._session_id,
         )

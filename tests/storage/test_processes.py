@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from langswarm_sessions.storage import InMemorySessionStorage, SQLiteSessionStorage
-from langswarm_sessions.testing.storage_kit import StorageKit, texts
+from langswarm_sessions.storage import SQLiteSessionStorage
+from langswarm_sessions.testing.storage_kit import StorageKit
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 Program = Callable[..., subprocess.Popen[str]]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
 
 from langswarm_sessions.errors import SchemaError
+from langswarm_sessions.storage.sql.errors import translated
 from langswarm_sessions.storage.sql.tables import metadata
 
 if TYPE_CHECKING:
@@ -20,12 +25,14 @@ __all__ = [
     "HEAD",
     "VERSION_TABLE",
     "backup_file",
+    "check",
     "create_in_memory",
     "ensure_schema",
     "probe",
     "revision_of",
     "scripts",
     "upgrade",
+    "upgrade_file",
 ]
 
 HEAD = "0001"
@@ -154,3 +161,46 @@ def _check_known(found: str) -> None:
 
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+
+
+def check(path: str | os.PathLike[str]) -> str | None:
+    """Return the schema revision of a database file without changing it; None when there is no database yet.
+
+    Args:
+        path: The file.
+
+    Raises:
+        SchemaError: The schema is newer, another program's, or the file is no database.
+    """
+    if not os.path.exists(path):
+        return None
+    with translated(), _opened(path) as (connection, _):
+        found = revision_of(connection)
+        if found is None:
+            _check_empty(connection)
+        else:
+            _check_known(found)
+        return found
+
+
+def upgrade_file(path: str | os.PathLike[str], *, backup: bool = False) -> str:
+    """Create or upgrade the schema of a database file; return its revision.
+
+    Args:
+        path: The file; it is made if need be.
+        backup: Whether to copy the file beside itself before an upgrade.
+
+    Raises:
+        SchemaError: The schema is newer, another program's, or the file is no database.
+    """
+    with translated(), _opened(path) as (connection, raw):
+        ensure_schema(connection, raw, backup_of=Path(path) if backup else None)
+        return HEAD
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Generator[tuple[Connection, sqlite3.Connection]]:
+    raw = sqlite3.connect(path, timeout=30, isolation_level=None)
+    engine = create_engine("sqlite://", creator=lambda: raw, poolclass=NullPool, hide_parameters=True)
+    with engine.connect() as connection:
+        yield connection, raw

@@ -1,0 +1,111 @@
+"""The beginning of a turn: middleware outward, a place in line among processes, the input stored."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from langswarm_sessions.errors import SessionBusyError
+from langswarm_sessions.ids import monotonic, new_id, now
+from langswarm_sessions.messages import MessageKind, Role, SessionMessage
+from langswarm_sessions.records import BeginTurn, Begun, Busy, Recorded
+from langswarm_sessions.storage.liveness import this_process
+from langswarm_sessions.strategies import TurnStrategy
+from langswarm_sessions.turns.input import TurnInput, input_digest
+from langswarm_sessions.turns.services import TurnServices, TurnSubject
+from langswarm_sessions_otel import TurnScope
+
+__all__ = ["TurnBeginning", "busy_error"]
+
+_FIRST_POLL_SECONDS = 0.002
+_LONGEST_POLL_SECONDS = 0.05
+
+
+class TurnBeginning:
+    """Takes a turn's input into the storage, once nobody else holds the session."""
+
+    def __init__(
+        self,
+        *,
+        services: TurnServices,
+        subject: TurnSubject,
+        turn: TurnInput,
+        strategy: TurnStrategy,
+        turn_state: dict[object, Any],
+    ) -> None:
+        self._services = services
+        self._subject = subject
+        self._turn = turn
+        self._strategy = strategy
+        self._turn_state = turn_state
+        self._session_id = subject.record.session_id
+
+    async def begin(self, span: TurnScope, *, patience: float) -> Begun | Recorded:
+        """Begin the turn, or return the answer its idempotency key has already.
+
+        Args:
+            span: The turn's span.
+            patience: Seconds to wait for other processes.
+
+        Raises:
+            SessionBusyError: Another process held the session for longer than that.
+        """
+        begin = BeginTurn(
+            session_id=self._session_id,
+            turn_id=new_id(),
+            inputs=await self._inputs(),
+            owner=this_process(),
+            lease_seconds=self._services.lease_seconds,
+            now=now(),
+            needs=self._strategy.needs,
+            input_digest=input_digest(self._turn.messages),
+            idempotency_key=self._turn.idempotency_key,
+            instructions=self._instructions(),
+            options=self._turn.options,
+            user_id=self._subject.record.user_id,
+            resume_failed=self._turn.resume_failed,
+        )
+        storage = self._services.storage
+        with span.storage("load", backend=storage.backend, db_system=storage.db_system) as op:
+            begun = await self._admitted(begin, patience)
+            op.done(count=len(begun.history) if isinstance(begun, Begun) else 1)
+        self._subject.adopt(begun.session)
+        return begun
+
+    async def _admitted(self, begin: BeginTurn, patience: float) -> Begun | Recorded:
+        """Come again until no other process holds the session."""
+        until = monotonic() + patience
+        pause = _FIRST_POLL_SECONDS
+        while True:
+            begun = await self._services.storage.begin_turn(begin)
+            if not isinstance(begun, Busy):
+                return begun
+            try:
+                if monotonic() >= until:
+                    raise busy_error(self._session_id, self._services.turn_wait)
+                await asyncio.sleep(pause)
+            except BaseException:
+                await self._services.storage.leave_line(self._session_id, begun.ticket)
+                raise
+            pause = min(pause * 1.5, _LONGEST_POLL_SECONDS)
+            begin = replace(begin, ticket=begun.ticket, now=now())
+
+    async def _inputs(self) -> tuple[SessionMessage, ...]:
+        if not self._services.has_middleware:
+            return self._turn.messages
+        chain = self._services.chain(self._subject.record, self._turn_state)
+        return tuple([await chain.outward(replace(message)) for message in self._turn.messages])
+
+    def _instructions(self) -> SessionMessage | None:
+        if self._turn.instructions is None:
+            return None
+        return SessionMessage(role=Role.SYSTEM, content=self._turn.instructions, kind=MessageKind.INSTRUCTIONS)
+
+
+def busy_error(session_id: str, waited: float) -> SessionBusyError:
+    """Return the error of a turn that waited in vain."""
+    return SessionBusyError(
+        f"Another turn has held the session for {waited:g} s. Try again, or raise turn_wait=.",
+        session_id=session_id,
+    )

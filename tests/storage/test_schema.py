@@ -1,0 +1,162 @@
+"""The schema: made by migrations, the same as the tables statements are built from, checked on every opening."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+
+from langswarm_sessions.errors import SchemaError
+from langswarm_sessions.storage import InMemorySessionStorage, SQLiteSessionStorage
+from langswarm_sessions.storage.sql import schema
+from langswarm_sessions.storage.sql.tables import metadata
+from langswarm_sessions.testing.storage_kit import StorageKit, session_record
+
+Rows = Callable[..., list[tuple[Any, ...]]]
+
+
+async def test_migrations_make_the_tables_statements_are_built_from(storage: SQLiteSessionStorage) -> None:
+    def differences(connection: Connection) -> list[Any]:
+        options = {"version_table": schema.VERSION_TABLE, "compare_type": True, "compare_server_default": True}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+
+    assert await storage._runner.read(differences) == []
+
+
+async def test_memory_and_file_have_the_same_tables(storage: SQLiteSessionStorage) -> None:
+    def tables(connection: Connection) -> set[str]:
+        found = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").all()
+        made = {name: " ".join(text.replace(",", " ,").split()) for name, text in found}
+        return {f"{name}: {sorted(text.split())}" for name, text in made.items() if name != schema.VERSION_TABLE}
+
+    memory = InMemorySessionStorage()
+    assert await memory._runner.read(tables) == await storage._runner.read(tables)
+    await memory.close()
+
+
+def test_the_newest_migration_is_the_one_the_code_expects() -> None:
+    assert schema.scripts().get_current_head() == schema.HEAD
+
+
+async def test_opening_again_reads_one_row_and_loads_no_alembic(storage: SQLiteSessionStorage, kit: StorageKit) -> None:
+    await kit.turn("question", "answer")
+    await storage.close()
+    source = """
+import asyncio, sys
+from langswarm_sessions.storage import SQLiteSessionStorage
+storage = SQLiteSessionStorage(sys.argv[1])
+record = asyncio.run(storage.load_session("s"))
+asyncio.run(storage.close())
+print(record.counters.messages, "alembic" in sys.modules)
+"""
+    command = [sys.executable, "-c", source, storage.db_path]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)  # noqa: ASYNC221
+    assert done.stdout.split() == ["2", "False"]
+
+
+def _set_revision(path: Path, revision: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"UPDATE {schema.VERSION_TABLE} SET version_num = ?", (revision,))
+        connection.commit()
+
+
+async def test_a_newer_schema_is_refused_and_left_alone(storage: SQLiteSessionStorage, db: Path, rows: Rows) -> None:
+    await storage.insert_session(session_record("s"))
+    await storage.close()
+    _set_revision(db, "9999")
+    newer = SQLiteSessionStorage(db)
+    with pytest.raises(SchemaError, match=r"'9999'.*Upgrade the package"):
+        await newer.load_session("s")
+    await newer.close()
+    assert rows(db, f"SELECT version_num FROM {schema.VERSION_TABLE}") == [("9999",)]
+
+
+async def test_tables_of_another_program_are_left_alone(db: Path, rows: Rows) -> None:
+    with closing(sqlite3.connect(db)) as connection:
+        connection.execute("CREATE TABLE sessions (theirs TEXT)")
+        connection.commit()
+    storage = SQLiteSessionStorage(db)
+    with pytest.raises(SchemaError, match="another program"):
+        await storage.load_session("s")
+    await storage.close()
+    assert [name for (name,) in rows(db, "SELECT name FROM sqlite_master")] == ["sessions"]
+
+
+async def test_an_older_schema_is_upgraded_after_a_backup(
+    db: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rows: Rows
+) -> None:
+    storage = SQLiteSessionStorage(db)
+    kit = await StorageKit.of_new_session(storage, session_id="s")
+    await kit.turn("question", "answer")
+    await storage.close()
+    _with_next_migration(monkeypatch, tmp_path, "op.add_column('sessions', sa.Column('extra', sa.Text()))")
+    upgraded = SQLiteSessionStorage(db, backup_enabled=True)
+    assert await upgraded.load_session("s") is not None
+    await upgraded.close()
+    assert rows(db, f"SELECT version_num FROM {schema.VERSION_TABLE}") == [("0002",)]
+    assert rows(db, "SELECT extra FROM sessions") == [(None,)]
+    (copy,) = tmp_path.glob("*-schema-0001.backup")
+    assert rows(copy, f"SELECT version_num FROM {schema.VERSION_TABLE}") == [("0001",)]
+    assert rows(copy, "SELECT count(*) FROM messages") == [(2,)]
+
+
+async def test_a_migration_that_fails_half_way_leaves_the_old_schema(
+    db: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rows: Rows
+) -> None:
+    storage = SQLiteSessionStorage(db)
+    await storage.insert_session(session_record("s"))
+    await storage.close()
+    before = rows(db, "SELECT sql FROM sqlite_master")
+    broken = "op.add_column('sessions', sa.Column('extra', sa.Text())); op.execute('SELECT * FROM nowhere')"
+    _with_next_migration(monkeypatch, tmp_path, broken)
+    failing = SQLiteSessionStorage(db)
+    with pytest.raises(SchemaError):
+        await failing.load_session("s")
+    await failing.close()
+    assert rows(db, "SELECT sql FROM sqlite_master") == before
+    assert rows(db, f"SELECT version_num FROM {schema.VERSION_TABLE}") == [("0001",)]
+
+
+def _with_next_migration(monkeypatch: pytest.MonkeyPatch, folder: Path, operations: str) -> None:
+    from alembic.script import ScriptDirectory
+
+    versions = folder / "migrations" / "versions"
+    versions.mkdir(parents=True)
+    first = Path(schema.__file__).with_name("migrations") / "versions" / "0001_initial.py"
+    (versions / "0001_initial.py").write_text(first.read_text())
+    (versions / "0002_next.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\n"
+        "revision, down_revision, branch_labels, depends_on = '0002', '0001', None, None\n"
+        f"def upgrade():\n    {operations}\n"
+    )
+    monkeypatch.setattr(schema, "HEAD", "0002")
+    monkeypatch.setattr(schema, "scripts", lambda: ScriptDirectory(str(versions.parent)))
+
+
+async def test_check_and_upgrade_for_the_command_line(storage: SQLiteSessionStorage, db: Path) -> None:
+    await storage.insert_session(session_record("s"))
+    health = await storage.check_health()
+    assert health["schema_revision"] == schema.HEAD
+    assert (await storage.get_database_stats())["schema_revision"] == schema.HEAD
+    assert schema.check(db) == schema.HEAD
+    assert schema.upgrade_file(db) == schema.HEAD
+
+
+def test_check_tells_what_there_is(db: Path) -> None:
+    assert schema.check(db) is None
+    assert not db.exists()
+    assert schema.upgrade_file(db) == schema.HEAD
+    assert schema.check(db) == schema.HEAD
+    _set_revision(db, "9999")
+    with pytest.raises(SchemaError, match="9999"):
+        schema.check(db)
