@@ -15,6 +15,7 @@ from langswarm_sessions.records import SessionStatus, TurnOptions
 __all__ = [
     "check_count",
     "check_days",
+    "check_mapping",
     "check_moment",
     "check_name",
     "check_seconds",
@@ -43,6 +44,14 @@ def check_text(value: object, *, field: str) -> str | None:
     """Return a string, or None."""
     if not isinstance(value, str | None):
         raise InvalidInputError(f"{field} must be a string (or None).")
+    return value
+
+
+def check_mapping(value: Mapping[str, Any], *, field: str) -> Mapping[str, Any]:
+    """Return a mapping."""
+    given: object = value
+    if not isinstance(given, Mapping):
+        raise InvalidInputError(f"{field} must be a dict.")
     return value
 
 

@@ -265,7 +265,7 @@ class SessionManager:
 
     async def send_message(self, session_id: str, content: Content, **options: Any) -> SessionMessage:
         """Say something in a session; see `Session.send_message` for the options."""
-        held = self._runtime.handles.get(session_id)
+        held = self._runtime.handles.get(check_name(session_id, field="session_id"))
         session = cast("Session", held) if held is not None else await self.get_session(session_id)
         return await session.send_message(content, **options)
 

@@ -109,7 +109,7 @@ async def _clean_up(live: ProviderSession) -> None:
     """Let a user's object, async or not, release what it holds; its failure ends nothing but its own clean-up."""
     try:
         await call(live.cleanup_provider_resources, {})
-    except Exception as error:  # the user's code: the session is deleted and the manager closed all the same
+    except Exception as error:  # noqa: BLE001 - the user's code: the session is deleted and the manager closed all the same
         logger.warning("%s.cleanup_provider_resources failed with %s.", type(live).__name__, type(error).__name__)
 
 

@@ -173,11 +173,15 @@ class _Chat:
             notes().print()
 
     def _tell_interrupted(self, session: BlockingSession) -> None:
-        kept = session.get_messages(limit=1)
-        partial = bool(kept) and kept[0].role is Role.ASSISTANT and kept[0].status is TurnState.INTERRUPTED
-        words = counted(len(kept[0].content.split()), "word") if partial else ""
-        told = f"Interrupted: the {words} above are kept." if partial else "Interrupted before an answer came."
-        tell(told.replace("1 word above are", "1 word above is") + "\n", style="yellow")
+        last = session.get_messages(limit=1)
+        if not last or last[0].status is not TurnState.INTERRUPTED:
+            told = "Interrupted before anything was sent."
+        elif last[0].role is Role.ASSISTANT:
+            words = counted(len(last[0].content.split()), "word")
+            told = f"Interrupted: what is above is kept ({words})."
+        else:
+            told = "Interrupted before an answer came; your message is kept."
+        tell(f"{told}\n", style="yellow")
 
     # Beginning and end
 

@@ -165,7 +165,9 @@ def _count(connection: sqlite3.Connection, table: str) -> int:
 def _try_to_write(report: DatabaseReport) -> None:
     try:
         with closing(_connect(report.path, mode="rw")) as connection:
+            version = int(connection.execute("PRAGMA user_version").fetchone()[0])
             connection.execute("BEGIN IMMEDIATE")
+            connection.execute(f"PRAGMA user_version = {version}")  # beginning alone succeeds on a read-only file
             connection.execute("ROLLBACK")
     except sqlite3.Error as error:
         report.busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY

@@ -62,6 +62,7 @@ class MiddlewareChain:
 
     async def _process(self, member: SessionMiddleware, message: SessionMessage) -> SessionMessage:
         said, calls, parts = message.content, list(message.tool_calls), list(message.parts)
+        payload = message.provider_payload
         edited = await _guarded(member, "process_message", message, context=self._context)
         result = message if edited is None else edited
         if not isinstance(result, SessionMessage):
@@ -70,6 +71,12 @@ class MiddlewareChain:
             result.content = text_of(result.parts)  # only the parts were edited: the rest follows them
             result.tool_calls = [part for part in result.parts if isinstance(part, ToolCall)]
         result.align()
+        if result.provider_payload is payload and (result.content, result.tool_calls, result.parts) != (
+            said,
+            calls,
+            parts,
+        ):
+            result.provider_payload = None  # it still says what was taken out
         return result
 
 

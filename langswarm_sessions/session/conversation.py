@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
+from langswarm_sessions.checks import check_mapping
 from langswarm_sessions.lifecycle import ARCHIVE, DELETE, RESTORE, change_record, transit, update_context
 from langswarm_sessions.messages import plain_mapping
 from langswarm_sessions.records import SessionContext, SessionMetrics
@@ -48,6 +49,7 @@ class Session(SessionTalking):
         Raises:
             ConfigurationError: A field is unknown or a value wrong.
         """
+        self.config.merged(check_mapping(changes, field="changes"))  # refused here, not in the middle of a transaction
         record = await change_record(
             self._runtime, self.session_id, lambda record: replace(record, config=record.config.merged(changes))
         )

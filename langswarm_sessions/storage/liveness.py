@@ -15,6 +15,7 @@ from langswarm_sessions.records import LeaseOwner
 
 __all__ = ["is_dead", "this_process"]
 
+_PROC = "/proc"
 _START_TOLERANCE_S = 5.0  # how far psutil's start times may drift when the clock is set; /proc's never do
 
 
@@ -37,8 +38,11 @@ def is_dead(owner: LeaseOwner) -> bool:
         return False
     import psutil
 
-    if not psutil.pid_exists(owner.pid):
-        return True
+    try:
+        if not psutil.pid_exists(owner.pid):
+            return True
+    except OverflowError:
+        return False  # no pid of this system
     state, started = _look_up(owner.pid)
     if state in ("Z", "X"):
         return True
@@ -53,8 +57,8 @@ def _identity(pid: int) -> LeaseOwner:
 
 def _host() -> str:
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        namespace = os.readlink("/proc/self/ns/pid")
+        boot = Path(_PROC, "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        namespace = os.readlink(f"{_PROC}/self/ns/pid")
     except OSError:
         return socket.gethostname()
     return f"{socket.gethostname()} {boot} {namespace}"
@@ -64,7 +68,7 @@ def _look_up(pid: int) -> tuple[str, float | None]:
     """Return the state letter and start time of a process; "" and None when it cannot be seen."""
     try:
         # The name in parentheses may hold anything, so fields are counted from its end: state is 3rd, start time 22nd.
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        fields = Path(_PROC, str(pid), "stat").read_bytes().rpartition(b")")[2].split()
         return fields[0].decode(), int(fields[19]) / os.sysconf("SC_CLK_TCK")
     except (OSError, IndexError, ValueError):
         return _ask_psutil(pid)
@@ -81,4 +85,4 @@ def _ask_psutil(pid: int) -> tuple[str, float | None]:
 
 
 def _tolerance() -> float:
-    return 0.0 if os.path.exists("/proc/self/stat") else _START_TOLERANCE_S
+    return 0.0 if os.path.exists(f"{_PROC}/self/stat") else _START_TOLERANCE_S

@@ -70,7 +70,7 @@ class SimpleStorageAdapter(EngineStorage):
             )
         self._storage = storage
         self._memory = ConversationMemory()
-        self._finishing: set[asyncio.Task[Any]] = set()
+        self._unfinished: dict[asyncio.Task[Any], str] = {}
         _logger.warning(
             "Turns over %s are ordered within this process only: do not open one session from two processes.",
             type(storage).__name__,
@@ -126,6 +126,7 @@ class SimpleStorageAdapter(EngineStorage):
 
     async def begin_turn(self, begin: BeginTurn) -> Begun | Recorded | Busy:
         """Take the session's lease in memory and store the input."""
+        await self._settled(begin.session_id)
         await self.load_session(begin.session_id)
         if begin.instructions is not None and not begin.instructions.message_id:
             begin = replace(begin, instructions=copy_of(begin.instructions, message_id=new_id()))
@@ -133,18 +134,18 @@ class SimpleStorageAdapter(EngineStorage):
         if not isinstance(outcome, Begun):
             return outcome
         try:
-            await self._surely(self._write(begin.session_id, await self._fresh(begin, outcome)))
+            await self._surely(begin.session_id, self._write(begin.session_id, await self._fresh(begin, outcome)))
         except asyncio.CancelledError:
-            await self._surely(self._memory.abandon(outcome))
+            await self._surely(begin.session_id, self._memory.abandon(outcome))
             raise
         except SessionError:
-            await self._surely(self._memory.forget(begin.session_id))
+            await self._surely(begin.session_id, self._memory.forget(begin.session_id))
             raise
         return outcome
 
     async def finish_turn(self, finish: FinishTurn) -> Finished:
         """Store the answer, then end the turn in memory; once called it is carried out."""
-        return await self._surely(self._finish(finish))
+        return await self._surely(finish.lease.session_id, self._finish(finish))
 
     async def leave_line(self, session_id: str, ticket: int) -> None:
         """Give up a place in the line of waiters."""
@@ -162,8 +163,8 @@ class SimpleStorageAdapter(EngineStorage):
     async def append_messages(self, session_id: str, messages: Sequence[SessionMessage]) -> Finished:
         """Append messages outside any turn."""
         await self.load_session(session_id)
-        identified = await self._memory.identified(messages)
-        return await self._surely(self._append(session_id, identified))
+        identified = await self._memory.identified(messages, session_id)
+        return await self._surely(session_id, self._append(session_id, identified))
 
     async def list_messages(self, session_id: str, wanted: MessageFilter) -> Page[SessionMessage]:
         """Return a page of the transcript."""
@@ -239,12 +240,12 @@ class SimpleStorageAdapter(EngineStorage):
 
     async def _finish(self, finish: FinishTurn) -> Finished:
         lease = finish.lease
-        answers = await self._memory.identified(finish.answers)
-        for answer in answers:
-            answer.turn_id, answer.status = lease.turn_id, finish.state
+        answers = await self._memory.identified(
+            finish.answers, lease.session_id, turn_id=lease.turn_id, status=finish.state
+        )
         if await self._memory.is_held(lease):
             await self._write(lease.session_id, answers)
-        return await self._memory.finish_turn(replace(finish, answers=tuple(answers)))
+        return await self._memory.finish_turn(replace(finish, answers=answers))
 
     async def _append(self, session_id: str, messages: Sequence[SessionMessage]) -> Finished:
         await self._write(session_id, messages)
@@ -269,9 +270,16 @@ class SimpleStorageAdapter(EngineStorage):
                 f"{type(self._storage).__name__}.{name} failed ({type(error).__name__}). See the cause of this error."
             ) from error
 
-    async def _surely(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _surely(self, session_id: str, work: Coroutine[Any, Any, T]) -> T:
         """Carry `work` out even if the caller is cancelled meanwhile."""
-        task = asyncio.ensure_future(work)
-        self._finishing.add(task)
-        task.add_done_callback(self._finishing.discard)
+        task = asyncio.create_task(work)
+        self._unfinished[task] = session_id
+        task.add_done_callback(lambda done: self._unfinished.pop(done, None))
         return await asyncio.shield(task)
+
+    async def _settled(self, session_id: str) -> None:
+        """Wait for turns of this session that go on ending although nobody waits for them any more."""
+        loop = asyncio.get_running_loop()
+        ending = [task for task, session in list(self._unfinished.items()) if session == session_id]
+        if here := [task for task in ending if task.get_loop() is loop]:
+            await asyncio.wait(here)

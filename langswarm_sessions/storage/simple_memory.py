@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from langswarm_sessions.ids import new_id, now
-from langswarm_sessions.messages import SessionMessage
+from sqlalchemy import Connection
+
+from langswarm_sessions.ids import now
+from langswarm_sessions.messages import SessionMessage, TurnState
 from langswarm_sessions.records import Begun, Lease, SessionRecord
 from langswarm_sessions.storage.sql.finish import abandon_turn, beat
-from langswarm_sessions.storage.sql.message_rows import copy_of, taken_ids
+from langswarm_sessions.storage.sql.message_rows import identified
 from langswarm_sessions.storage.sql.restore import forget_session, restore_session
 from langswarm_sessions.storage.sqlite import InMemorySessionStorage
 
@@ -41,14 +43,23 @@ class ConversationMemory(InMemorySessionStorage):
         """Return whether a lease is still held, and keep it from expiring while the answer is written."""
         return not await self._runner.write_surely(beat, [lease], now() + _GRACE)
 
-    async def identified(self, messages: Sequence[SessionMessage]) -> list[SessionMessage]:
+    async def identified(
+        self,
+        messages: Sequence[SessionMessage],
+        session_id: str,
+        *,
+        turn_id: str | None = None,
+        status: TurnState = TurnState.COMPLETED,
+    ) -> tuple[SessionMessage, ...]:
         """Return copies of `messages` with the ids they are going to be stored under."""
-        taken = await self._runner.read(taken_ids, messages)
-        copies: list[SessionMessage] = []
-        for message in messages:
-            wanted = message.message_id
-            free = bool(wanted) and wanted not in taken
-            provider_id = message.provider_message_id or (None if free else wanted or None)
-            copies.append(copy_of(message, message_id=wanted if free else new_id(), provider_message_id=provider_id))
-            taken.add(copies[-1].message_id)
-        return copies
+        return await self._runner.read(_identified, messages, session_id, turn_id, status)
+
+
+def _identified(
+    connection: Connection,
+    messages: Sequence[SessionMessage],
+    session_id: str,
+    turn_id: str | None,
+    status: TurnState,
+) -> tuple[SessionMessage, ...]:
+    return identified(connection, messages, session_id=session_id, turn_id=turn_id, status=status)

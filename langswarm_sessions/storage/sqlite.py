@@ -100,7 +100,7 @@ class SQLiteSessionStorage(_SqliteBased):
         path = os.fspath(db_path)
         self.db_path = path if path == MEMORY else os.path.abspath(os.path.expanduser(path))
         self._database = SqliteDatabase(self.db_path, options)
-        self._runner = _runner_over(self._database, readers=pool_size, overflow=max_overflow)
+        super().__init__(_runner_over(self._database, readers=pool_size, overflow=max_overflow))
 
     async def get_database_stats(self) -> Mapping[str, Any]:
         """Return counts of rows, sizes in bytes, pages and the schema's revision."""
@@ -122,7 +122,7 @@ class InMemorySessionStorage(_SqliteBased):
 
     def __init__(self) -> None:
         self._database = SqliteDatabase(MEMORY, SqliteOptions(wal=False))
-        self._runner = _runner_over(self._database, readers=1, overflow=0)
+        super().__init__(_runner_over(self._database, readers=1, overflow=0))
 
     def __repr__(self) -> str:
         return "InMemorySessionStorage()"

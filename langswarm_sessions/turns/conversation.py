@@ -171,7 +171,10 @@ class Conversation:
                     IncompleteStreamError("The provider's stream ended before its terminal event; send the turn again.")
                 ) from None
             except Exception as error:  # whatever the provider raised is classified here, once
-                raise self._translated(error) from error
+                translated = self._translated(error)
+                if translated is error:
+                    raise
+                raise translated from error
             if isinstance(event, Completed):
                 return event
             if isinstance(event, TextDelta):

@@ -214,13 +214,9 @@ class TurnRun:
         answer = answer_of(completed, provider=self._provider.name)
         if self._fell_back_from is not None:
             answer.provider_metadata["fallback_from"] = self._fell_back_from
-        said = answer.content
         answers = [*completed.earlier, answer]
         if self._services.has_middleware:
             answers = [await chain.inward(message) for message in answers]
-            if answers[-1].content != said:
-                # The raw payload still says what a middleware took out.
-                answers[-1].provider_payload = None
         return answers
 
     async def _completed(

@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["run_async", "run_blocking"]
 
 # Given: manager, and user (nobody else's).
-SCRIPT = '''
+SCRIPT = """
 from datetime import UTC, datetime, timedelta
 from langswarm_sessions import SessionMessage, SessionNotFoundError, SessionStatus, ToolCall
 
@@ -106,7 +106,8 @@ assert [one.session_id for one in await manager.get_user_sessions(user)] == [sec
 assert len(await manager.get_user_sessions(user, status="active")) == 2
 assert len(await manager.get_user_sessions(user, since=session.created_at)) == 2
 page = await manager.get_user_sessions(user, limit=1)
-assert [one.session_id for one in await manager.get_user_sessions(user, cursor=page.next_cursor)] == [session.session_id]
+rest = await manager.get_user_sessions(user, cursor=page.next_cursor)
+assert [one.session_id for one in rest] == [session.session_id]
 assert [one.session_id for one in await manager.search_sessions(user_id=user, tags=["three"])] == [session.session_id]
 assert len(await manager.search_sessions(user_id=user, text="ANOTHER")) == 1
 assert len(await manager.search_sessions(user_id=user, provider="mock", status="active")) == 2
@@ -145,7 +146,7 @@ async for event in events:
         break
 assert seen[:2] == [("session_created", session.session_id), ("message_sent", session.session_id)]
 assert [kind for kind, _ in seen].count("message_sent") == 6
-'''
+"""
 
 
 async def run_async(manager: Any, user: str) -> None:

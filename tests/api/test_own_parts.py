@@ -15,8 +15,6 @@ from langswarm_sessions import (
     ProviderError,
     ProviderSession,
     ProviderSessionFactory,
-    Session,
-    SessionManager,
     SessionMessage,
     SessionStorage,
     StorageError,
@@ -65,9 +63,7 @@ def _forget_echoes() -> Iterator[None]:
     ProviderSessionFactory.unregister_provider("echo")
 
 
-async def test_it_is_given_the_new_input_only_and_is_the_live_session(
-    open_manager: OpenManager, backend: str
-) -> None:
+async def test_it_is_given_the_new_input_only_and_is_the_live_session(open_manager: OpenManager, backend: str) -> None:
     ProviderSessionFactory.register_provider("echo", Echo)
     manager = open_manager(backend)
     session = await manager.create_session("user", "echo", "e", provider_config={"temperature": 1}, session_id="s")
@@ -322,5 +318,3 @@ async def test_a_blocking_manager_takes_own_parts_too() -> None:
         assert session.send_message("hi").content == "echo hi"
         assert session.get_provider_metadata()["turns"] == 1
         assert session.provider_session.history == ["user:hi:{}"]
-
-

@@ -91,9 +91,7 @@ class Terminal:
         """Wait until `text` is on the screen; return what came up to its end since the last time."""
         deadline = time.monotonic() + SECONDS
         while text not in self._unread:
-            ready, _, _ = select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))
-            assert ready, f"waited for {text!r}, saw {self._unread!r}"
-            came = self._read()
+            came = self._read(deadline)
             assert came, f"the program ended before {text!r}; saw {self._unread!r}"
             self._unread += came
         seen, _, self._unread = self._unread.partition(text)
@@ -109,7 +107,8 @@ class Terminal:
 
     def end(self) -> tuple[int, str]:
         """Wait for the program's end; return its exit code and what it wrote last."""
-        while came := self._read():
+        deadline = time.monotonic() + SECONDS
+        while came := self._read(deadline):
             self._unread += came
         return self._process.wait(SECONDS), self._unread
 
@@ -122,7 +121,9 @@ class Terminal:
         self._process.wait()
         os.close(self._master)
 
-    def _read(self) -> str:
+    def _read(self, deadline: float) -> str:
+        ready, _, _ = select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))
+        assert ready, f"waited in vain; saw {self._unread!r}"
         try:
             came = os.read(self._master, 65536).decode(errors="replace")
         except OSError:  # EIO: nobody writes to it any more

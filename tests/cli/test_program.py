@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
@@ -10,9 +9,7 @@ from tests.cli.terminal import run_cli
 
 
 def _run_python(source: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", source], capture_output=True, text=True, env={**os.environ}, check=False
-    )
+    return subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
 
 
 def test_help_names_every_command() -> None:

@@ -83,7 +83,8 @@ def test_show_as_json(talked: str, library: BlockingSessionManager) -> None:
 
 
 def test_control_characters_are_shown_not_obeyed(library: BlockingSessionManager) -> None:
-    session = library.create_session("e\x1b[31mve", "mock", "mock-model", session_id="evil")
+    named = {"name": "\x1b[31mNotes"}
+    session = library.create_session("eve", "mock", "mock-model", session_id="evil", session_config=named)
     session.add_message("user", "\x1b]0;title\x07 [red]markup[/red] \x9b2J")
     for arguments in (["show", "evil"], ["list"]):
         outcome = run_cli(*arguments, env={"FORCE_COLOR": "1"})

@@ -193,3 +193,20 @@ async def test_logging_tells_role_and_length_and_content_only_when_asked(caplog:
     assert "canary" not in caplog.text
     await MiddlewareChain([loud], context()).outward(user("canary"))
     assert "canary" in caplog.text
+
+
+async def test_an_edited_message_loses_the_raw_payload_that_still_says_what_was_taken_out() -> None:
+    class Cut(SessionMiddleware):
+        async def process_message(
+            self, session_id: str, message: SessionMessage, context: SessionContext
+        ) -> SessionMessage | None:
+            message.content = message.content.replace("secret", "")
+            return message
+
+    context = SessionContext(session_id="s", user_id="u", provider="mock", model="m")
+    chain = MiddlewareChain([Cut()], context)
+    raw = {"format": "langchain", "text": "a secret word"}
+    edited = await chain.outward(SessionMessage(role=Role.USER, content="a secret word", provider_payload=raw))
+    assert edited.provider_payload is None
+    kept = await chain.inward(SessionMessage(role=Role.ASSISTANT, content="a plain word", provider_payload=raw))
+    assert kept.provider_payload == raw

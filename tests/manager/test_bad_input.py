@@ -26,7 +26,7 @@ from langswarm_sessions import (
     StorageError,
     create_session_manager,
 )
-from tests.session.kit import OpenManager, rows_of
+from tests.session.kit import AT_ONCE, OpenManager, leftovers, rows_of
 
 Attempt = Callable[[SessionManager, Session], Awaitable[Any]]
 CANARY = "canary-4711"
@@ -66,9 +66,17 @@ CASES: dict[str, tuple[Attempt, type[SessionError], str]] = {
     "unknown config key": (create(session_config={"tag": []}), ConfigurationError, r"'tag'.*tags"),
     "tags as text": (create(session_config={"tags": "a"}), ConfigurationError, r"tags must be a list"),
     "max_messages of zero": (create(session_config={"max_messages": 0}), ConfigurationError, r"max_messages"),
-    "auto_archive_after as text": (create(session_config={"auto_archive_after": "1d"}), ConfigurationError, r"timedelta"),
+    "auto_archive_after as text": (
+        create(session_config={"auto_archive_after": "1d"}),
+        ConfigurationError,
+        r"timedelta",
+    ),
     "config that is no dict": (create(session_config=5), ConfigurationError, r"session_config must be a dict"),
-    "unknown session": (lambda manager, _: manager.get_session("nope"), SessionNotFoundError, r"'nope'.*create_session"),
+    "unknown session": (
+        lambda manager, _: manager.get_session("nope"),
+        SessionNotFoundError,
+        r"'nope'.*create_session",
+    ),
     "unknown session to send to": (
         lambda manager, _: manager.send_message("nope", "hi"),
         SessionNotFoundError,
@@ -126,7 +134,11 @@ CASES: dict[str, tuple[Attempt, type[SessionError], str]] = {
     ),
     "unknown message": (lambda _, session: session.get_message("nope"), MessageNotFoundError, r"'nope'.*get_messages"),
     "empty message id": (lambda _, session: session.get_message(""), InvalidInputError, r"message_id"),
-    "export format": (lambda _, session: session.export_conversation("pdf"), InvalidInputError, r"format must be 'json'"),
+    "export format": (
+        lambda _, session: session.export_conversation("pdf"),
+        InvalidInputError,
+        r"format must be 'json'",
+    ),
     "context that is no dict": (
         lambda _, session: session.update_context([1]),  # type: ignore[arg-type]
         InvalidInputError,
@@ -138,11 +150,15 @@ CASES: dict[str, tuple[Attempt, type[SessionError], str]] = {
         r"context must hold only",
     ),
     "config key to update": (lambda _, session: session.update_config({"nam": 1}), ConfigurationError, r"'nam'.*name"),
-    "config value to update": (lambda _, session: session.update_config({"name": 1}), ConfigurationError, r"name must be"),
+    "config value to update": (
+        lambda _, session: session.update_config({"name": 1}),
+        ConfigurationError,
+        r"name must be",
+    ),
     "config to update that is no dict": (
         lambda _, session: session.update_config(5),  # type: ignore[arg-type]
-        SessionError,
-        r"dict",
+        InvalidInputError,
+        r"changes must be a dict",
     ),
     "setting to update": (
         lambda _, session: session.provider_session.update_provider_config({"temprature": 1}),
@@ -153,14 +169,12 @@ CASES: dict[str, tuple[Attempt, type[SessionError], str]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_bad_input_is_named_and_writes_nothing(
-    manager: SessionManager, session: Session, case: str
-) -> None:
+async def test_bad_input_is_named_and_writes_nothing(manager: SessionManager, session: Session, case: str) -> None:
     attempt, error, message = CASES[case]
     before = await _everything(manager)
     with pytest.raises(error, match=message) as caught:
         await attempt(manager, session)
-    assert type(caught.value) is error or error is SessionError
+    assert type(caught.value) is error
     assert str(caught.value).rstrip().endswith((".", ")")), "a message is a sentence"
     assert await _everything(manager) == before
     assert (await session.send_message("works?")).content == "Mock response to: works?"
@@ -199,12 +213,15 @@ def test_bad_retry_policies_are_named(arguments: dict[str, Any], name: str) -> N
 
 
 async def test_a_missing_extra_is_named(open_manager: OpenManager, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "openai", None)
+    from langswarm_sessions.providers.openai import credential
+
+    monkeypatch.delitem(sys.modules, "openai", raising=False)
+    monkeypatch.setattr(credential, "find_spec", lambda _: None)
     manager = open_manager("memory", providers={"openai": "sk-canary-4711"})
     with pytest.raises(MissingDependencyError, match=r"langswarm-sessions\[openai\]") as caught:
-        session = await manager.create_session("user", "openai", "gpt-5")
-        await session.send_message("hi")
+        await manager.create_session("user", "openai", "gpt-5")
     assert CANARY not in str(caught.value)
+    assert await manager.get_user_sessions("user") == []
 
 
 async def test_keys_show_up_nowhere(open_manager: OpenManager, own_folder: Path) -> None:
@@ -229,8 +246,21 @@ async def test_an_archived_session_says_how_to_go_on(session: Session) -> None:
 # The database
 
 
+def _content(path: Path) -> object:
+    """Return what a file holds: a database's tables (opening one may change its header), other files' bytes."""
+    if not path.is_file():
+        return None
+    if not path.read_bytes().startswith(b"SQLite format 3"):
+        return path.read_bytes()
+    connection = sqlite3.connect(path)
+    try:
+        return list(connection.iterdump())
+    finally:
+        connection.close()
+
+
 async def _refuses(path: Path, error: type[StorageError], message: str) -> None:
-    before = path.read_bytes() if path.is_file() else None
+    before = _content(path)
     manager = SessionManager("sqlite", storage_config={"db_path": str(path), "pool_timeout": 1})
     try:
         with pytest.raises(error, match=message) as caught:
@@ -241,13 +271,13 @@ async def _refuses(path: Path, error: type[StorageError], message: str) -> None:
         assert health["storage"]["error"]
     finally:
         await manager.close()
-    assert (path.read_bytes() if path.is_file() else None) == before
+    assert _content(path) == before
 
 
 async def test_a_file_that_is_no_database_is_left_alone(own_folder: Path) -> None:
     path = own_folder / "notes.db"
     path.write_bytes(b"these are my notes, not a database " * 100)
-    await _refuses(path, StorageError, r"(?i)not a database|database")
+    await _refuses(path, SchemaError, r"not a SQLite database. Point db_path at another file")
 
 
 async def test_a_database_of_another_program_is_left_alone(own_folder: Path) -> None:
@@ -256,7 +286,7 @@ async def test_a_database_of_another_program_is_left_alone(own_folder: Path) -> 
     connection.execute("CREATE TABLE sessions (id INTEGER PRIMARY KEY, what TEXT)")
     connection.commit()
     connection.close()
-    await _refuses(path, SchemaError, r"(?i)schema|tables|another")
+    await _refuses(path, SchemaError, r"tables of another program.*database of its own")
 
 
 async def test_a_newer_schema_is_a_schema_error(own_folder: Path) -> None:
@@ -264,20 +294,20 @@ async def test_a_newer_schema_is_a_schema_error(own_folder: Path) -> None:
     async with SessionManager("sqlite", storage_config={"db_path": str(path), "enable_wal": False}) as manager:
         await manager.create_session("user", "mock", "m")
     connection = sqlite3.connect(path)
-    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.execute("UPDATE langswarm_sessions_schema SET version_num = '9999'")
     connection.commit()
     connection.close()
-    await _refuses(path, SchemaError, r"(?i)newer|upgrade")
+    await _refuses(path, SchemaError, r"'9999'.*Upgrade the package")
 
 
 async def test_a_path_that_is_a_folder_is_named(own_folder: Path) -> None:
     (own_folder / "folder.db").mkdir()
-    await _refuses(own_folder / "folder.db", StorageError, r"folder\.db")
+    await _refuses(own_folder / "folder.db", StorageError, r"cannot be opened. Check that its folder")
 
 
 async def test_a_folder_that_cannot_be_made_is_named(own_folder: Path) -> None:
     (own_folder / "file").write_text("in the way")
-    await _refuses(own_folder / "file" / "sessions.db", StorageError, r"sessions\.db|file")
+    await _refuses(own_folder / "file" / "sessions.db", StorageError, r"folder|file")
 
 
 async def test_a_read_only_database_is_readable_and_refuses_writes(own_folder: Path) -> None:
@@ -287,22 +317,51 @@ async def test_a_read_only_database_is_readable_and_refuses_writes(own_folder: P
         session = await manager.create_session("user", "mock", "m", session_id="s")
         await session.send_message("before")
         storage: Any = manager._services.storage
-        await storage._runner.outside(lambda connection: None)
-
-        def forbid(connection: Any) -> None:
-            connection.exec_driver_sql("PRAGMA query_only = 1")
-
-        await storage._runner._run(
-            storage._runner._writer, forbid, (), undo=None, must_run=False, transaction=False
-        )
+        await storage._runner.write(lambda connection: connection.exec_driver_sql("PRAGMA query_only = 1") and None)
         for attempt in (session.send_message("x"), session.archive(), session.update_context({"a": 1})):
-            with pytest.raises(StorageError, match=r"(?i)read-?only"):
+            with pytest.raises(StorageError, match=r"cannot be written. Make the file and its folder writable"):
                 await attempt
         assert [message.content for message in await session.get_messages()] == ["before", "Mock response to: before"]
-        assert session.provider_session.requests == session.provider_session.requests[:1]
+        assert len(session.provider_session.requests) == 1
+
+
+async def test_a_full_disk_stores_nothing_by_halves_and_is_got_over(own_folder: Path) -> None:
+    """SQLite's own limit of pages stands in for the disk's: the same error, at the same place."""
+    path = own_folder / "sessions.db"
+    async with SessionManager("sqlite", storage_config={"db_path": str(path)}, retry=AT_ONCE) as manager:
+        session = await manager.create_session("user", "mock", "m", session_id="s")
+        storage: Any = manager._services.storage
+
+        def limit(connection: Any, pages: int) -> None:
+            used = connection.exec_driver_sql("PRAGMA page_count").scalar()
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {used + pages}")
+
+        await storage._runner.write(limit, 3)
+        answered = failed = 0
+        for number in range(40):
+            outcome = await _outcome(session.send_message(f"{number} " + "x" * 2000))
+            assert outcome is None or "full" in outcome
+            answered += outcome is None
+            failed += outcome is not None
+        assert answered
+        assert failed
+        await storage._runner.write(limit, 1000)
+        assert (await session.send_message("room again")).content == "Mock response to: room again"
+        messages = await session.get_messages()
+        assert sum(message.status == "completed" and message.role == "user" for message in messages) == answered + 1
+        for message in messages:
+            assert message.status != "pending"
+        assert session.message_count == len(messages)
+        assert not await leftovers(manager)
+
+
+async def _outcome(turn: Awaitable[object]) -> str | None:
+    try:
+        await turn
+    except StorageError as error:
+        return str(error)
+    return None
 
 
 async def _everything(manager: SessionManager) -> list[Any]:
     return [await rows_of(manager, f"SELECT * FROM {table}") for table in ("sessions", "turns", "messages")]
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 import threading
 import time
@@ -59,7 +60,9 @@ class Gate:
             self.closed = True
 
 
-async def until(holds: Callable[[], bool] | Callable[[], Awaitable[bool]], *, seconds: float = PATIENCE_SECONDS) -> None:
+async def until(
+    holds: Callable[[], bool] | Callable[[], Awaitable[bool]], *, seconds: float = PATIENCE_SECONDS
+) -> None:
     """Wait until something holds that happens in another thread or process."""
     deadline = time.monotonic() + seconds
     while True:
@@ -129,20 +132,18 @@ async def open_manager(own_folder: Path) -> AsyncIterator[OpenManager]:
     def make(storage: Any = "sqlite", **arguments: Any) -> SessionManager:
         if storage == "sqlite" and "storage_config" not in arguments:
             arguments["storage_config"] = {"db_path": str(own_folder / "sessions.db")}
-        made.append(SessionManager(storage, **{"retry": AT_ONCE, **arguments}))
+        arguments.setdefault("retry", AT_ONCE)
+        made.append(SessionManager(storage, **arguments))
         return made[-1]
 
     yield make
     await asyncio.sleep(0)
-    found: list[str] = []
-    for manager in made:
-        if not _is_closed(manager):
-            found += await leftovers(manager)
-        await manager.close()
+    found = await _close_all(made)
+    made.clear()
     assert not found, f"left behind: {found}"
     own = {*tasks_before, asyncio.current_task()}
     await until(lambda: not asyncio.all_tasks() - own, seconds=2)
-    await until(lambda: not threads_left(), seconds=5)
+    await until(_no_thread_left, seconds=5)
 
 
 @pytest.fixture
@@ -166,6 +167,20 @@ def no_globals() -> Iterator[None]:
     yield
     GLOBAL_HOOKS.clear()
     GLOBAL_MIDDLEWARE.clear()
+
+
+async def _close_all(managers: list[SessionManager]) -> list[str]:
+    found: list[str] = []
+    for manager in managers:
+        if not _is_closed(manager):
+            found += await leftovers(manager)
+        await manager.close()
+    return found
+
+
+def _no_thread_left() -> bool:
+    gc.collect()  # a storage nobody closes ends its threads with its last reference
+    return not threads_left()
 
 
 def _is_closed(manager: SessionManager) -> bool:

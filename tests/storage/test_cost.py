@@ -25,7 +25,7 @@ def window(_: SessionRecord) -> HistoryQuery:
 
 def budget(_: SessionRecord) -> HistoryQuery:
     """Need what fits into a budget."""
-    return HistoryQuery(max_tokens=500)
+    return HistoryQuery(max_tokens=100)
 
 
 class Trace:

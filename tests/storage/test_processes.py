@@ -269,8 +269,8 @@ async def test_closing_and_dropping_end_the_threads(db: Path) -> None:
 
 async def test_a_cancelled_call_leaves_no_transaction_open(storage: SQLiteSessionStorage, kit: StorageKit) -> None:
     for yields in range(4):
-        tasks = [asyncio.ensure_future(kit.append(str(number))) for number in range(5)]
-        tasks += [asyncio.ensure_future(kit.change(context={"n": yields}))]
+        tasks: list[asyncio.Task[Any]] = [asyncio.create_task(kit.append(str(number))) for number in range(5)]
+        tasks.append(asyncio.create_task(kit.change(context={"n": yields})))
         for _ in range(yields):
             await asyncio.sleep(0)
         for task in tasks:

@@ -1,5 +1,7 @@
 """The schema: made by migrations, the same as the tables statements are built from, checked on every opening."""
 
+# ruff: noqa: ASYNC240 - a test may wait for its own small files
+
 from __future__ import annotations
 
 import sqlite3

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 
-from langswarm_sessions import SessionError, Session, SessionLifecycleHook, SessionManager, SessionMiddleware
+from langswarm_sessions import Session, SessionError, SessionLifecycleHook, SessionManager, SessionMiddleware
 from langswarm_sessions.messages import SessionMessage
 from langswarm_sessions.records import SessionContext
 from tests.session.kit import OpenManager, leftovers, until
@@ -57,7 +57,7 @@ class Cancels:
             asyncio.get_running_loop().call_soon(self.victim.cancel)
 
     @asynccontextmanager
-    async def counting(self) -> AsyncIterator[None]:
+    async def counting(self) -> AsyncGenerator[None, None]:
         loop = asyncio.get_running_loop()
         before = loop.get_task_factory()
 
@@ -142,7 +142,7 @@ async def test_cancelled_again_while_it_ends(open_manager: OpenManager, backend:
 
 async def _cancelled(manager: SessionManager, session: Session, call: Call, cancels: Cancels) -> bool:
     """Cancel a call and look at what is left; return whether it was cancelled before its end."""
-    session.provider_session.set_responses([lambda _: in_pieces()])
+    session.provider_session.set_responses([in_pieces()])
     async with cancels.counting():
         cancels.victim = asyncio.ensure_future(call(session))
         with suppress(asyncio.CancelledError):
@@ -211,8 +211,6 @@ async def test_closing_the_manager_ends_turns_as_interrupted(open_manager: OpenM
         with pytest.raises(SessionError, match="its manager closed"):
             await call
     reopened = await open_manager().get_session("s")
-    assert [(message.content, message.status.value) for message in await reopened.get_messages()][0] == (
-        "one",
-        "interrupted",
-    )
+    first = (await reopened.get_messages())[0]
+    assert (first.content, first.status) == ("one", "interrupted")
     assert (await reopened.send_message("three")).content == "Mock response to: three"

@@ -57,7 +57,9 @@ async def test_the_fallback_answers_knows_the_conversation_and_is_named() -> Non
         third = await session.send_message("three")
         assert "fallback_from" not in third.provider_metadata
         said = [message.content for message in provider.requests[-1].messages]
-        assert said == ["two", "Mock response to: two", "three"], "what the fallback answered reaches the first provider"
+        assert said == ["two", "Mock response to: two", "three"], (
+            "what the fallback answered reaches the first provider"
+        )
 
 
 async def test_a_stream_falls_back_only_before_its_first_chunk() -> None:

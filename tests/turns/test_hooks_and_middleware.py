@@ -305,7 +305,9 @@ async def test_cancelled_while_the_answer_is_stored_hooks_still_hear_of_it(
     assert session.message_count == 2
 
 
-async def test_a_slow_subscriber_slows_no_turn_and_is_told_what_it_lost(session: Session, manager: SessionManager) -> None:
+async def test_a_slow_subscriber_slows_no_turn_and_is_told_what_it_lost(
+    session: Session, manager: SessionManager
+) -> None:
     oldest = manager.session_events(max_queue=2)
     newest = manager.session_events(max_queue=2, overflow="drop_newest")
     closes = manager.session_events(max_queue=2, overflow="close")

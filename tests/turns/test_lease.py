@@ -9,12 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, text
 
 from langswarm_sessions import IncompleteStreamError, Session, SessionBusyError, SessionManager
+from langswarm_sessions.records import Lease
 from tests.session.kit import Gate, OpenManager, in_database, leftovers, until
 
 HOLDS_A_TURN = """
@@ -39,9 +42,7 @@ async def test_two_managers_never_interleave(open_manager: OpenManager) -> None:
     managers = [open_manager() for _ in range(3)]
     await managers[0].create_session("user", "mock", "m", session_id="s")
     sessions = [await manager.get_session("s") for manager in managers]
-    await asyncio.gather(
-        *(sessions[number % 3].send_message(f"t{number}") for number in range(18))
-    )
+    await asyncio.gather(*(sessions[number % 3].send_message(f"t{number}") for number in range(18)))
     messages = await sessions[0].get_messages()
     assert len(messages) == 36
     for question, answer in zip(messages[::2], messages[1::2], strict=True):
@@ -74,7 +75,7 @@ async def test_waiters_of_several_managers_are_served_in_the_order_they_came(
     for number in range(1, 5):
         elsewhere = await open_manager().get_session("s")
         calls.append(asyncio.ensure_future(elsewhere.send_message(str(number))))
-        await until(lambda n=number: len(in_database(own_folder / "sessions.db", "SELECT * FROM session_waiters")) == n)  # type: ignore[misc]
+        await until(partial(_are_waiting, number, own_folder / "sessions.db"))
     gate.let()
     await asyncio.gather(*calls)
     assert [message.content for message in await first.get_messages(role="user")] == [str(n) for n in range(5)]
@@ -103,9 +104,9 @@ async def test_a_starved_loop_keeps_its_lease(open_manager: OpenManager, own_fol
     session = await open_manager(lease_seconds=0.4).create_session("user", "mock", "m", session_id="s")
 
     async def starving() -> AsyncIterator[str]:
-        other = subprocess.Popen([sys.executable, "-c", SENDS_ONE, str(own_folder / "sessions.db")])
-        await until(lambda: len(in_database(own_folder / "sessions.db", "SELECT * FROM session_waiters")) == 1)
-        time.sleep(1.2)  # the point: nothing of this loop runs
+        other = _start(SENDS_ONE, str(own_folder / "sessions.db"))
+        await until(partial(_are_waiting, 1, own_folder / "sessions.db"))
+        time.sleep(1.2)  # noqa: ASYNC251 - the point: nothing of this loop runs
         assert other.poll() is None, "the other process got in"
         others.append(other)
         yield "still mine"
@@ -174,7 +175,7 @@ async def test_the_keeper_ends_a_turn_whose_lease_was_taken(open_manager: OpenMa
     beat = engine._keeper._storage.beat
     call = asyncio.ensure_future(session.send_message("one"))
     await gate.asked.wait()
-    engine._keeper._storage.beat = lambda leases, expires_at: list(leases)
+    engine._keeper._storage.beat = _all_lost
     with pytest.raises(IncompleteStreamError, match="took the session over"):
         await asyncio.wait_for(call, 5)
     engine._keeper._storage.beat = beat
@@ -188,7 +189,7 @@ async def test_a_killed_process_is_taken_over_at_once(
 ) -> None:
     path = own_folder / "sessions.db"
     arguments = [str(path), "3600", *([key] if key else [])]
-    child = subprocess.Popen([sys.executable, "-c", HOLDS_A_TURN, *arguments], stdout=subprocess.PIPE)
+    child = _start(HOLDS_A_TURN, *arguments)
     assert child.stdout is not None
     try:
         assert await asyncio.to_thread(child.stdout.readline) == b"in the turn\n"
@@ -215,7 +216,7 @@ async def test_a_killed_process_is_taken_over_at_once(
 
 async def test_a_key_of_a_killed_process_is_rerun_in_place(open_manager: OpenManager, own_folder: Path) -> None:
     arguments = [str(own_folder / "sessions.db"), "3600", "k"]
-    child = subprocess.Popen([sys.executable, "-c", HOLDS_A_TURN, *arguments], stdout=subprocess.PIPE)
+    child = _start(HOLDS_A_TURN, *arguments)
     assert child.stdout is not None
     try:
         assert await asyncio.to_thread(child.stdout.readline) == b"in the turn\n"
@@ -236,8 +237,8 @@ async def test_a_waiter_that_was_killed_holds_nobody_up(open_manager: OpenManage
     session.provider_session.set_responses([gate])
     call = asyncio.ensure_future(session.send_message("one"))
     await gate.asked.wait()
-    child = subprocess.Popen([sys.executable, "-c", SENDS_ONE, str(path)])
-    await until(lambda: len(in_database(path, "SELECT * FROM session_waiters")) == 1)
+    child = _start(SENDS_ONE, str(path))
+    await until(partial(_are_waiting, 1, path))
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
     gate.let()
@@ -248,9 +249,19 @@ async def test_a_waiter_that_was_killed_holds_nobody_up(open_manager: OpenManage
     assert in_database(path, "SELECT * FROM session_waiters") == []
 
 
-async def _expire(manager: SessionManager) -> None:
-    from sqlalchemy import Connection, text
+def _are_waiting(count: int, path: Path) -> bool:
+    return len(in_database(path, "SELECT * FROM session_waiters")) == count
 
+
+def _all_lost(leases: list[Lease], _: object) -> list[Lease]:
+    return list(leases)
+
+
+def _start(program: str, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE)
+
+
+async def _expire(manager: SessionManager) -> None:
     def expire(connection: Connection) -> None:
         connection.execute(text("UPDATE sessions SET lease_expires_at = created_at"))
 

@@ -190,12 +190,9 @@ async def test_an_end_without_the_terminal_event_is_an_error(
     manager = open_manager(backend)
     session = await manager.create_session("user", "mock", "m")
     session.provider_session.fail_next("eof", times=9, after_chunks=2)
+    turn = read(session, "hi") if streamed else session.send_message("hi")
     with pytest.raises(IncompleteStreamError, match="terminal event") as caught:
-        if streamed:
-            async for _ in session.send_message_stream("hi"):
-                pass
-        else:
-            await session.send_message("hi")
+        await turn
     assert (caught.value.session_id, caught.value.provider) == (session.session_id, "mock")
     assert await statuses(session) == [("hi", "failed")]
     metrics = await session.get_metrics()
@@ -282,8 +279,7 @@ async def test_a_stream_retries_only_before_its_first_chunk(session: Session) ->
     session.provider_session.fail_next("drop", after_chunks=1)
     got: list[str] = []
     with pytest.raises(IncompleteStreamError):
-        async for chunk in session.send_message_stream("two"):
-            got.append(chunk)
+        await read(session, "two", into=got)
     assert got == ["Mock "]
     assert len(session.provider_session.requests) == 4
     assert (await statuses(session))[-1] == ("two", "failed")
@@ -314,6 +310,12 @@ async def test_breaking_off_a_live_provider_stream_interrupts_the_turn(session: 
     shown = await anext(stream)
     await stream.aclose()
     assert await statuses(session) == [("a b c", "interrupted"), (shown, "interrupted")]
+
+
+async def read(session: Session, text: str, *, into: list[str] | None = None) -> None:
+    async for chunk in session.send_message_stream(text):
+        if into is not None:
+            into.append(chunk)
 
 
 async def session_of_another_task(session: Session, text: str) -> SessionMessage:

@@ -162,7 +162,7 @@ async def test_results_of_tools_that_return_data_are_json(session: Session) -> N
     ("options", "problem"),
     [
         ({"tools": "clock"}, "tools must be a list"),
-        ({"tools": [{"parameters": {}}]}, r"tools\[0\] needs a 'name'"),
+        ({"tools": [{"parameters": None}]}, r"tools\[0\] needs a 'name'"),
         ({"tools": [CLOCK, 5]}, r"tools\[1\]"),
         ({"tools": [{"name": "x", "parameters": {"a": object()}}]}, r"tools\[0\]"),
         ({"tool_choice": 5}, "tool_choice"),

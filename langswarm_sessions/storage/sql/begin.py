@@ -137,9 +137,8 @@ def _take(
         if query is None
         else load_history(
             connection,
-            begin.session_id,
+            before,
             query,
-            cleared_seq=before.cleared_seq,
             before=before.next_seq,
             own_turn=stored.turn.turn_id,
         )

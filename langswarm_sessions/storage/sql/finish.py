@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, null, update
 
 from langswarm_sessions.errors import SessionNotFoundError, TurnConflictError
-from langswarm_sessions.messages import TurnState
+from langswarm_sessions.messages import SessionMessage, TurnState
 from langswarm_sessions.records import Begun, Finished, FinishTurn, Lease, NativeState, SessionRecord, Usage
 from langswarm_sessions.storage.sql.counting import added_to, additions, count_messages, counter_updates
 from langswarm_sessions.storage.sql.locate import find_session
-from langswarm_sessions.storage.sql.message_rows import insert_messages
+from langswarm_sessions.storage.sql.message_rows import identified, place_messages
 from langswarm_sessions.storage.sql.prepared import Prepared
 from langswarm_sessions.storage.sql.session_rows import native_to_json
 from langswarm_sessions.storage.sql.tables import COUNTER_NAMES, sessions
 from langswarm_sessions.storage.sql.turn_rows import close_turn, end_turn
 
-__all__ = ["abandon_turn", "beat", "finish_turn"]
+__all__ = ["OpenTurn", "abandon_turn", "beat", "finish_turn", "open_turn"]
 
 _COUNTED = tuple(name for name in COUNTER_NAMES if name != "turns")
 _NO_USAGE = Usage()
@@ -29,7 +29,7 @@ _HELD = (
     sessions.c.lease_fence == bindparam("of_fence"),
     sessions.c.lease_turn_id == bindparam("of_turn"),
 )
-_RELEASE = Prepared(
+_ENDED = (
     update(sessions)
     .where(*_HELD)
     .values(
@@ -43,49 +43,87 @@ _RELEASE = Prepared(
         **counter_updates(_COUNTED),
     )
 )
+_RELEASE = Prepared(_ENDED)
+_RELEASE_UNCHANGED = Prepared(_ENDED.where(sessions.c.version == bindparam("of_version")))
 _BEAT = Prepared(update(sessions).where(*_HELD).values(lease_expires_at=bindparam("new_expires_at")))
 _LET_GO = Prepared(update(sessions).where(*_HELD).values(lease_turn_id=null(), version=sessions.c.version + 1))
 
 
-def finish_turn(connection: Connection, finish: FinishTurn) -> Finished:
-    """Do what `EngineStorage.finish_turn` says, within the transaction of `connection`."""
+@dataclass(frozen=True, slots=True)
+class OpenTurn:
+    """What the beginning of a turn knew of its session: still true at its end, unless the row's version has moved."""
+
+    record: SessionRecord
+    last_message_id: str | None
+
+
+def open_turn(begun: Begun) -> OpenTurn | None:
+    """Return what the end of the turn can start from; None when the end of the transcript is not known."""
+    if not begun.inputs or begun.inputs[-1].seq != begun.session.next_seq - 1:
+        return None
+    return OpenTurn(begun.session, begun.inputs[-1].message_id)
+
+
+def finish_turn(connection: Connection, finish: FinishTurn, known: OpenTurn | None = None) -> Finished:
+    """Do what `EngineStorage.finish_turn` says, within the transaction of `connection`.
+
+    Args:
+        connection: Within the transaction of the unit of work.
+        finish: How the turn ended.
+        known: The session's row as the beginning left it, which saves reading it again if nothing touched it since.
+    """
     lease = finish.lease
-    session = find_session(connection, lease.session_id)
-    if session is None:
-        raise SessionNotFoundError("The session was purged while its turn ran.", session_id=lease.session_id)
-    before = session.record
-    answers = insert_messages(
-        connection,
-        finish.answers,
-        session_id=lease.session_id,
-        first_seq=before.next_seq,
-        parent_id=session.last_message_id,
-        turn_id=lease.turn_id,
-        status=finish.state,
+    answers = identified(
+        connection, finish.answers, session_id=lease.session_id, turn_id=lease.turn_id, status=finish.state
     )
+    after = None if known is None else _release(connection, finish, known, answers, unchanged=True)
+    if known is None or after is None:
+        session = find_session(connection, lease.session_id)
+        if session is None:
+            raise SessionNotFoundError("The session was purged while its turn ran.", session_id=lease.session_id)
+        known = OpenTurn(session.record, session.last_message_id)
+        after = _release(connection, finish, known, answers, unchanged=False)
+    if after is None:
+        raise TurnConflictError(
+            "The turn's lease was taken over by another process or ended before; nothing was stored. Send it again.",
+            session_id=lease.session_id,
+        )
+    place_messages(connection, answers, first_seq=known.record.next_seq, parent_id=known.last_message_id)
+    end_turn(connection, finish, last_seq=after.next_seq - 1)
+    return Finished(session=after, answers=answers)
+
+
+def _release(
+    connection: Connection,
+    finish: FinishTurn,
+    known: OpenTurn,
+    answers: Sequence[SessionMessage],
+    *,
+    unchanged: bool,
+) -> SessionRecord | None:
+    """Release the lease and move the session on; return its row, or None if the lease (or the version) is another."""
+    before = known.record
     next_seq = before.next_seq + len(answers)
     amounts = {**_amounts(finish), **count_messages(answers)}
     native = _native_after(finish, before, next_seq=next_seq)
     traceparent = finish.traceparent or before.traceparent
-    held = _RELEASE.write(
+    statement = _RELEASE_UNCHANGED if unchanged else _RELEASE
+    released = statement.write(
         connection,
         {
-            **_of(lease),
+            **_of(finish.lease),
+            "of_version": before.version,
             "new_last_activity": finish.now,
             "new_next_seq": next_seq,
-            "new_last_message_id": answers[-1].message_id if answers else session.last_message_id,
+            "new_last_message_id": answers[-1].message_id if answers else known.last_message_id,
             "new_native": native_to_json(native),
             "new_traceparent": traceparent,
             **additions(amounts, _COUNTED),
         },
     )
-    if held != 1:
-        raise TurnConflictError(
-            "The turn's lease was taken over by another process or ended before; nothing was stored. Send it again.",
-            session_id=lease.session_id,
-        )
-    end_turn(connection, finish, last_seq=next_seq - 1)
-    after = replace(
+    if released != 1:
+        return None
+    return replace(
         before,
         last_activity=finish.now,
         next_seq=next_seq,
@@ -94,7 +132,6 @@ def finish_turn(connection: Connection, finish: FinishTurn) -> Finished:
         version=before.version + 1,
         counters=added_to(before.counters, amounts),
     )
-    return Finished(session=after, answers=answers)
 
 
 def abandon_turn(connection: Connection, begun: Begun, now: datetime) -> None:

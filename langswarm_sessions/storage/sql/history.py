@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, literal_column, or_
 
 from langswarm_sessions.messages import SessionMessage, TurnState
-from langswarm_sessions.records import HistoryQuery
+from langswarm_sessions.records import HistoryQuery, SessionRecord
 from langswarm_sessions.storage.sql.message_rows import MESSAGES_WITH_STATE, message_of
 from langswarm_sessions.storage.sql.prepared import Prepared
 from langswarm_sessions.storage.sql.tables import messages, turns
 
 __all__ = ["FOR_MODEL", "load_history"]
 
-_BATCH = 64
 _NO_TURN = ""
 _EVERYTHING = 2**31 - 1
 _END = 2**62
@@ -44,10 +45,9 @@ _OLDER_SYSTEM = Prepared(
 
 def load_history(
     connection: Connection,
-    session_id: str,
+    session: SessionRecord,
     query: HistoryQuery,
     *,
-    cleared_seq: int,
     before: int | None = None,
     own_turn: str | None = None,
 ) -> tuple[SessionMessage, ...]:
@@ -57,53 +57,40 @@ def load_history(
 
     Args:
         connection: Within a transaction.
-        session_id: Whose transcript.
+        session: Whose transcript.
         query: The bounds.
-        cleared_seq: Messages up to this one are hidden.
         before: Only messages with a lower `seq` (None: all).
         own_turn: A running turn whose messages are left out as well.
     """
     within: dict[str, int | str] = {
-        "of_session": session_id,
-        "after": max(query.after_seq, cleared_seq),
+        "of_session": session.session_id,
+        "after": max(query.after_seq, session.cleared_seq),
         "before": _END if before is None else before,
         "not_turn": query.not_turn or _NO_TURN,
         "nor_turn": own_turn or _NO_TURN,
     }
-    newest_first = _read_newest(connection, within, query)
-    if query.with_system and _stopped_early(newest_first, query):
+    newest_first, stopped = _read_newest(connection, within, query)
+    if query.with_system and stopped and session.counters.system_messages:
         if newest_first:
             within["before"] = newest_first[-1].seq or 0
-        rows = _OLDER_SYSTEM.all(connection, within)
-        newest_first.extend(map(message_of, rows))
+        newest_first.extend(map(message_of, _OLDER_SYSTEM.all(connection, within)))
     newest_first.reverse()
     return tuple(newest_first)
 
 
-def _read_newest(connection: Connection, within: dict[str, int | str], query: HistoryQuery) -> list[SessionMessage]:
-    """Read in batches, so that a token budget costs what fits into it and not the whole transcript."""
-    found: list[SessionMessage] = []
-    tokens = 0
+def _read_newest(
+    connection: Connection, within: dict[str, int | str], query: HistoryQuery
+) -> tuple[list[SessionMessage], bool]:
+    """Return the newest messages and whether a bound was met; rows beyond it are not fetched."""
     wanted = _EVERYTHING if query.max_messages is None else query.max_messages
-    batch = wanted if query.max_tokens is None else min(wanted, _BATCH)
-    while len(found) < wanted:
-        asked = min(batch, wanted - len(found))
-        rows = _NEWEST.all(connection, {**within, "at_most": asked})
+    budget = _EVERYTHING if query.max_tokens is None else query.max_tokens
+    found: list[SessionMessage] = []
+    if wanted <= 0 or budget <= 0:
+        return found, True
+    with closing(_NEWEST.each(connection, {**within, "at_most": wanted})) as rows:
         for row in rows:
-            if query.max_tokens is not None and tokens >= query.max_tokens:
-                return found
-            message = message_of(row)
-            found.append(message)
-            tokens += message.tokens or 0
-        if len(rows) < asked:
-            return found
-        within = {**within, "before": found[-1].seq or 0}
-        batch *= 2
-    return found
-
-
-def _stopped_early(found: list[SessionMessage], query: HistoryQuery) -> bool:
-    """Return whether a bound was met, so that older messages may exist."""
-    if query.max_messages is not None and len(found) >= query.max_messages:
-        return True
-    return query.max_tokens is not None and sum(message.tokens or 0 for message in found) >= query.max_tokens
+            found.append(message_of(row))
+            budget -= found[-1].tokens or 0
+            if budget <= 0:
+                return found, True
+    return found, len(found) >= wanted

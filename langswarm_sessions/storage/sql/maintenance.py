@@ -45,7 +45,7 @@ def optimize(connection: Connection, path: str) -> dict[str, Any]:
     raw = driver_of(connection)
     before = _pragma(raw, "page_count") * _pragma(raw, "page_size")
     if _pragma(raw, "auto_vacuum") == 2:  # incremental: no second copy of the file, no long lock
-        raw.execute("PRAGMA incremental_vacuum").fetchall()
+        raw.executescript("PRAGMA incremental_vacuum")  # execute would take the first step of it only
     else:
         raw.execute("VACUUM")
     raw.execute("PRAGMA analysis_limit=1000")

@@ -24,7 +24,15 @@ from langswarm_sessions.storage.sql.tables import messages, turns
 from langswarm_sessions.storage.sql.types import select_all
 from langswarm_sessions.storage.tokens import approximate_tokens
 
-__all__ = ["MESSAGES_WITH_STATE", "copy_of", "insert_messages", "message_of", "messages_of", "taken_ids"]
+__all__ = [
+    "MESSAGES_WITH_STATE",
+    "copy_of",
+    "identified",
+    "insert_messages",
+    "message_of",
+    "messages_of",
+    "place_messages",
+]
 
 # Every read of messages begins here: a message's status is that of its turn.
 MESSAGES_WITH_STATE: Select[Any] = select_all(
@@ -127,32 +135,49 @@ def insert_messages(
         turn_id: Their turn, if any.
         status: The state of that turn.
     """
-    stored: list[SessionMessage] = []
+    entries = identified(connection, given, session_id=session_id, turn_id=turn_id, status=status)
+    place_messages(connection, entries, first_seq=first_seq, parent_id=parent_id)
+    return entries
+
+
+def identified(
+    connection: Connection,
+    given: Sequence[SessionMessage],
+    *,
+    session_id: str,
+    turn_id: str | None,
+    status: TurnState,
+) -> tuple[SessionMessage, ...]:
+    """Return copies of `given` with the ids they will have; an id that is taken becomes the provider's."""
+    entries: list[SessionMessage] = []
     taken = taken_ids(connection, given)
-    for seq, message in enumerate(given, first_seq):
+    for message in given:
         wanted = message.message_id
-        if not wanted or wanted in taken:
-            message_id, provider_id = new_id(), message.provider_message_id or wanted or None
-        else:
-            message_id, provider_id = wanted, message.provider_message_id
-        taken.add(message_id)
+        free = bool(wanted) and wanted not in taken
         entry = copy_of(
             message,
             session_id=session_id,
-            message_id=message_id,
-            provider_message_id=provider_id,
-            seq=seq,
+            message_id=wanted if free else new_id(),
+            provider_message_id=message.provider_message_id or (None if free else wanted or None),
             turn_id=turn_id,
-            parent_id=parent_id,
             status=status,
         )
+        taken.add(entry.message_id)
         if entry.tokens is None:
             entry.tokens = approximate_tokens(entry)
-        stored.append(entry)
-        parent_id = message_id
-    if stored:
-        _INSERT.write_each(connection, [_values_of(entry) for entry in stored])
-    return tuple(stored)
+        entries.append(entry)
+    return tuple(entries)
+
+
+def place_messages(
+    connection: Connection, entries: Sequence[SessionMessage], *, first_seq: int, parent_id: str | None
+) -> None:
+    """Store messages that have their ids, from `first_seq` on; their place is noted in them."""
+    for seq, entry in enumerate(entries, first_seq):
+        entry.seq, entry.parent_id = seq, parent_id
+        parent_id = entry.message_id
+    if entries:
+        _INSERT.write_each(connection, [_values_of(entry) for entry in entries])
 
 
 def taken_ids(connection: Connection, given: Sequence[SessionMessage]) -> set[str]:

@@ -8,7 +8,7 @@ as the statements themselves. Bind and result processing are SQLAlchemy's own.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update
@@ -88,6 +88,15 @@ class Prepared:
         rows = cursor.fetchall()
         cursor.close()
         return [compiled.read(row) for row in rows]
+
+    def each(self, connection: Connection, values: Values) -> Generator[list[Any]]:
+        """Yield rows one by one; close the generator to read no further."""
+        compiled, cursor = self._run(connection, values)
+        try:
+            while (row := cursor.fetchone()) is not None:
+                yield compiled.read(row)
+        finally:
+            cursor.close()
 
     def write(self, connection: Connection, values: Values) -> int:
         """Run a statement that writes; return how many rows it touched."""

@@ -31,7 +31,7 @@ from langswarm_sessions.records import (
 )
 from langswarm_sessions.storage.sql import analytics, line, message_store, session_store
 from langswarm_sessions.storage.sql.begin import begin_turn
-from langswarm_sessions.storage.sql.finish import abandon_turn, beat, finish_turn
+from langswarm_sessions.storage.sql.finish import OpenTurn, abandon_turn, beat, finish_turn, open_turn
 from langswarm_sessions.storage.sql.history import load_history
 from langswarm_sessions.storage.sql.runner import Runner
 from langswarm_sessions.storage.sql.schema import probe
@@ -41,10 +41,15 @@ from langswarm_sessions.storage.sql.turn_rows import find_turn
 __all__ = ["SqlStorage"]
 
 
+_OPEN_TURNS = 10_000
+
+
 class SqlStorage(EngineStorage):
     """Every operation of the engine but those that are the database's own affair (statistics, backup ...)."""
 
-    _runner: Runner
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._open_turns: dict[Lease, OpenTurn] = {}
 
     async def insert_session(self, record: SessionRecord) -> None:
         """Store a new session."""
@@ -77,11 +82,17 @@ class SqlStorage(EngineStorage):
 
     async def begin_turn(self, begin: BeginTurn) -> Begun | Recorded | Busy:
         """Take the session's lease, store the input and read what the plan needs."""
-        return await self._runner.write_or_undo(begin_turn, begin, _undo_begin)
+        outcome = await self._runner.write_or_undo(begin_turn, begin, _undo_begin)
+        if isinstance(outcome, Begun) and (known := open_turn(outcome)) is not None:
+            self._open_turns[outcome.lease] = known
+            while len(self._open_turns) > _OPEN_TURNS:  # turns whose callers never came back
+                self._open_turns.pop(next(iter(self._open_turns)), None)
+        return outcome
 
     async def finish_turn(self, finish: FinishTurn) -> Finished:
         """Store answer, native state, usage, counters and the turn's end, and release the lease."""
-        return await self._runner.write_surely(finish_turn, finish)
+        known = self._open_turns.pop(finish.lease, None)
+        return await self._runner.write_surely(finish_turn, finish, known)
 
     async def leave_line(self, session_id: str, ticket: int) -> None:
         """Give up a place in the line of waiters."""
@@ -137,7 +148,7 @@ def _undo_begin(connection: Connection, outcome: Begun | Recorded | Busy) -> Non
 
 def _load_history(connection: Connection, session_id: str, query: HistoryQuery) -> tuple[SessionMessage, ...]:
     session = load_session(connection, session_id)
-    return () if session is None else load_history(connection, session_id, query, cleared_seq=session.cleared_seq)
+    return () if session is None else load_history(connection, session, query)
 
 
 def _load_turn(connection: Connection, session_id: str, turn_id: str) -> TurnRecord | None:
