@@ -77,13 +77,15 @@ class Demo:
         self.stage.open(database=self.database, provider=self.provider, model=self.model)
         first = self.run_conversation("first process", kill=True)
         if first.exit_code != -signal.SIGKILL:
-            return False
+            return self.stage.show_checks(
+                [Check("The first process could be killed in the middle of an answer", False)]
+            )
         between = self.read()
         self.stage.show_remains(between.said)
         restarted_ns = time.time_ns()
         second = self.run_conversation("second process: the same program, from the top", recorded=between.said)
         if second.exit_code != 0:
-            return False
+            return self.stage.show_checks([Check("The second process came to its end", False)])
         after, spans = self.read(), read_span_file(self.spans, session_id=SESSION_ID)
         self.stage.show_transcript(after.messages)
         self.stage.show_metrics(after.metrics)

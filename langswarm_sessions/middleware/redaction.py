@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.interfaces.hooks import SessionMiddleware
@@ -118,15 +118,13 @@ class RedactionMiddleware(SessionMiddleware):
             case _:
                 return part
 
-    def _redacted_json(self, value: Any) -> Any:
+    def _redacted_json(self, value: object) -> Any:
         if isinstance(value, str):
             return self.redact(value)
         if isinstance(value, list):
-            items: list[Any] = value
-            return [self._redacted_json(item) for item in items]
+            return [self._redacted_json(item) for item in cast("list[object]", value)]
         if isinstance(value, dict):
-            fields: dict[str, Any] = value
-            return {key: self._redacted_json(item) for key, item in fields.items()}
+            return {key: self._redacted_json(item) for key, item in cast("dict[str, object]", value).items()}
         return value
 
     def _spans(self, text: str, *, start: int = 0) -> list[tuple[int, int]]:

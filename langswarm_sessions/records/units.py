@@ -20,7 +20,7 @@ class LeaseOwner:
     Args:
         host: Host and process namespace.
         pid: Process id.
-        started: The process's start time in seconds since the epoch, so that a reused pid is told apart.
+        started: The process's start time in seconds (since the boot or the epoch), so that a reused pid is told apart.
     """
 
     host: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from langswarm_sessions.config import SessionConfig
 from langswarm_sessions.interfaces.provider import EngineProvider, ProviderSession
@@ -126,7 +126,8 @@ class SessionHandle:
         config: object = getattr(self._live, "config", None)
         if not isinstance(self._live, EngineProvider) or not isinstance(config, Mapping):
             return True
-        return dict(config) == {key: value for key, value in record.provider_config.items() if value is not None}
+        settings = cast("Mapping[str, object]", config)
+        return dict(settings) == {key: value for key, value in record.provider_config.items() if value is not None}
 
     async def refresh(self) -> None:
         """Read the session's row again.

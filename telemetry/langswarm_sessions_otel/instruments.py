@@ -48,7 +48,9 @@ class Instruments:
             semconv.TURN_TIME_TO_FIRST_CHUNK, "s", "Time from the start of a streamed turn to its first chunk."
         )
         self.transitions = counter(semconv.TRANSITIONS, "{transition}", "Sessions created, archived, deleted.")
-        self.open_sessions = meter.create_up_down_counter(semconv.OPEN_SESSIONS, "{session}", "Active sessions, as far as this process changed them.")
+        self.open_sessions = meter.create_up_down_counter(
+            semconv.OPEN_SESSIONS, "{session}", "Active sessions, as far as this process changed them."
+        )
         self.rebuilds = counter(semconv.REBUILDS, "{rebuild}", "Native threads rebuilt from the transcript.")
         self.rebuild_tokens = histogram(semconv.REBUILD_TOKEN_COST, "{token}", "Tokens replayed by one rebuild.")
         self.messages_avoided = counter(

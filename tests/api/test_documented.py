@@ -56,21 +56,21 @@ def test_blocking_from_threads_at_once(blocking: BlockingSessionManager) -> None
 
 
 def test_two_loops_one_after_the_other(arguments: dict[str, Any]) -> None:
-    manager = create_session_manager(**arguments)
+    manager = _awaited(arguments)
     asyncio.run(run_async(manager, "first"))
     asyncio.run(run_async(manager, "second"))
     asyncio.run(manager.close())
 
 
 def test_two_loops_at_once(arguments: dict[str, Any]) -> None:
-    manager = create_session_manager(**arguments)
+    manager = _awaited(arguments)
     _at_once(lambda number: asyncio.run(run_async(manager, f"user {number}")), threads=2)
     asyncio.run(manager.close())
 
 
 def test_a_session_is_shared_by_loops_and_threads(arguments: dict[str, Any]) -> None:
     """One handle, used by several loops at once: turns come one after the other, none is lost."""
-    manager = create_session_manager(**arguments)
+    manager = _awaited(arguments)
     session = asyncio.run(manager.create_session("user", "mock", "m", session_id="s"))
 
     async def talk(number: int) -> None:
@@ -87,7 +87,7 @@ def test_a_session_is_shared_by_loops_and_threads(arguments: dict[str, Any]) -> 
 def test_a_loop_that_was_dropped_with_a_turn_inside_holds_nobody_up(arguments: dict[str, Any]) -> None:
     manager = SessionManager(**arguments, lease_seconds=0.2)
     loop = asyncio.new_event_loop()
-    loop.set_exception_handler(lambda *_: None)  # "Task was destroyed but it is pending": that is the case at hand
+    loop.set_exception_handler(_ignore)  # "Task was destroyed but it is pending": that is the case at hand
     session = loop.run_until_complete(manager.create_session("user", "mock", "m"))
     stream = session.send_message_stream("never finished")
     loop.run_until_complete(anext(stream))
@@ -113,6 +113,16 @@ async def test_simple_session_and_context(open_manager: OpenManager, own_folder:
     async with session_context(manager, "user", "mock", "mock-model") as session:
         await session.send_message("hi")
     assert len(await (await manager.get_session(session.session_id)).get_messages()) == 2
+
+
+def _awaited(arguments: dict[str, Any]) -> SessionManager:
+    made: Any = create_session_manager(**arguments)
+    assert isinstance(made, SessionManager)
+    return made
+
+
+def _ignore(loop: asyncio.AbstractEventLoop, what: dict[str, Any]) -> None:
+    return
 
 
 def _at_once(work: Callable[[int], object], *, threads: int) -> None:

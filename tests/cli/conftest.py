@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from langswarm_sessions import BlockingSessionManager, create_session_manager
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BlockingSessionManager]:
+def _opened(path: Path) -> Generator[BlockingSessionManager]:
     with create_session_manager("sqlite", storage_config={"db_path": str(path)}, blocking=True) as manager:
         yield manager
 

@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -163,7 +163,7 @@ def test_doctor_without_a_database() -> None:
 
 
 @contextmanager
-def _provider(status: int) -> Iterator[tuple[str, list[str]]]:
+def _provider(status: int) -> Generator[tuple[str, list[str]]]:
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):

@@ -13,12 +13,12 @@ def test_ctrl_c_keeps_the_partial_answer_and_goes_on(library: BlockingSessionMan
     session = library.create_session("user", "mock", "mock-model", session_id="slow", provider_config=slow)
     with Terminal(["chat", "slow"]) as terminal:
         terminal.see("you › ")
-        terminal.type("count, please")
+        terminal.enter("count, please")
         terminal.see("two ")
         terminal.press(CTRL_C)
         told = terminal.see("is kept (") + terminal.see(").")
         terminal.see("you › ")
-        terminal.type("once more")
+        terminal.enter("once more")
         terminal.see("twelve")
         terminal.see("you › ")
         terminal.press(CTRL_D)
@@ -39,14 +39,14 @@ def test_ctrl_c_before_the_first_word_keeps_the_question(library: BlockingSessio
     session = library.create_session("user", "mock", "mock-model", session_id="mute", provider_config={"pace": 30})
     with Terminal(["chat", "mute"]) as terminal:
         terminal.see("you › ")
-        terminal.type("anybody there?")
+        terminal.enter("anybody there?")
         terminal.see("mock › ")
         while not session.get_messages():
             pass  # until the turn has begun
         terminal.press(CTRL_C)
         terminal.see("Interrupted before an answer came; your message is kept.")
         terminal.see("you › ")
-        terminal.type("/exit")
+        terminal.enter("/exit")
         assert terminal.end()[0] == 0
     assert [(message.content, message.status.value) for message in session.get_messages(role="user")] == [
         ("anybody there?", "interrupted")
@@ -59,7 +59,7 @@ def test_ctrl_c_at_the_prompt_does_not_leave() -> None:
         terminal.press(CTRL_C)
         terminal.see("Ctrl-D or /exit leaves.")
         terminal.see("you › ")
-        terminal.type("/help")
+        terminal.enter("/help")
         terminal.see("/help shows this")
         terminal.see("you › ")
         terminal.press(CTRL_D)
@@ -77,10 +77,10 @@ def test_a_session_is_resumed_with_what_was_said_last(library: BlockingSessionMa
         assert "4 earlier messages: langswarm-sessions show talk" in shown
         assert "line 1" not in shown
         assert "Mock response to: line 3" in shown
-        terminal.type("line 4")
+        terminal.enter("line 4")
         terminal.see("Mock response to: line 4")
         terminal.see("you › ")
-        terminal.type("/quit")
+        terminal.enter("/quit")
         assert terminal.end()[0] == 0
     assert session.get_messages()[-1].content == "Mock response to: line 4"
 
@@ -90,11 +90,11 @@ def test_an_error_does_not_end_the_conversation(library: BlockingSessionManager)
     session.archive()
     with Terminal(["chat", "talk"]) as terminal:
         terminal.see("you › ")
-        terminal.type("hello")
+        terminal.enter("hello")
         terminal.see("error: ")
         terminal.see("you › ")
         session.restore()
-        terminal.type("hello again")
+        terminal.enter("hello again")
         terminal.see("Mock response to: hello again")
         terminal.see("you › ")
         terminal.press(CTRL_D)
@@ -109,7 +109,7 @@ def test_a_message_cannot_steer_the_terminal(library: BlockingSessionManager) ->
     )
     with Terminal(["chat", "evil"]) as terminal:
         terminal.see("you › ")
-        terminal.type("hello")
+        terminal.enter("hello")
         answer = terminal.see("gone")
         terminal.see("you › ")
         terminal.press(CTRL_D)

@@ -79,7 +79,7 @@ def test_right_numbers() -> None:
 
 
 def test_the_longest_span_reaches_back_to_a_real_date() -> None:
-    assert datetime.now(UTC) - timedelta(days=check_days(100_000, field="days"))
+    assert (datetime.now(UTC) - timedelta(days=check_days(100_000, field="days"))).year > 1000
 
 
 @pytest.mark.parametrize(
@@ -123,21 +123,21 @@ def test_right_status_and_strategy() -> None:
         check_text(1, field="text")
 
 
-@pytest.mark.parametrize(
-    ("tools", "field"),
-    [
-        ("add", "tools must"),
-        ({"name": "add"}, "tools must"),
-        (5, "tools must"),
-        ([5], r"tools\[0\] must"),
-        ([{"name": "ok"}, {}], r"tools\[1\] needs"),
-        ([{"name": ""}], r"tools\[0\] needs"),
-        ([{"name": 5}], r"tools\[0\] needs"),
-        ([{"type": "function", "function": {}}], r"tools\[0\] needs"),
-        ([{"name": "add", "parameters": object()}], r"tools\[0\] must"),
-        ([{"name": "add", "description": "\ud800"}], r"tools\[0\] holds"),
-    ],
-)
+WRONG_TOOLS: list[tuple[Any, str]] = [
+    ("add", "tools must"),
+    ({"name": "add"}, "tools must"),
+    (5, "tools must"),
+    ([5], r"tools\[0\] must"),
+    ([{"name": "ok"}, {}], r"tools\[1\] needs"),
+    ([{"name": ""}], r"tools\[0\] needs"),
+    ([{"name": 5}], r"tools\[0\] needs"),
+    ([{"type": "function", "function": {}}], r"tools\[0\] needs"),
+    ([{"name": "add", "parameters": object()}], r"tools\[0\] must"),
+    ([{"name": "add", "description": "\ud800"}], r"tools\[0\] holds"),
+]
+
+
+@pytest.mark.parametrize(("tools", "field"), WRONG_TOOLS)
 def test_wrong_tools_are_named(tools: Any, field: str) -> None:
     with pytest.raises(InvalidInputError, match=field):
         turn_options(tools, None)

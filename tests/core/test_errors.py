@@ -6,6 +6,7 @@ import copy
 import inspect
 import pickle
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -67,13 +68,17 @@ def test_retryable_by_default_and_by_word(leaf: type[SessionError]) -> None:
     assert leaf("x", retryable=False).retryable is False
 
 
+def pickled(error: SessionError) -> SessionError:
+    again: SessionError = pickle.loads(pickle.dumps(error))
+    return again
+
+
 @pytest.mark.parametrize("leaf", LEAVES)
-@pytest.mark.parametrize("copied", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy])
-def test_pickling_keeps_everything(leaf: type[SessionError], copied: object) -> None:
+@pytest.mark.parametrize("copied", [pickled, copy.copy, copy.deepcopy])
+def test_pickling_keeps_everything(leaf: type[SessionError], copied: Callable[[SessionError], SessionError]) -> None:
     error = leaf("what and what to do", session_id="s", provider="p", retryable=True)
     if isinstance(error, ProviderError):
         error.status_code, error.retry_after, error.request_id = 429, 1.5, "req"
-    assert callable(copied)
     again = copied(error)
     assert type(again) is leaf
     assert again.args == error.args

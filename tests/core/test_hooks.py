@@ -46,45 +46,38 @@ def runner(*hooks: Any) -> HookRunner:
 
 
 def hook_with(point: str, method: Callable[..., Any]) -> SessionLifecycleHook:
-    return type("Mine", (SessionLifecycleHook,), {point: staticmethod(method)})()
+    hook = SessionLifecycleHook()
+    setattr(hook, point, method)
+    return hook
 
 
-# Each records the arguments it was given, by its own names.
-SHAPES: list[tuple[Callable[..., Any], dict[str, Any]]] = [
-    (lambda: {}, {}),
-    (lambda session_id: {"session_id": session_id}, {"session_id": "s"}),
-    (lambda message: {"message": message}, {"message": MESSAGE}),
-    (lambda session_id, message: {"a": session_id, "b": message}, {"a": "s", "b": MESSAGE}),
-    (lambda message, session_id: {"a": session_id, "b": message}, {"a": "s", "b": MESSAGE}),
-    (lambda sid, msg: {"a": sid, "b": msg}, {"a": "s", "b": MESSAGE}),
-    (lambda message, sid: {"a": sid, "b": message}, {"a": "s", "b": MESSAGE}),
-    (lambda sid, message: {"a": sid, "b": message}, {"a": "s", "b": MESSAGE}),
-    (lambda sid, msg, extra=1: {"a": sid, "b": msg, "c": extra}, {"a": "s", "b": MESSAGE, "c": 1}),
-    (lambda sid, /, msg: {"a": sid, "b": msg}, {"a": "s", "b": MESSAGE}),
-    (lambda *, message: {"b": message}, {"b": MESSAGE}),
-    (lambda *args: {"all": args}, {"all": ("s", MESSAGE)}),
-    (lambda sid, *rest: {"a": sid, "rest": rest}, {"a": "s", "rest": (MESSAGE,)}),
-    (lambda **values: values, SENT),
-    (lambda sid, **rest: {"a": sid, "rest": rest}, {"a": "s", "rest": {"message": MESSAGE}}),
-    (lambda *args, **rest: {"args": args, "rest": rest}, {"args": (), "rest": SENT}),
+# What a hook takes, and what it then holds under its own names.
+SHAPES: list[tuple[str, dict[str, Any]]] = [
+    ("", {}),
+    ("session_id", {"session_id": "s"}),
+    ("message", {"message": MESSAGE}),
+    ("session_id, message", SENT),
+    ("message, session_id", SENT),
+    ("sid, msg", {"sid": "s", "msg": MESSAGE}),
+    ("message, sid", {"sid": "s", "message": MESSAGE}),
+    ("sid, message", {"sid": "s", "message": MESSAGE}),
+    ("sid, msg, extra=1", {"sid": "s", "msg": MESSAGE, "extra": 1}),
+    ("sid, /, msg", {"sid": "s", "msg": MESSAGE}),
+    ("*, message", {"message": MESSAGE}),
+    ("*args", {"args": ("s", MESSAGE)}),
+    ("sid, *rest", {"sid": "s", "rest": (MESSAGE,)}),
+    ("sid, *rest, message", {"sid": "s", "rest": (), "message": MESSAGE}),
+    ("**values", {"values": SENT}),
+    ("sid, **rest", {"sid": "s", "rest": {"message": MESSAGE}}),
+    ("*args, **rest", {"args": (), "rest": SENT}),
 ]
 
 
-@pytest.mark.parametrize(("method", "expected"), SHAPES)
-async def test_a_hook_is_given_what_it_takes(method: Callable[..., Any], expected: dict[str, Any]) -> None:
-    seen: list[Any] = []
-
-    class Recording(SessionLifecycleHook):
-        pass
-
-    import functools
-
-    @functools.wraps(method)
-    def noted(*args: Any, **kwargs: Any) -> None:
-        seen.append(method(*args, **kwargs))
-
-    Recording.on_message_sent = staticmethod(noted)  # type: ignore[method-assign, assignment]
-    await runner(Recording()).run("on_message_sent", **SENT)
+@pytest.mark.parametrize(("signature", "expected"), SHAPES)
+async def test_a_hook_is_given_what_it_takes(signature: str, expected: dict[str, Any]) -> None:
+    seen: list[dict[str, Any]] = []
+    method: Callable[..., Any] = eval(f"lambda {signature}: note(locals())", {"note": seen.append})
+    await runner(hook_with("on_message_sent", method)).run("on_message_sent", **SENT)
     assert seen == [expected]
 
 
@@ -93,9 +86,11 @@ async def test_every_point_reaches_a_hook_and_does_nothing_by_default(
     point: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     seen: list[dict[str, Any]] = []
-    await runner(SessionLifecycleHook(), hook_with(point, lambda **values: seen.append(values))).run(
-        point, **POINTS[point]
-    )
+
+    def note(**values: Any) -> None:
+        seen.append(values)
+
+    await runner(SessionLifecycleHook(), hook_with(point, note)).run(point, **POINTS[point])
     assert seen == [POINTS[point]]
     assert not caplog.records
 

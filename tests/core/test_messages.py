@@ -110,8 +110,9 @@ def test_strings_become_enums_and_times_utc() -> None:
     ],
 )
 def test_a_wrong_field_is_named(field: str, value: Any) -> None:
+    fields: dict[str, Any] = {"role": "user", "content": "hi", field: value}
     with pytest.raises(InvalidInputError, match=f"^{field} must"):
-        SessionMessage(**{"role": "user", "content": "hi", field: value})
+        SessionMessage(**fields)
 
 
 def test_nothing_said_shows() -> None:
@@ -154,33 +155,33 @@ def test_parts_in_every_form() -> None:
     assert as_message(ImagePart(url="u")).parts == [ImagePart(url="u")]
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("", "content must not be empty"),
-        ([], "content must not be empty"),
-        ([""], "content must not be empty"),
-        ([{"type": "text", "text": ""}], "content must not be empty"),
-        (SessionMessage(role=Role.USER), "content must not be empty"),
-        (None, "content must be a string"),
-        (5, "content must be a string"),
-        (b"x", "content must be a string"),
-        ({"type": "text", "text": "x"}, "content must be a string"),
-        ([5], "content: a part must be"),
-        ([None], "content: a part must be"),
-        ([{"type": "video"}], "content part: 'type' must be"),
-        ([{"type": "image_url"}], "content: a part of type 'image_url'"),
-        ([{"type": "image_url", "image_url": {}}], "content: a part of type 'image_url'"),
-        ([{"type": "image_url", "image_url": {"url": 5}}], "content: a part of type 'image_url'"),
-        ("\ud800", "content holds half of a surrogate pair"),
-        (["ok", "\udfff"], "content holds half of a surrogate pair"),
-        ([ImagePart(url="\ud800")], r"parts\[0\] holds half of a surrogate pair"),
-        (["ok", OtherPart(data={"a": object()})], r"parts\[1\] must hold only what JSON can"),
-        (SessionMessage(role=Role.USER, content="x", metadata={"a": object()}), "metadata must hold"),
-        (SessionMessage(role=Role.USER, content="x", provider_metadata={"a": {1}}), "provider_metadata must hold"),
-        (SessionMessage(role=Role.USER, content="x", provider_payload={"a": {1}}), "provider_payload must hold"),
-    ],
-)
+WRONG_CONTENT: list[tuple[Any, str]] = [
+    ("", "content must not be empty"),
+    ([], "content must not be empty"),
+    ([""], "content must not be empty"),
+    ([{"type": "text", "text": ""}], "content must not be empty"),
+    (SessionMessage(role=Role.USER), "content must not be empty"),
+    (None, "content must be a string"),
+    (5, "content must be a string"),
+    (b"x", "content must be a string"),
+    ({"type": "text", "text": "x"}, "content must be a string"),
+    ([5], "content: a part must be"),
+    ([None], "content: a part must be"),
+    ([{"type": "video"}], "content part: 'type' must be"),
+    ([{"type": "image_url"}], "content: a part of type 'image_url'"),
+    ([{"type": "image_url", "image_url": {}}], "content: a part of type 'image_url'"),
+    ([{"type": "image_url", "image_url": {"url": 5}}], "content: a part of type 'image_url'"),
+    ("\ud800", "content holds half of a surrogate pair"),
+    (["ok", "\udfff"], "content holds half of a surrogate pair"),
+    ([ImagePart(url="\ud800")], r"parts\[0\] holds half of a surrogate pair"),
+    (["ok", OtherPart(data={"a": object()})], r"parts\[1\] must hold only what JSON can"),
+    (SessionMessage(role=Role.USER, content="x", metadata={"a": object()}), "metadata must hold"),
+    (SessionMessage(role=Role.USER, content="x", provider_metadata={"a": {1}}), "provider_metadata must hold"),
+    (SessionMessage(role=Role.USER, content="x", provider_payload={"a": {1}}), "provider_payload must hold"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), WRONG_CONTENT)
 def test_wrong_content_is_refused_by_name(content: Any, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         as_message(content)

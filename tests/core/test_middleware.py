@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -48,6 +49,13 @@ class Doing(SessionMiddleware):
         return self.act(message)
 
 
+def giving(result: Any) -> Callable[[SessionMessage], Any]:
+    def give(message: SessionMessage) -> Any:
+        return result
+
+    return give
+
+
 async def test_outward_in_order_and_inward_in_reverse() -> None:
     chain = MiddlewareChain([Marking("a"), Marking("b"), Marking("c")], context())
     outward, inward = await chain.outward(user()), await chain.inward(user())
@@ -57,7 +65,7 @@ async def test_outward_in_order_and_inward_in_reverse() -> None:
 
 async def test_another_message_takes_its_place() -> None:
     other = user("other")
-    chain = MiddlewareChain([Doing(lambda _: other), Marking("!")], context())
+    chain = MiddlewareChain([Doing(giving(other)), Marking("!")], context())
     assert await chain.outward(user("x")) is other
     assert other.content == "other!"
 
@@ -78,7 +86,7 @@ async def test_an_edit_of_the_parts_alone_counts() -> None:
 
 @pytest.mark.parametrize("wrong", ["text", 5, {"role": "user"}, [user("x")], False])
 async def test_what_is_no_message_is_refused_by_name(wrong: Any) -> None:
-    chain = MiddlewareChain([Doing(lambda _: wrong)], context())
+    chain = MiddlewareChain([Doing(giving(wrong))], context())
     with pytest.raises(MiddlewareError, match=r"Doing.process_message must return a SessionMessage or None") as no:
         await chain.outward(user("x"))
     assert no.value.session_id == "s"
@@ -128,7 +136,7 @@ async def test_without_members_chunks_pass_unchanged() -> None:
 
 
 def test_a_member_without_process_chunk_needs_the_whole_answer() -> None:
-    assert MiddlewareChain([Marking("a"), Doing(lambda _: None)], context()).chunks() is None
+    assert MiddlewareChain([Marking("a"), Doing(giving(None))], context()).chunks() is None
 
 
 async def test_wrong_and_failing_chunks_are_named() -> None:

@@ -15,6 +15,7 @@ from langswarm_sessions.messages import (
     AudioPart,
     FilePart,
     ImagePart,
+    Part,
     ReasoningPart,
     RefusalPart,
     Role,
@@ -112,13 +113,12 @@ def test_overlapping_matches_are_one() -> None:
 
 async def test_two_streams_of_one_turn_do_not_mix() -> None:
     chain = MiddlewareChain([RedactionMiddleware(["secret"], max_match=100)], context())
-    shown = ""
-    for _ in range(2):
-        attempt = chain.chunks()
-        assert attempt is not None
-        shown = await attempt.feed("the secret is out")
-    assert attempt is not None
-    assert shown + await attempt.finish() == "the [redacted] is out"
+    first, second = chain.chunks(), chain.chunks()
+    assert first is not None
+    assert second is not None
+    await first.feed("the secret is out")
+    shown = await second.feed("the secret is out")
+    assert shown + await second.finish() == "the [redacted] is out"
 
 
 async def test_two_redactions_in_one_chain_keep_apart() -> None:
@@ -161,8 +161,8 @@ async def test_no_field_of_a_message_is_a_way_around() -> None:
 
 
 async def test_a_message_without_a_match_is_left_as_it_is() -> None:
-    parts = [TextPart("a"), ToolCall(id="1", name="f", arguments={"x": None}), AudioPart(url="u")]
-    message = SessionMessage(role=Role.ASSISTANT, parts=list(parts), provider_payload={"raw": 1})
+    parts: list[Part] = [TextPart("a"), ToolCall(id="1", name="f", arguments={"x": None}), AudioPart(url="u")]
+    message = SessionMessage(role=Role.ASSISTANT, parts=[*parts], provider_payload={"raw": 1})
     clean = await MiddlewareChain([RedactionMiddleware(["secret"])], context()).inward(message)
     assert clean is message
     assert (clean.parts, clean.provider_payload) == (parts, {"raw": 1})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -41,15 +42,16 @@ from langswarm_sessions.turns.input import TurnInput, input_digest
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 TEXT = st.text(max_size=10)
-MESSAGES = st.lists(
-    st.builds(
-        lambda role, text, parts: SessionMessage(role=role, content=text, parts=parts),
-        st.sampled_from(Role),
-        TEXT,
-        st.lists(st.builds(ToolResult, tool_call_id=TEXT, content=TEXT) | st.builds(ImagePart, url=TEXT), max_size=2),
-    ),
-    max_size=3,
+
+
+def build(role: Role, text: str, parts: list[Part]) -> SessionMessage:
+    return SessionMessage(role=role, content=text, parts=parts)
+
+
+OTHER_PARTS: st.SearchStrategy[Part] = st.builds(ToolResult, tool_call_id=TEXT, content=TEXT) | st.builds(
+    ImagePart, url=TEXT
 )
+MESSAGES = st.lists(st.builds(build, st.sampled_from(Role), TEXT, st.lists(OTHER_PARTS, max_size=2)), max_size=3)
 
 
 def said(messages: list[SessionMessage]) -> list[object]:
@@ -74,11 +76,10 @@ def test_the_digest_is_of_what_was_said_alone(messages: list[SessionMessage]) ->
 
 def test_the_digest_is_the_same_in_every_process() -> None:
     message = SessionMessage(role=Role.USER, content="hi")
-    assert input_digest([message]) == "bd2a86c1a5a0d1ca9d4bd6b43c02aeb9d8bea0a9ac6cdd29dcd3c36fb2e45b8d"
-    calls = [
-        ToolCall(id="1", name="f", arguments={"b": 1, "a": 2}),
-        ToolCall(id="1", name="f", arguments={"a": 2, "b": 1}),
-    ]
+    written = '[["user", "hi", [{"text": "hi", "type": "text"}]]]'
+    assert input_digest([message]) == hashlib.sha256(written.encode()).hexdigest()
+    orders: list[dict[str, Any]] = [{"b": 1, "a": 2}, {"a": 2, "b": 1}]
+    calls = [ToolCall(id="1", name="f", arguments=arguments) for arguments in orders]
     digests = {input_digest([SessionMessage(role=Role.ASSISTANT, tool_calls=[call])]) for call in calls}
     assert len(digests) == 1
 

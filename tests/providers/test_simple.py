@@ -227,9 +227,7 @@ class Both(Mine):
 
 
 @pytest.mark.parametrize(("streamed", "text", "tokens"), [(False, "plain", 7), (True, "streamed", 0)])
-async def test_a_plain_turn_asks_send_message_even_if_there_is_a_stream(
-    streamed: bool, text: str, tokens: int
-) -> None:
+async def test_a_plain_turn_asks_send_message_even_if_there_is_a_stream(streamed: bool, text: str, tokens: int) -> None:
     asked = replace(request(said("hi")), streamed=streamed)
     completed = await collect(SimpleProvider(Both()).stream_turn(asked), provider="mine")
     assert text_of(completed.parts) == text

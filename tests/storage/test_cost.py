@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,14 @@ def budget(_: SessionRecord) -> HistoryQuery:
     return HistoryQuery(max_tokens=100)
 
 
+@pytest.fixture
+async def storage(db: Path) -> AsyncIterator[SQLiteSessionStorage]:
+    """A storage whose connections are the same from call to call."""
+    storage = SQLiteSessionStorage(db, pool_size=1, max_overflow=0)
+    yield storage
+    await storage.close()
+
+
 class Trace:
     """The statements that reach SQLite."""
 
@@ -36,7 +45,7 @@ class Trace:
         self.statements: list[str] = []
 
     @contextmanager
-    def recording(self) -> Iterator[None]:
+    def recording(self) -> Generator[None]:
         """Note statements within the block."""
         self._each_connection(lambda raw: raw.set_trace_callback(self.statements.append))
         try:

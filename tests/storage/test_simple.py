@@ -288,7 +288,7 @@ LOCAL_NOON = NOON.astimezone().replace(tzinfo=None)
         {
             "role": "user",
             "content": "hi",
-            "timestamp": NOON.astimezone().replace(tzinfo=None),
+            "timestamp": LOCAL_NOON,
             "id": "1",
             "metadata": {"k": 1},
         },

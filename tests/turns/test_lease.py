@@ -258,7 +258,8 @@ def _all_lost(leases: list[Lease], _: object) -> list[Lease]:
 
 
 def _start(program: str, *arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE)
+    heard = subprocess.PIPE if program is HOLDS_A_TURN else subprocess.DEVNULL
+    return subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=heard)
 
 
 async def _expire(manager: SessionManager) -> None:

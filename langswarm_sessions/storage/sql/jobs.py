@@ -39,6 +39,7 @@ class _State(Enum):
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
+    DELIVERED = "delivered"
     DROPPED = "dropped"
 
 
@@ -91,7 +92,7 @@ class Job:
         self._lock = threading.Lock()
 
     def run(self, transactions: Transactions) -> None:
-        """Run the unit, and its undoing if the caller went away meanwhile; never raises."""
+        """Run the unit; never raises."""
         with self._lock:
             if self._state is _State.DROPPED:
                 return
@@ -103,9 +104,16 @@ class Job:
             self.error = error
         with self._lock:
             self._state = _State.DONE
-            abandoned = self._abandoned
-        if abandoned or not self.deliver(self):
-            self.run_undo(transactions)
+
+    def is_delivered(self) -> bool:
+        """Hand the outcome over; return whether anybody took it (nobody has to take a unit that never ran)."""
+        with self._lock:
+            if self._state is _State.DROPPED:
+                return True
+            if self._abandoned:
+                return False
+            self._state = _State.DELIVERED
+        return self.deliver(self)
 
     def run_undo(self, transactions: Transactions) -> None:
         """Undo a unit that was done for nobody."""
@@ -117,12 +125,12 @@ class Job:
             return
 
     def abandon(self) -> bool:
-        """Say that nobody waits any more; return whether the unit is done, so that its undoing is still to be run."""
+        """Say that nobody waits any more; return whether that is too late for the worker to undo the unit."""
         with self._lock:
             self._abandoned = True
             if self._state is _State.QUEUED and not self.must_run:
                 self._state = _State.DROPPED
-            return self._state is _State.DONE
+            return self._state is _State.DELIVERED
 
 
 def into_loop(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]) -> Callable[[Job], bool]:

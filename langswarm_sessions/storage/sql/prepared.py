@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Dialect, Insert, Select, Update
+from sqlalchemy import ClauseElement, Connection, Dialect
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -26,26 +26,28 @@ Values = Mapping[str, Any]
 class _Compiled:
     """One statement in the words of one database."""
 
-    __slots__ = ("columns", "parameters", "text")
+    __slots__ = ("columns", "conversions", "parameters", "text")
 
     def __init__(self, compiler: SQLCompiler, dialect: Dialect) -> None:
         self.text = compiler.string
         constants = compiler.construct_params(_check=False)
-        self.parameters = [
-            (name, compiler.binds[name].type.dialect_impl(dialect).bind_processor(dialect), constants[name])
-            for name in compiler.positiontup or ()
-        ]
-        processors = [
-            entry.type.dialect_impl(dialect).result_processor(dialect, None) for entry in compiler._result_columns
-        ]
+        names = compiler.positiontup or []
+        self.parameters = [(name, constants[name]) for name in names]
+        converters = [compiler.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names]
+        self.conversions = [(index, convert) for index, convert in enumerate(converters) if convert is not None]
+        entries = compiler._result_columns  # pyright: ignore[reportPrivateUsage]
+        processors = [entry.type.dialect_impl(dialect).result_processor(dialect, None) for entry in entries]
         self.columns = [(index, convert) for index, convert in enumerate(processors) if convert is not None]
 
     def bind(self, values: Values) -> tuple[Any, ...]:
         """Return the parameters in the order the driver wants them."""
-        bound: list[Any] = []
-        for name, convert, constant in self.parameters:
-            value = values.get(name, constant)
-            bound.append(value if convert is None or value is None else _converted(convert, value, name))
+        bound = [values.get(name, constant) for name, constant in self.parameters]
+        for index, convert in self.conversions:
+            if bound[index] is not None:
+                try:
+                    bound[index] = convert(bound[index])
+                except (TypeError, ValueError, RecursionError) as error:
+                    raise _not_json(self.parameters[index][0], error) from error
         return tuple(bound)
 
     def read(self, row: Sequence[Any]) -> list[Any]:
@@ -67,9 +69,7 @@ class Prepared:
 
     __slots__ = ("_columns", "_compiled", "_lock", "_statement")
 
-    def __init__(
-        self, statement: Select[Any] | Insert | Update | Delete, *, columns: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, statement: ClauseElement, *, columns: Sequence[str] | None = None) -> None:
         self._statement = statement
         self._columns = columns
         self._compiled: dict[str, _Compiled] = {}
@@ -123,16 +123,14 @@ class Prepared:
         if compiled is None:
             with self._lock:
                 compiler = self._statement.compile(dialect=dialect, column_keys=self._columns)
+                assert isinstance(compiler, SQLCompiler)
                 compiled = self._compiled[dialect.name] = _Compiled(compiler, dialect)
         return compiled
 
 
-def _converted(convert: Processor, value: object, name: str) -> Any:
-    try:
-        return convert(value)
-    except (TypeError, ValueError, RecursionError) as error:
-        field = name.removeprefix("new_")
-        raise InvalidInputError(f"{field}: must be plain JSON, all the way down ({type(error).__name__}).") from error
+def _not_json(parameter: str, error: Exception) -> InvalidInputError:
+    field = parameter.removeprefix("new_")
+    return InvalidInputError(f"{field}: must be plain JSON, all the way down ({type(error).__name__}).")
 
 
 def _cursor_of(connection: Connection) -> DBAPICursor:

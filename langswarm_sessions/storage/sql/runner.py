@@ -7,7 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 from sqlalchemy import Connection
 
@@ -17,8 +17,8 @@ from langswarm_sessions.storage.sql.workers import Workers
 
 __all__ = ["Runner"]
 
-P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _runners: weakref.WeakSet[Runner] = weakref.WeakSet()
 
@@ -55,23 +55,11 @@ class Runner:
         self._finalizer = weakref.finalize(self, _stop, self._writer, self._readers)
         self._finalizer.atexit = False
 
-    async def write(
-        self,
-        unit: Callable[Concatenate[Connection, P], T],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
+    async def write(self, unit: Callable[[Connection, *Ts], T], /, *args: *Ts) -> T:
         """Run a unit that writes. A caller that is cancelled before it starts leaves nothing behind."""
         return await self._run(self._writer, unit, args, undo=None, must_run=False)
 
-    async def write_surely(
-        self,
-        unit: Callable[Concatenate[Connection, P], T],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
+    async def write_surely(self, unit: Callable[[Connection, *Ts], T], /, *args: *Ts) -> T:
         """Run a unit that writes, even if its caller is cancelled before it starts."""
         return await self._run(self._writer, unit, args, undo=None, must_run=True)
 
@@ -81,33 +69,15 @@ class Runner:
         """Run a unit that writes; if its caller is cancelled while it runs, undo what it did."""
         return await self._run(self._writer, unit, (argument,), undo=undo, must_run=False)
 
-    async def read(
-        self,
-        unit: Callable[Concatenate[Connection, P], T],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
+    async def read(self, unit: Callable[[Connection, *Ts], T], /, *args: *Ts) -> T:
         """Run a unit that only reads, on one snapshot of the database."""
         return await self._run(self._readers, unit, args, undo=None, must_run=False)
 
-    async def outside(
-        self,
-        unit: Callable[Concatenate[Connection, P], T],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
+    async def outside(self, unit: Callable[[Connection, *Ts], T], /, *args: *Ts) -> T:
         """Run a unit that must not be a transaction, on a connection that reads; in memory there is but one."""
         return await self._run(self._readers, unit, args, undo=None, must_run=False, transaction=False)
 
-    def write_blocking(
-        self,
-        unit: Callable[Concatenate[Connection, P], T],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
+    def write_blocking(self, unit: Callable[[Connection, *Ts], T], /, *args: *Ts) -> T:
         """Run a unit that writes and wait for it in the calling thread."""
         self._check_open()
         done = threading.Event()

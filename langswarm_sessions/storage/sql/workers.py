@@ -24,6 +24,7 @@ class _Worker:
     ) -> None:
         self.transactions = transactions
         self.gate = threading.Lock()  # held while a job runs: who holds it may touch the connection
+        self.is_free = True
         self.thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._queue = queue
         self._idle_s = idle_s
@@ -36,8 +37,13 @@ class _Worker:
                 break
             if job is None:
                 break
+            self.is_free = False
             with self.gate:
                 job.run(self.transactions)
+            self.is_free = True
+            if not job.is_delivered():
+                with self.gate:
+                    job.run_undo(self.transactions)
             del job  # an idle thread must not keep the data of its last unit alive
         with self.gate:
             self.transactions.close()
@@ -111,7 +117,7 @@ class Workers:
             return True
         with self._lock:
             alive = [worker for worker in self._workers if worker.thread.is_alive()]
-            busy = all(worker.gate.locked() for worker in alive) or not self._queue.empty()
+            busy = not self._queue.empty() or not any(worker.is_free for worker in alive)
             if not alive or (busy and len(alive) < self._size + self._overflow):
                 idle_s = None if len(alive) < self._size else _OVERFLOW_IDLE_S
                 name = f"{self._name}-{len(alive) + 1}"
@@ -131,9 +137,11 @@ class Workers:
                     job.run(worker.transactions)
                 finally:
                     worker.gate.release()
+                job.is_delivered()
                 return
         transactions = self._connect()
         try:
             job.run(transactions)
         finally:
             transactions.close()
+        job.is_delivered()

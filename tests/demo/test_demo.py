@@ -1,0 +1,81 @@
+"""The demo runs, and what it claims is in the database."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from langswarm_sessions_otel import read_span_file
+from tests.cli.terminal import Terminal, run_cli
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SECONDS = 120
+
+
+def _rows(query: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect("kept/conversation.db")) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_the_demo_holds_what_it_claims() -> None:
+    demo = subprocess.run(
+        [sys.executable, str(EXAMPLES / "demo.py"), "--keep", "kept"],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "COLUMNS": "100"},
+        timeout=SECONDS,
+        check=False,
+    )
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert not demo.stderr
+    assert "\x1b" not in demo.stdout
+    assert demo.stdout.count("✓ ") >= 7
+    assert "Nothing lost, nothing doubled." in demo.stdout
+    killed = re.search(r"first process · pid (\d+)", demo.stdout)
+    assert killed is not None
+    assert f"kill -9 {killed[1]}:" in demo.stdout
+
+    # The conversation: three questions, three answers, in order, each once.
+    said = _rows("SELECT role, content FROM messages WHERE role != 'system' ORDER BY seq")
+    assert [role for role, _ in said] == ["user", "assistant"] * 3
+    assert len({content for _, content in said}) == 6
+    assert "Ada" in str(said[-1][1])
+
+    # The turns: three of them, the one that was cut off rerun in its place.
+    turns = _rows("SELECT turn_index, state, idempotency_key FROM turns ORDER BY turn_index")
+    assert turns == [(number, "completed", f"question-{number}") for number in (1, 2, 3)]
+
+    # The spans: turn 2 ended once, in the second process; what the first one began never did.
+    ended = [span.attributes.get("langswarm.session.turn.index") for span in read_span_file("kept/spans.jsonl")]
+    assert [index for index in ended if index is not None] == [1, 2, 3]
+    assert "a span that never ended" in demo.stdout
+
+    # The command line goes on with it.
+    assert "langswarm-sessions chat bees --db" in demo.stdout
+    outcome = run_cli("chat", "bees", "--db", "kept/conversation.db", said="Thank you.\n")
+    assert outcome.out == "Mock response to: Thank you.\n"
+
+
+def test_the_demo_offers_the_real_provider_to_somebody_with_a_key() -> None:
+    program = [sys.executable, str(EXAMPLES / "demo.py")]
+    with Terminal([], program=program, env={"OPENAI_API_KEY": "no-key"}) as terminal:
+        terminal.see("OPENAI_API_KEY is set")
+        terminal.see("press Enter for the mock provider")
+        terminal.enter("")
+        terminal.see("mock / mock-model (no key, no network)")
+
+
+def test_the_demo_replaces_no_database() -> None:
+    Path("kept").mkdir()
+    Path("kept/conversation.db").write_text("mine")
+    command = [sys.executable, str(EXAMPLES / "demo.py"), "--keep", "kept"]
+    demo = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert demo.returncode == 1
+    assert "is there already" in demo.stdout
+    assert Path("kept/conversation.db").read_text() == "mine"
