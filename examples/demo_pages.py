@@ -92,8 +92,7 @@ class Stage:
         for message in said:
             mark = Text("✓ stored" if message.status == "completed" else "… not answered", style="dim")
             name, style = SPEAKERS[message.role]
-            line = Text(f"{name:<{INDENT}}", style=style)
-            line.append(_shortened(message.content, self.width - INDENT - 18), style="default")
+            line = Text.assemble((f"{name:<{INDENT}}", style), _shortened(message.content, self.width - INDENT - 18))
             self.console.print(line.append("  ").append(mark), soft_wrap=True)
 
     def show_transcript(self, messages: Iterable[SessionMessage]) -> None:
@@ -101,9 +100,8 @@ class Stage:
         self._heading("the transcript")
         for message in messages:
             name, style = SPEAKERS[message.role]
-            line = Text(name, style=style)
-            line.append(f"  {message.timestamp.astimezone():%H:%M:%S}  {message.status}", style="dim")
-            self.console.print(line)
+            when = f"  {message.timestamp.astimezone():%H:%M:%S}  {message.status}"
+            self.console.print(Text.assemble((name, style), (when, "dim")))
             self.console.print(Padding(Text(message.content), (0, 0, 0, 2), expand=False), width=self.width)
 
     def show_metrics(self, metrics: SessionMetrics) -> None:

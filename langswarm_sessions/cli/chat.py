@@ -187,9 +187,8 @@ class _Chat:
 
     def _greet(self) -> None:
         session, request = self._session, self._request
-        line = Text("langswarm-sessions", style="bold")
-        line.append(f" · {printable(self._provider)} / {printable(self._model)} · {shown(request.path)}", style="dim")
-        notes().print(line)
+        who = f" · {printable(self._provider)} / {printable(self._model)} · {shown(request.path)}"
+        notes().print(Text.assemble(("langswarm-sessions", "bold"), (who, "dim")), soft_wrap=True)
         if session is None:
             if request.session_id is not None:
                 tell(f"There is no session {request.session_id!r} yet: your first message begins it.", style="yellow")

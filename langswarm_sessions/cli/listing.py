@@ -176,7 +176,7 @@ def _card(session: BlockingSession, metrics: SessionMetrics) -> Table:
     card.add_column(overflow="fold")
     title = f"  ({session.config.name})" if session.config.name else ""
     rows = {
-        "session": Text(printable(session.session_id), style="bold cyan").append(printable(title), style="default"),
+        "session": Text.assemble((printable(session.session_id), "bold cyan"), printable(title)),
         "user": Text(printable(session.user_id)),
         "provider": Text(printable(f"{session.provider} / {session.model}")),
         "status": Text(session.status.value, style=_STATUS_STYLES[session.status.value]),

@@ -74,11 +74,8 @@ def tell_error(message: str, *, remark: str | None = None) -> None:
         message: The error's own message.
         remark: What else to say.
     """
-    line = Text("error: ", style="bold red")
-    line.append(" ".join(printable(message).split()), style="default")
-    if remark:
-        line.append(f" {remark}", style="dim")
-    notes().print(line, soft_wrap=True)
+    line = Text.assemble(("error: ", "bold red"), " ".join(printable(message).split()))
+    notes().print(line.append(f" {remark}" if remark else "", style="dim"), soft_wrap=True)
 
 
 def write_json(data: Any) -> None:

@@ -36,8 +36,7 @@ def transcript(messages: Iterable[SessionMessage]) -> RenderableType:
 def heading(message: SessionMessage) -> Text:
     """Return the line above a message: who, when, and what became of it if it was not completed."""
     name = "instructions" if message.kind is MessageKind.INSTRUCTIONS else message.role.value
-    line = Text(name, style=_STYLES[message.role])
-    line.append(f"  {clock_time(message.timestamp)}", style="dim")
+    line = Text.assemble((name, _STYLES[message.role]), (f"  {clock_time(message.timestamp)}", "dim"))
     if message.status in _MARKS:
         mark, style = _MARKS[message.status]
         line.append(f"  {mark}", style=style)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langswarm_sessions.config import SessionConfig, Strategy
@@ -47,12 +47,7 @@ def record_from_plain(value: object, *, session_id: str, messages: Sequence[Sess
         StorageError: What a session needs is missing; the message names it.
     """
     data = mapping_of(value, what="a session")
-    for name in ("user_id", "provider", "model"):
-        if not data.get(name):
-            raise StorageError(
-                f"The storage's get_session returned no {name!r}. Return what create_session was given.",
-                session_id=session_id,
-            )
+    _check_complete(data, session_id)
     config = plain_dict(data.get("config"), field="config")
     strategy = config.pop(_STRATEGY, None) or data.get(_STRATEGY) or Strategy.HYBRID
     provider_config = config.pop(_PROVIDER_CONFIG, None) or data.get(_PROVIDER_CONFIG)
@@ -79,6 +74,15 @@ def record_from_plain(value: object, *, session_id: str, messages: Sequence[Sess
             "The storage returned a session that cannot be read: check its strategy, status and config.",
             session_id=session_id,
         ) from error
+
+
+def _check_complete(data: Mapping[str, Any], session_id: str) -> None:
+    for name in ("user_id", "provider", "model"):
+        if not data.get(name):
+            raise StorageError(
+                f"The storage's get_session returned no {name!r}. Return what create_session was given.",
+                session_id=session_id,
+            )
 
 
 def beyond_memory(before: SessionRecord, after: SessionRecord) -> str | None:

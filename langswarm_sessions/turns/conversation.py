@@ -113,7 +113,7 @@ class Conversation:
         try:
             return await self._retrying()
         except ContextOverflowError as error:
-            if not self._nothing_shown(error):
+            if self._provider.profile.owns_history or not self._nothing_shown(error):
                 raise
             history = await self._history()
             whole = [*history, *self._begun.inputs]

@@ -116,7 +116,8 @@ async def test_simple_session_and_context(open_manager: OpenManager, own_folder:
 
 
 def _awaited(arguments: dict[str, Any]) -> SessionManager:
-    made: Any = create_session_manager(**arguments)
+    make: Any = create_session_manager
+    made = make(**arguments)
     assert isinstance(made, SessionManager)
     return made
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import termios
 import time
+from codecs import getincrementaldecoder
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -90,14 +91,13 @@ class Terminal:
         )
         os.close(slave)
         self._unread = ""
+        self._decoder = getincrementaldecoder("utf-8")()
 
     def see(self, text: str) -> str:
         """Wait until `text` is on the screen; return what came up to its end since the last time."""
         deadline = time.monotonic() + SECONDS
         while text not in self._unread:
-            came = self._read(deadline)
-            assert came, f"the program ended before {text!r}; saw {self._unread!r}"
-            self._unread += came
+            assert self._read(deadline), f"the program ended before {text!r}; saw {self._unread!r}"
         seen, _, self._unread = self._unread.partition(text)
         return seen + text
 
@@ -109,11 +109,23 @@ class Terminal:
         """Press Ctrl and a letter."""
         os.write(self._master, key)
 
+    def interrupt_prompt(self, text: str) -> None:
+        """Press Ctrl-C at the prompt until `text` is on the screen: Python's readline misses one that comes too early.
+
+        Between showing its prompt and waiting for a key it takes note of a signal only with the next key.
+        """
+        for _ in range(int(SECONDS)):
+            self.press(CTRL_C)
+            if select.select([self._master], [], [], 2.0)[0]:
+                self.see(text)
+                return
+        raise AssertionError(f"waited in vain for {text!r}")
+
     def end(self) -> tuple[int, str]:
         """Wait for the program's end; return its exit code and what it wrote last."""
         deadline = time.monotonic() + SECONDS
-        while came := self._read(deadline):
-            self._unread += came
+        while self._read(deadline):
+            pass
         return self._process.wait(SECONDS), self._unread
 
     def __enter__(self) -> Self:
@@ -125,11 +137,13 @@ class Terminal:
         self._process.wait()
         os.close(self._master)
 
-    def _read(self, deadline: float) -> str:
+    def _read(self, deadline: float) -> bool:
+        """Take in what came; return False when nobody writes any more."""
         ready, _, _ = select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))
         assert ready, f"waited in vain; saw {self._unread!r}"
         try:
-            came = os.read(self._master, 65536).decode(errors="replace")
-        except OSError:  # EIO: nobody writes to it any more
-            return ""
-        return _STYLING.sub("", came.replace("\r\n", "\n"))
+            came = os.read(self._master, 65536)
+        except OSError:  # EIO: the other side is closed
+            came = b""
+        self._unread = _STYLING.sub("", (self._unread + self._decoder.decode(came)).replace("\r\n", "\n"))
+        return bool(came)

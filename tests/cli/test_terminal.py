@@ -56,8 +56,7 @@ def test_ctrl_c_before_the_first_word_keeps_the_question(library: BlockingSessio
 def test_ctrl_c_at_the_prompt_does_not_leave() -> None:
     with Terminal(["chat"]) as terminal:
         terminal.see("you › ")
-        terminal.press(CTRL_C)
-        terminal.see("Ctrl-D or /exit leaves.")
+        terminal.interrupt_prompt("Ctrl-D or /exit leaves.")
         terminal.see("you › ")
         terminal.enter("/help")
         terminal.see("/help shows this")

@@ -268,6 +268,24 @@ def test_iterating_gives_every_item_and_closes(bridge: Bridge) -> None:
     assert numbers.closed == ["langswarm-sessions-loop"]
 
 
+def test_an_iterator_keeps_one_context_from_its_first_step_to_its_last(bridge: Bridge) -> None:
+    async def words() -> AsyncIterator[str]:
+        yield WORD.get()
+        WORD.set("inside")
+        yield WORD.get()
+        yield WORD.get()
+
+    token = WORD.set("mine")
+    try:
+        items = bridge.iterate(words)
+        assert next(items) == "mine"
+        WORD.set("changed meanwhile")
+        assert list(items) == ["inside", "inside"]
+        assert WORD.get() == "changed meanwhile"
+    finally:
+        WORD.reset(token)
+
+
 def test_leaving_early_closes_the_iterator_on_its_loop(bridge: Bridge) -> None:
     numbers = Numbers()
     items = bridge.iterate(numbers)

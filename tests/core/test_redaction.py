@@ -75,6 +75,7 @@ async def streamed(redaction: RedactionMiddleware, chunks: list[str]) -> list[st
 @example([r"\bab\b"], ["b" * 70, "ab", "a" * 100], "[#]")
 @example([r"^ab"], ["b" * 80, "ab" * 20], "[#]")
 @example([r"aa"], ["a"] * 101, "#")
+@example([r"aaa"], ["a"] * 202, "#")
 def test_a_stream_shows_what_the_whole_would(patterns: list[str], chunks: list[str], replacement: str) -> None:
     redaction = RedactionMiddleware(patterns, replacement=replacement, max_match=LONGEST)
     assert "".join(asyncio.run(streamed(redaction, chunks))) == redaction.redact("".join(chunks))

@@ -108,6 +108,13 @@ def test_a_window_never_parts_a_call_from_its_result(
     assert repair(window) == window
 
 
+def test_a_bound_is_met_exactly() -> None:
+    history = [said(Role.SYSTEM), *[said(role) for _ in range(3) for role in (Role.USER, Role.ASSISTANT)]]
+    assert {estimate_tokens(message) for message in history} == {4}
+    assert [fit(history, max_tokens=tokens).tokens for tokens in (12, 19, 20, 27, 28)] == [12, 12, 20, 20, 28]
+    assert [len(spoken(fit(history, max_messages=most).messages)) for most in (1, 3, 4, 5, 6)] == [2, 2, 4, 4, 6]
+
+
 def test_half_a_turn_at_the_front_is_left_out() -> None:
     cut = [said(Role.ASSISTANT, turn="t1"), said(Role.USER, turn="t2"), said(Role.ASSISTANT, turn="t2")]
     assert spoken(fit([*cut, said(Role.USER)]).messages)[0].role is Role.USER

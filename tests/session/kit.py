@@ -143,7 +143,7 @@ async def open_manager(own_folder: Path) -> AsyncIterator[OpenManager]:
     assert not found, f"left behind: {found}"
     own = {*tasks_before, asyncio.current_task()}
     await until(lambda: not asyncio.all_tasks() - own, seconds=2)
-    await until(_no_thread_left, seconds=5)
+    await _threads_end()
 
 
 @pytest.fixture
@@ -178,9 +178,13 @@ async def _close_all(managers: list[SessionManager]) -> list[str]:
     return found
 
 
-def _no_thread_left() -> bool:
+async def _threads_end() -> None:
+    for _ in range(20):
+        if not threads_left():
+            return
+        await asyncio.sleep(0.005)
     gc.collect()  # a storage nobody closes ends its threads with its last reference
-    return not threads_left()
+    await until(lambda: not threads_left(), seconds=5)
 
 
 def _is_closed(manager: SessionManager) -> bool:

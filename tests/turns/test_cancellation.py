@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from langswarm_sessions import Session, SessionError, SessionLifecycleHook, SessionManager, SessionMiddleware
 from langswarm_sessions.messages import SessionMessage
-from langswarm_sessions.records import SessionContext
+from langswarm_sessions.records import BeginTurn, SessionContext
+from langswarm_sessions.storage.sql.begin import begin_turn
 from tests.session.kit import OpenManager, leftovers, until
 
 MOST_STEPS = 120
@@ -193,6 +196,33 @@ async def test_cancelled_while_waiting_in_line(open_manager: OpenManager, backen
     assert (await first).content == "first"
     assert (await last).content == "Mock response to: three"
     assert [message.content for message in await session.get_messages(role="user")] == ["one", "three"]
+
+
+async def test_cancelled_in_the_middle_of_the_transaction_that_begins_a_turn(
+    open_manager: OpenManager, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It can no longer be stopped: it is undone."""
+    inside, cancelled = threading.Event(), threading.Event()
+
+    def begin_and_wait(connection: Connection, begin: BeginTurn) -> Any:
+        begun = begin_turn(connection, begin)
+        inside.set()
+        assert cancelled.wait(5)
+        return begun
+
+    manager = open_manager(backend)
+    session = await manager.create_session("user", "mock", "m")
+    with monkeypatch.context() as patch:
+        patch.setattr("langswarm_sessions.storage.sql.storage.begin_turn", begin_and_wait)
+        call = asyncio.ensure_future(session.send_message("never"))
+        assert await asyncio.to_thread(inside.wait, 5)
+        call.cancel()
+        asyncio.get_running_loop().call_later(0.01, cancelled.set)
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await until(lambda: _nothing_left(manager), seconds=3)
+    assert session.provider_session.requests == []
+    assert (await session.send_message("next")).content == "Mock response to: next"
 
 
 async def test_closing_the_manager_ends_turns_as_interrupted(open_manager: OpenManager) -> None:

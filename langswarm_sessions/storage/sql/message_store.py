@@ -59,13 +59,9 @@ def append_messages(connection: Connection, session_id: str, given: Sequence[Ses
         turn_id=None,
         status=TurnState.COMPLETED,
     )
-    instructions = before.instructions
-    for message in stored:
-        if message.kind is MessageKind.INSTRUCTIONS:
-            instructions = message.content
-    next_seq = before.next_seq + len(stored)
-    amounts = count_messages(stored)
-    moment = max(now(), before.last_activity)
+    told = [message.content for message in stored if message.kind is MessageKind.INSTRUCTIONS]
+    instructions = told[-1] if told else before.instructions
+    next_seq, amounts, moment = before.next_seq + len(stored), count_messages(stored), max(now(), before.last_activity)
     _GROW.write(
         connection,
         {
