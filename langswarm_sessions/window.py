@@ -86,12 +86,12 @@ def repair(messages: Sequence[SessionMessage], *, open_calls: Iterable[str] = ()
     made_calls: dict[str, _Call] = {}
     replaced: set[str | None] = set()
 
-    def expect(call_id: str) -> None:
-        made_calls[call_id] = _Call(call_id)
+    def expect(call_id: str, turn_id: str | None) -> None:
+        made_calls[call_id] = _Call(call_id, turn_id)
         places.append(made_calls[call_id])
 
     for call_id in dict.fromkeys(open_calls):
-        expect(call_id)
+        expect(call_id, None)
     for message in messages:
         if message.kind is MessageKind.INSTRUCTIONS:
             continue
@@ -104,19 +104,17 @@ def repair(messages: Sequence[SessionMessage], *, open_calls: Iterable[str] = ()
         if not results:
             places.append(message)
             for made in message.tool_calls:
-                expect(made.id)
+                expect(made.id, message.turn_id)
     replaced.discard(None)
-    return tuple(
-        place.answer if isinstance(place, _Call) else place
-        for place in places
-        if isinstance(place, _Call) or place.turn_id not in replaced
-    )
+    left = (place for place in places if place.turn_id not in replaced)
+    return tuple(place.answer if isinstance(place, _Call) else place for place in left)
 
 
 class _Call:
-    """The place of a call's result among what is sent."""
+    """The place of a call's result among what is sent; it goes with the message of `turn_id` that made the call."""
 
-    def __init__(self, call_id: str) -> None:
+    def __init__(self, call_id: str, turn_id: str | None) -> None:
+        self.turn_id = turn_id
         interrupted = ToolResult(tool_call_id=call_id, content=INTERRUPTED_RESULT, is_error=True)
         self.answer = SessionMessage(role=Role.TOOL, parts=[interrupted])
 

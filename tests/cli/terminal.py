@@ -93,9 +93,13 @@ class Terminal:
         self._unread = ""
         self._decoder = getincrementaldecoder("utf-8")()
 
-    def see(self, text: str) -> str:
-        """Wait until `text` is on the screen; return what came up to its end since the last time."""
-        deadline = time.monotonic() + SECONDS
+    def see(self, text: str, *, seconds: float = SECONDS) -> str:
+        """Wait until `text` is on the screen; return what came up to its end since the last time.
+
+        Raises:
+            TimeoutError: It did not come.
+        """
+        deadline = time.monotonic() + seconds
         while text not in self._unread:
             assert self._read(deadline), f"the program ended before {text!r}; saw {self._unread!r}"
         seen, _, self._unread = self._unread.partition(text)
@@ -110,16 +114,16 @@ class Terminal:
         os.write(self._master, key)
 
     def interrupt_prompt(self, text: str) -> None:
-        """Press Ctrl-C at the prompt until `text` is on the screen: Python's readline misses one that comes too early.
+        """Press Ctrl-C at the prompt until `text` is on the screen.
 
-        Between showing its prompt and waiting for a key it takes note of a signal only with the next key.
+        Between showing its prompt and waiting for a key, Python's readline notes a signal only with the next one.
         """
         for _ in range(int(SECONDS)):
             self.press(CTRL_C)
-            if select.select([self._master], [], [], 2.0)[0]:
-                self.see(text)
+            with suppress(TimeoutError):
+                self.see(text, seconds=1.0)
                 return
-        raise AssertionError(f"waited in vain for {text!r}")
+        raise TimeoutError(text)
 
     def end(self) -> tuple[int, str]:
         """Wait for the program's end; return its exit code and what it wrote last."""
@@ -140,7 +144,8 @@ class Terminal:
     def _read(self, deadline: float) -> bool:
         """Take in what came; return False when nobody writes any more."""
         ready, _, _ = select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))
-        assert ready, f"waited in vain; saw {self._unread!r}"
+        if not ready:
+            raise TimeoutError(f"waited in vain; saw {self._unread!r}")
         try:
             came = os.read(self._master, 65536)
         except OSError:  # EIO: the other side is closed

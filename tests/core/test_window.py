@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import takewhile
 
 from hypothesis import given
@@ -41,15 +42,18 @@ def legal_histories(draw: st.DrawFn) -> list[SessionMessage]:
     return history
 
 
-broken_histories = st.lists(
-    st.one_of(
-        st.builds(said, st.sampled_from([Role.USER, Role.ASSISTANT, Role.SYSTEM])),
-        st.lists(st.sampled_from("abcd"), min_size=1, max_size=3, unique=True).map(lambda ids: calling(*ids)),
-        st.lists(st.sampled_from("abcd"), min_size=1, max_size=3).map(lambda ids: result(*ids)),
-        st.just(SessionMessage(role=Role.SYSTEM, content="i", kind=MessageKind.INSTRUCTIONS)),
-    ),
-    max_size=12,
+def in_turn(message: SessionMessage, turn: str | None) -> SessionMessage:
+    return replace(message, turn_id=turn)
+
+
+broken_messages = st.one_of(
+    st.builds(said, st.sampled_from([Role.USER, Role.ASSISTANT, Role.SYSTEM])),
+    st.lists(st.sampled_from("abcd"), min_size=1, max_size=3, unique=True).map(lambda ids: calling(*ids)),
+    st.lists(st.sampled_from("abcd"), min_size=1, max_size=3).map(lambda ids: result(*ids)),
+    st.builds(lambda: SessionMessage(role=Role.SYSTEM, content="i", kind=MessageKind.INSTRUCTIONS)),
 )
+broken_histories = st.lists(broken_messages, max_size=12)
+resent_histories = st.lists(st.builds(in_turn, broken_messages, st.none() | st.sampled_from("wxyz")), max_size=12)
 bounds = st.none() | st.integers(1, 60)
 
 
@@ -160,7 +164,7 @@ def well_formed(messages: Sequence[SessionMessage], open_calls: Sequence[str]) -
     return not due
 
 
-@given(broken_histories, st.lists(st.sampled_from("abcd"), max_size=3, unique=True))
+@given(broken_histories | resent_histories, st.lists(st.sampled_from("abcd"), max_size=3, unique=True))
 def test_a_repaired_history_is_well_formed_and_stays(history: list[SessionMessage], waiting: list[str]) -> None:
     repaired = repair(history, open_calls=waiting)
     assert well_formed(repaired, waiting)
@@ -229,6 +233,14 @@ def test_ids_that_come_again_are_told_apart() -> None:
 def test_a_second_result_and_an_orphan_within_one_message_are_left_out() -> None:
     assert results_of(repair([calling("a"), result("a"), result("a")])) == [("a", "r")]
     assert results_of(repair([calling("a"), result("x", "a", "y")])) == [("a", "r")]
+
+
+def test_results_that_were_sent_again_replace_the_turn_they_were_first_sent_in() -> None:
+    question, asked = said(Role.USER, turn="t0"), in_turn(calling("a"), "t0")
+    first = [in_turn(result("a"), "t1"), said(Role.ASSISTANT, "half", turn="t1"), in_turn(calling("b"), "t1")]
+    again = [in_turn(result("a"), "t2"), said(Role.ASSISTANT, "whole", turn="t2")]
+    repaired = repair([question, asked, *first, in_turn(result("b"), "t3"), *again])
+    assert [id(one) for one in repaired] == [id(one) for one in (question, asked, *again)]
 
 
 def test_calls_the_provider_waits_for_are_answered_first() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sqlite3
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from langswarm_sessions_otel import read_span_file
 from tests.cli.terminal import Terminal, run_cli
+from tests.support.programs import ProgramRunner
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SECONDS = 120
@@ -60,6 +62,15 @@ def test_the_demo_holds_what_it_claims() -> None:
     assert "langswarm-sessions chat bees --db" in demo.stdout
     outcome = run_cli("chat", "bees", "--db", "kept/conversation.db", said="Thank you.\n")
     assert outcome.out == "Mock response to: Thank you.\n"
+
+
+def test_the_conversation_runs_over_the_real_sdk(run_program: ProgramRunner) -> None:
+    program = [sys.executable, str(EXAMPLES / "demo_conversation.py"), "real.db"]
+    said = run_program([*program, "--provider", "openai", "--model", "gpt-5.4"], seconds=SECONDS)
+    assert said.count("you    ") == said.count("model  ") == 3
+    assert "Traceback" not in said
+    [session] = json.loads(run_cli("list", "--json", "--db", "real.db").out)
+    assert (session["provider"], session["message_count"]) == ("openai", 7)
 
 
 def test_the_demo_offers_the_real_provider_to_somebody_with_a_key() -> None:
