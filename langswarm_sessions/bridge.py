@@ -10,16 +10,18 @@ import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
-from contextvars import Context, copy_context
+from contextvars import Context, ContextVar, copy_context
 from typing import Any, ParamSpec, TypeVar
 
 from langswarm_sessions.errors import ConfigurationError
 
-__all__ = ["Bridge"]
+__all__ = ["Bridge", "current_caller"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_caller: ContextVar[object | None] = ContextVar("langswarm_sessions_caller", default=None)
+_exiting = False
 _EXIT_GRACE_SECONDS = 5.0
 
 
@@ -60,6 +62,7 @@ class Bridge:
             return make()
 
         source = self._wait(context, started)
+        home = self._loop
         try:
             while True:
                 try:
@@ -69,7 +72,7 @@ class Bridge:
                 yield item
         finally:
             close = getattr(source, "aclose", None)
-            if close is not None:
+            if close is not None and self._loop is home:  # a loop that was stopped has closed it
                 self._wait(context, close)
 
     def close(self) -> None:
@@ -84,6 +87,7 @@ class Bridge:
             thread.join(_EXIT_GRACE_SECONDS)
 
     def _wait(self, context: Context, func: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        context.run(_caller.set, threading.current_thread())
         outcome: Future[T] = Future()
         loops: list[asyncio.AbstractEventLoop] = []
         tasks: list[asyncio.Task[None]] = []
@@ -122,6 +126,8 @@ class Bridge:
             loop.call_soon_threadsafe(start)
 
     def _start(self) -> asyncio.AbstractEventLoop:
+        if _exiting:
+            raise ConfigurationError("The interpreter is ending: no blocking call can be answered any more.")
         loop = self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=_serve, args=(loop,), name="langswarm-sessions-loop", daemon=True)
         self._thread.start()
@@ -138,6 +144,11 @@ class Bridge:
             self._forget.detach()
         self._lock = threading.Lock()
         self._loop = self._thread = self._forget = None
+
+
+def current_caller() -> object | None:
+    """Return who is calling, in a form that stays the same from call to call: a blocking thread, or else a task."""
+    return _caller.get() or asyncio.current_task()
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
@@ -174,6 +185,8 @@ _loops_of_parent: list[asyncio.AbstractEventLoop] = []  # kept: closing one woul
 
 
 def _close_all(*_: Any) -> None:
+    global _exiting
+    _exiting = True  # a thread that is started now would never run
     for bridge in list(_open_bridges):
         bridge.close()
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from langswarm_sessions.config import LARGEST_COUNT, LONGEST_DAYS, Strategy, finite_number
+from langswarm_sessions.config import LARGEST_COUNT, LONGEST_DAYS, RetryPolicy, Strategy, finite_number
 from langswarm_sessions.errors import ConfigurationError, InvalidInputError
 from langswarm_sessions.ids import as_utc
 from langswarm_sessions.messages import plain_mapping
@@ -16,8 +16,11 @@ __all__ = [
     "check_count",
     "check_days",
     "check_mapping",
+    "check_members",
     "check_moment",
     "check_name",
+    "check_providers",
+    "check_retry",
     "check_seconds",
     "check_status",
     "check_strategy",
@@ -25,6 +28,8 @@ __all__ = [
     "check_wait",
     "turn_options",
 ]
+
+T = TypeVar("T")
 
 _LONGEST_NAME = 255
 
@@ -126,6 +131,47 @@ def check_wait(value: object, *, field: str) -> float:
     if seconds is None:
         raise ConfigurationError(f"{field} must be a finite number of seconds, 0 or more.")
     return seconds
+
+
+def check_providers(value: object) -> Mapping[str, Any]:
+    """Return the providers of a manager.
+
+    Raises:
+        ConfigurationError: It is no mapping from names.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in cast("Mapping[object, Any]", value)):
+        raise ConfigurationError("providers must be a dict from names to keys, such as {'openai': 'sk-...'}.")
+    return cast("Mapping[str, Any]", value)
+
+
+def check_retry(value: object) -> RetryPolicy:
+    """Return a retry policy; None is the default one.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    if value is None:
+        return RetryPolicy()
+    if not isinstance(value, RetryPolicy):
+        raise ConfigurationError("retry must be a RetryPolicy (or None).")
+    return value
+
+
+def check_members(members: Iterable[T], *, field: str, methods: Iterable[str]) -> list[T]:
+    """Return middleware or hooks as a list.
+
+    Raises:
+        ConfigurationError: It is no list, or one of them has none of the methods.
+    """
+    if not isinstance(cast("object", members), Iterable):
+        raise ConfigurationError(f"{field} must be a list.")
+    given, wanted = list(members), tuple(methods)
+    for member in given:
+        if not any(callable(getattr(member, name, None)) for name in wanted):
+            raise ConfigurationError(f"{field}: {type(member).__name__} has no method {wanted[0]}; see interfaces.")
+    return given
 
 
 def turn_options(tools: Sequence[Mapping[str, Any]] | None, tool_choice: str | Mapping[str, Any] | None) -> TurnOptions:

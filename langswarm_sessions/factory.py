@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, Literal, cast, overload
 
-from langswarm_sessions.blocking import BlockingSessionManager
+from langswarm_sessions.blocking import BlockingSession, BlockingSessionManager
 from langswarm_sessions.config import CleanupConfig, RetryPolicy, Strategy
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.interfaces.hooks import SessionLifecycleHook, SessionMiddleware
@@ -128,30 +127,55 @@ def create_session_manager(
     return BlockingSessionManager(manager) if blocking else manager
 
 
-async def create_simple_session(
-    user_id: str = "user", provider: str = "mock", model: str = "mock-model", **manager_arguments: Any
-) -> Session:
-    """Make a manager and one session of it in one call; `await session.close()` closes both.
+@overload
+def create_simple_session(
+    user_id: str = ..., provider: str = ..., model: str = ..., *, blocking: Literal[True], **manager_arguments: Any
+) -> BlockingSession: ...
+
+
+@overload
+def create_simple_session(
+    user_id: str = ...,
+    provider: str = ...,
+    model: str = ...,
+    *,
+    blocking: Literal[False] = ...,
+    **manager_arguments: Any,
+) -> Coroutine[Any, Any, Session]: ...
+
+
+def create_simple_session(
+    user_id: str = "user",
+    provider: str = "mock",
+    model: str = "mock-model",
+    *,
+    blocking: bool = False,
+    **manager_arguments: Any,
+) -> Coroutine[Any, Any, Session] | BlockingSession:
+    """Make a manager and one session of it in one call; closing the session closes both.
 
     Args:
         user_id: Whose conversation it is.
         provider: The provider's name.
         model: The model's name.
+        blocking: Return the session without await.
         **manager_arguments: Passed to `create_session_manager`.
     """
-    if manager_arguments.get("blocking"):
-        raise ConfigurationError("create_simple_session is async; use create_session_manager(blocking=True) instead.")
     manager = cast("SessionManager", create_session_manager(**manager_arguments))
+    opened = _open_with_its_manager(manager, user_id, provider, model)
+    return BlockingSession(manager.bridge.call(lambda: opened), manager.bridge) if blocking else opened
+
+
+async def _open_with_its_manager(manager: SessionManager, user_id: str, provider: str, model: str) -> Session:
     session = await manager.create_session(user_id, provider, model)
     session.close_with(manager.close)
     return session
 
 
-@asynccontextmanager
-async def session_context(
-    manager: SessionManager, user_id: str, provider: str, model: str, **session_arguments: Any
-) -> AsyncGenerator[Session]:
+class session_context:
     """Create a session for a block; it stays in the storage afterwards.
+
+    With a manager: `async with session_context(manager, ...) as session`. With a blocking one: `with ...`.
 
     Args:
         manager: The manager to create it with.
@@ -160,7 +184,35 @@ async def session_context(
         model: The model's name.
         **session_arguments: Passed to `manager.create_session`.
     """
-    yield await manager.create_session(user_id, provider, model, **session_arguments)
+
+    def __init__(
+        self,
+        manager: SessionManager | BlockingSessionManager,
+        user_id: str,
+        provider: str,
+        model: str,
+        **session_arguments: Any,
+    ) -> None:
+        self._manager = manager
+        self._arguments = (user_id, provider, model)
+        self._options = session_arguments
+
+    async def __aenter__(self) -> Session:
+        """Create the session."""
+        manager = self._manager.manager if isinstance(self._manager, BlockingSessionManager) else self._manager
+        return await manager.create_session(*self._arguments, **self._options)
+
+    async def __aexit__(self, *_: object) -> None:
+        """Leave the session as it is."""
+
+    def __enter__(self) -> BlockingSession:
+        """Create the session, without await."""
+        if not isinstance(self._manager, BlockingSessionManager):
+            raise ConfigurationError("'with session_context(...)' needs a blocking manager; use 'async with' here.")
+        return self._manager.create_session(*self._arguments, **self._options)
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the session as it is."""
 
 
 _lock = threading.Lock()

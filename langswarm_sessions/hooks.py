@@ -9,7 +9,7 @@ from typing import Any
 
 from langswarm_sessions_otel import Telemetry
 
-__all__ = ["GLOBAL_HOOKS", "HookRunner", "LoggingHook", "add_global_lifecycle_hook"]
+__all__ = ["GLOBAL_HOOKS", "HOOK_POINTS", "HookRunner", "LoggingHook", "add_global_lifecycle_hook"]
 
 from langswarm_sessions.interfaces.hooks import SessionLifecycleHook
 from langswarm_sessions.messages import SessionMessage
@@ -28,6 +28,8 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
     "on_session_handoff": ("session_id", "provider", "model"),
     "on_session_error": ("session_id", "error"),
 }
+HOOK_POINTS = tuple(_PARAMETERS)
+"""The methods a lifecycle hook may have."""
 
 
 def add_global_lifecycle_hook(hook: SessionLifecycleHook) -> None:

@@ -10,17 +10,21 @@ from langswarm_sessions.bridge import Bridge
 from langswarm_sessions.checks import (
     check_count,
     check_days,
+    check_members,
     check_moment,
     check_name,
+    check_providers,
+    check_retry,
     check_status,
     check_strategy,
+    check_text,
     check_wait,
 )
 from langswarm_sessions.cleanup import archive_inactive, clean_up, delete_archived, purge_deleted
 from langswarm_sessions.config import CleanupConfig, RetryPolicy, SessionConfig, Strategy
 from langswarm_sessions.errors import InvalidInputError, SessionExistsError, StorageError
 from langswarm_sessions.events import EventBus, EventStream, EventType, Overflow
-from langswarm_sessions.hooks import HookRunner
+from langswarm_sessions.hooks import HOOK_POINTS, HookRunner
 from langswarm_sessions.ids import new_id, now
 from langswarm_sessions.interfaces.hooks import SessionLifecycleHook, SessionMiddleware
 from langswarm_sessions.interfaces.storage import EngineStorage, SessionStorage
@@ -61,7 +65,7 @@ class SessionManager:
         stream_idle_seconds: How long a stream waits for its reader.
 
     Raises:
-        ConfigurationError: An argument is unknown or wrong.
+        ConfigurationError: An argument is wrong.
     """
 
     def __init__(
@@ -86,14 +90,14 @@ class SessionManager:
         self._owns_storage = isinstance(storage, str)
         self._bridge: Bridge | None = None
         tracing = telemetry if isinstance(telemetry, Telemetry) else Telemetry(enabled=telemetry)
-        live = LiveProviders(providers or {})
+        live = LiveProviders(check_providers(providers))
         services = TurnServices(
             storage=open_storage(storage, storage_config or {}),
             telemetry=tracing,
-            hooks=HookRunner(tracing, hooks),
+            hooks=HookRunner(tracing, check_members(hooks, field="hooks", methods=HOOK_POINTS)),
             events=EventBus(),
-            middleware=list(middleware),
-            retry=retry or RetryPolicy(),
+            middleware=check_members(middleware, field="middleware", methods=("process_message",)),
+            retry=check_retry(retry),
             turn_wait=check_wait(turn_wait, field="turn_wait"),
             lease_seconds=check_wait(lease_seconds, field="lease_seconds"),
             idle_seconds=check_wait(stream_idle_seconds, field="stream_idle_seconds"),
@@ -252,13 +256,13 @@ class SessionManager:
         if isinstance(tags, str):
             raise InvalidInputError("tags must be a list of strings.")
         return await self._listed(
-            user_id=user_id,
+            user_id=None if user_id is None else check_name(user_id, field="user_id"),
             status=status,
             limit=limit,
             cursor=cursor,
             tags=tuple(tags or ()),
-            text=text,
-            provider=provider,
+            text=check_text(text, field="text"),
+            provider=None if provider is None else check_name(provider, field="provider"),
         )
 
     # Within a session, by id
@@ -341,11 +345,11 @@ class SessionManager:
 
     def add_middleware(self, middleware: SessionMiddleware) -> None:
         """Add a middleware; it runs inside those added before."""
-        self._services.middleware.append(middleware)
+        self._services.middleware.extend(check_members([middleware], field="middleware", methods=("process_message",)))
 
     def add_lifecycle_hook(self, hook: SessionLifecycleHook) -> None:
         """Add a lifecycle hook."""
-        self._services.hooks.hooks.append(hook)
+        self._services.hooks.hooks.extend(check_members([hook], field="hook", methods=HOOK_POINTS))
 
     # Its own life
 

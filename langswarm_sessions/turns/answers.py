@@ -44,9 +44,7 @@ def partial_answer(text: str, *, provider: str, model: str) -> SessionMessage:
     )
 
 
-def native_after(
-    completed: Completed, *, plan: TurnPlan, begun: Begun, provider: EngineProvider, answer: SessionMessage
-) -> NativeState | None:
+def native_after(completed: Completed, *, plan: TurnPlan, begun: Begun, provider: EngineProvider) -> NativeState | None:
     """Return the provider's state after an answer; None when it kept nothing."""
     if not plan.keep_native or completed.native_id is None:
         return None

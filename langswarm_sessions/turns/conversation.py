@@ -186,8 +186,10 @@ class Conversation:
         if self._pipeline is None:
             return
         shown = await self._pipeline.feed(delta.text)
-        if shown or delta.raw is not None:
-            self._log.say(TextDelta(shown, delta.raw))
+        # The provider's own chunk says what middleware may have taken out.
+        raw = None if self._services.has_middleware else delta.raw
+        if shown or raw is not None:
+            self._log.say(TextDelta(shown, raw))
 
     def _request(self) -> ProviderRequest:
         record = self._begun.session

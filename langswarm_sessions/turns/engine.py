@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from concurrent.futures import Future
 
+from langswarm_sessions.bridge import current_caller
 from langswarm_sessions.ids import new_id
 from langswarm_sessions.turns.gate import SessionGates
 from langswarm_sessions.turns.input import TurnInput
@@ -85,7 +86,7 @@ class TurnEngine:
 
     def _end_left_streams(self, session_id: str) -> None:
         """End streams that wait for the very task which now starts another turn: it cannot read them meanwhile."""
-        current = asyncio.current_task()
+        current = current_caller()
         for task, log in list(self._live.get(session_id, {}).values()):
             if log.is_left_by(current) and log.disconnect():
                 task.cancel()

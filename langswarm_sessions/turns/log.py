@@ -6,6 +6,7 @@ import asyncio
 import weakref
 from enum import StrEnum
 
+from langswarm_sessions.bridge import current_caller
 from langswarm_sessions.config import OnDisconnect
 from langswarm_sessions.interfaces.provider import TextDelta
 
@@ -48,8 +49,8 @@ class TurnLog:
         self._on_disconnect = on_disconnect
         self._finished = False
         self._producer: asyncio.Future[None] | None = None
-        self._reader: asyncio.Future[None] | None = None
-        self._read_by: weakref.ref[asyncio.Task[object]] | None = None
+        self._readers: set[asyncio.Future[None]] = set()
+        self._read_by: weakref.ref[object] | None = None
 
     @property
     def text(self) -> str:
@@ -59,9 +60,9 @@ class TurnLog:
     # The turn's side
 
     def say(self, delta: TextDelta) -> None:
-        """Add a delta and wake the reader."""
+        """Add a delta and wake whoever reads."""
         self.deltas.append(delta)
-        _wake(self._reader)
+        self._wake_readers()
 
     async def wanted(self) -> None:
         """Wait until the reader asks for more than there is.
@@ -94,31 +95,36 @@ class TurnLog:
         self.deltas.clear()
 
     def finish(self) -> None:
-        """Mark the end; the reader is woken."""
+        """Mark the end; whoever reads is woken."""
         self._finished = True
-        _wake(self._reader)
+        self._wake_readers()
+
+    def _wake_readers(self) -> None:
+        for reader in self._readers:
+            _wake(reader)
 
     # The reader's side
 
     async def read(self, position: int) -> TextDelta | None:
         """Return the delta at `position`, waiting for it; None when the turn ended before."""
         self._wanted = max(self._wanted, position + 1)
-        reader = asyncio.current_task()
+        reader = current_caller()
         self._read_by = None if reader is None else weakref.ref(reader)
         _wake(self._producer)
         while position >= len(self.deltas):
             if self._finished:
                 return None
-            self._reader = asyncio.get_running_loop().create_future()
+            waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._readers.add(waiting)
             try:
-                await self._reader
+                await waiting
             finally:
-                self._reader = None
+                self._readers.discard(waiting)
         return self.deltas[position]
 
-    def is_left_by(self, task: asyncio.Task[object] | None) -> bool:
-        """Whether the turn waits for this very task, which is busy elsewhere."""
-        return self._producer is not None and self._read_by is not None and self._read_by() is task
+    def is_left_by(self, caller: object | None) -> bool:
+        """Whether the turn waits for this very task or thread, which is busy elsewhere."""
+        return self._producer is not None and self._read_by is not None and self._read_by() is caller
 
     def run_through(self) -> None:
         """Stop waiting for the reader."""

@@ -223,9 +223,7 @@ class TurnRun:
         self, progress: _Progress, span: TurnScope, completed: Completed, answers: Sequence[SessionMessage]
     ) -> TurnOutcome:
         conversation, begun = progress.conversation, progress.begun
-        native = native_after(
-            completed, plan=conversation.plan, begun=begun, provider=self._provider, answer=answers[-1]
-        )
+        native = native_after(completed, plan=conversation.plan, begun=begun, provider=self._provider)
         finish = replace(
             self._finish(progress, span, TurnState.COMPLETED),
             answers=tuple(answers),
@@ -237,7 +235,7 @@ class TurnRun:
         finished = await self._store(finish, span)
         answer = finished.answers[-1]
         if progress.chain.chunks() is None:
-            self._log.say(TextDelta(answer.content, completed.raw))
+            self._log.say(TextDelta(answer.content))
         self._note(progress, span, completed, answer)
         self._tell(progress, finished, answer)
         self._outcome = TurnOutcome(answer, completed)

@@ -163,7 +163,7 @@ def state_after(answer: Completed, plan: TurnPlan, **given: Any) -> NativeState 
     message = answer_of(answer, provider="p")
     message.tool_calls = []  # as a middleware may leave it
     message.align()
-    return native_after(answer, plan=plan, begun=begun(**given), provider=Answering(), answer=message)
+    return native_after(answer, plan=plan, begun=begun(**given), provider=Answering())
 
 
 KEEPING = TurnPlan(mode=Mode.NATIVE, messages=(), keep_native=True)

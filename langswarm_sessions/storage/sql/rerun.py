@@ -90,10 +90,11 @@ def reuse_inputs(
         cleared_seq: Messages up to this one are hidden.
     """
     inputs = tuple(_read(connection, turn, from_seq=turn.first_seq, to_seq=turn.last_input_seq))
-    _set_partial_answer_aside(connection, turn)
     where = {"of_session": turn.record.session_id, "from_seq": turn.first_seq, "of_turn": turn.record.turn_id}
     hidden = turn.first_seq <= cleared_seq
-    if not hidden and _OTHERS_AFTER.first(connection, where) is None:
+    stays = not hidden and _OTHERS_AFTER.first(connection, where) is None
+    _set_partial_answer_aside(connection, turn)
+    if stays:
         pending = tuple(copy_of(message, status=TurnState.PENDING) for message in inputs)
         return Reused(pending, turn.first_seq, turn.last_input_seq, next_seq, last_message_id)
     moved: list[SessionMessage] = []

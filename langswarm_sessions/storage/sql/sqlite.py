@@ -107,10 +107,10 @@ class SqliteDatabase:
             return
         if self.options.auto_vacuum:
             raw.execute("PRAGMA auto_vacuum=INCREMENTAL")  # counts only before the first table
-        if self.options.wal:
-            self._enable_wal(raw)
         backup = Path(self.path) if self.options.backup_before_upgrade else None
         ensure_schema(connection, raw, backup_of=backup)
+        if self.options.wal:  # last: the file of another program is left as it is
+            self._enable_wal(raw)
 
     def _enable_wal(self, raw: sqlite3.Connection) -> None:
         """Switch to WAL. SQLite does not wait for the lock this takes, so another process opening it is waited for."""
