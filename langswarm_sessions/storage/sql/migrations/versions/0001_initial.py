@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -20,6 +22,15 @@ def _milliseconds(name: str) -> sa.Column[float]:
 
 
 def upgrade() -> None:
+    _create_sessions()
+    _create_session_indexes()
+    _create_turns()
+    _create_messages()
+    _create_tags()
+    _create_waiters()
+
+
+def _create_sessions() -> None:
     op.create_table(
         "sessions",
         sa.Column("session_id", sa.String(255), nullable=False),
@@ -37,6 +48,23 @@ def upgrade() -> None:
         sa.Column("last_activity", sa.BigInteger(), nullable=False),
         sa.Column("archived_at", sa.BigInteger()),
         sa.Column("deleted_at", sa.BigInteger()),
+        *_counters(),
+        sa.Column("native", sa.JSON()),
+        sa.Column("next_seq", sa.BigInteger(), server_default=sa.text("1"), nullable=False),
+        _count("cleared_seq"),
+        sa.Column("version", sa.BigInteger(), server_default=sa.text("1"), nullable=False),
+        sa.Column("traceparent", sa.String(128)),
+        _count("last_turn_index"),
+        sa.Column("last_message_id", sa.String(255)),
+        sa.Column("instructions", sa.Text()),
+        sa.Column("last_turn_id", sa.String(255)),
+        *_lease(),
+        sa.PrimaryKeyConstraint("session_id", name="pk_sessions"),
+    )
+
+
+def _counters() -> list[sa.Column[Any]]:
+    return [
         _count("messages"),
         _count("user_messages"),
         _count("assistant_messages"),
@@ -50,23 +78,21 @@ def upgrade() -> None:
         _milliseconds("response_ms"),
         _count("retries"),
         _count("rebuilds"),
-        sa.Column("native", sa.JSON()),
-        sa.Column("next_seq", sa.BigInteger(), server_default=sa.text("1"), nullable=False),
-        _count("cleared_seq"),
-        sa.Column("version", sa.BigInteger(), server_default=sa.text("1"), nullable=False),
-        sa.Column("traceparent", sa.String(128)),
-        _count("last_turn_index"),
-        sa.Column("last_message_id", sa.String(255)),
-        sa.Column("instructions", sa.Text()),
-        sa.Column("last_turn_id", sa.String(255)),
+    ]
+
+
+def _lease() -> list[sa.Column[Any]]:
+    return [
         _count("lease_fence"),
         sa.Column("lease_turn_id", sa.String(255)),
         sa.Column("lease_host", sa.String(255)),
         sa.Column("lease_pid", sa.BigInteger()),
         sa.Column("lease_started", sa.Float()),
         sa.Column("lease_expires_at", sa.BigInteger()),
-        sa.PrimaryKeyConstraint("session_id", name="pk_sessions"),
-    )
+    ]
+
+
+def _create_session_indexes() -> None:
     op.create_index("ix_sessions_last_activity_session_id", "sessions", ["last_activity", "session_id"])
     op.create_index(
         "ix_sessions_user_id_last_activity_session_id", "sessions", ["user_id", "last_activity", "session_id"]
@@ -78,10 +104,6 @@ def upgrade() -> None:
         sqlite_where=sa.text("deleted_at IS NOT NULL"),
         postgresql_where=sa.text("deleted_at IS NOT NULL"),
     )
-    _create_turns()
-    _create_messages()
-    _create_tags()
-    _create_waiters()
 
 
 def _create_turns() -> None:
