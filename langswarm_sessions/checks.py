@@ -11,6 +11,7 @@ from langswarm_sessions.errors import ConfigurationError, InvalidInputError
 from langswarm_sessions.ids import as_utc
 from langswarm_sessions.messages import plain_mapping
 from langswarm_sessions.records import SessionStatus, TurnOptions
+from langswarm_sessions_otel import Telemetry
 
 __all__ = [
     "check_count",
@@ -24,6 +25,7 @@ __all__ = [
     "check_seconds",
     "check_status",
     "check_strategy",
+    "check_telemetry",
     "check_text",
     "check_wait",
     "turn_options",
@@ -157,6 +159,19 @@ def check_retry(value: object) -> RetryPolicy:
     if not isinstance(value, RetryPolicy):
         raise ConfigurationError("retry must be a RetryPolicy (or None).")
     return value
+
+
+def check_telemetry(value: object) -> Telemetry:
+    """Return the telemetry of a manager; a bool switches that of the global OpenTelemetry providers.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    if isinstance(value, Telemetry):
+        return value
+    if not isinstance(value, bool):
+        raise ConfigurationError("telemetry must be True, False or a Telemetry of your own.")
+    return Telemetry(enabled=value)
 
 
 def check_members(members: Iterable[T], *, field: str, methods: Iterable[str]) -> list[T]:

@@ -17,6 +17,7 @@ from langswarm_sessions.checks import (
     check_retry,
     check_status,
     check_strategy,
+    check_telemetry,
     check_text,
     check_wait,
 )
@@ -32,10 +33,9 @@ from langswarm_sessions.lifecycle import ARCHIVE, DELETE, RESTORE, not_found, tr
 from langswarm_sessions.messages import Content, SessionMessage, plain_mapping
 from langswarm_sessions.providers import canonical_name
 from langswarm_sessions.records import Analytics, Page, SessionFilter, SessionRecord, SessionStatus
-from langswarm_sessions.runtime import LiveProviders, Runtime, engine_face
+from langswarm_sessions.runtime import LiveProviders, Runtime
 from langswarm_sessions.session import Session
 from langswarm_sessions.storage import open_storage
-from langswarm_sessions.strategies import choose_strategy
 from langswarm_sessions.turns import TurnEngine, TurnServices
 from langswarm_sessions_otel import Telemetry
 
@@ -89,7 +89,7 @@ class SessionManager:
         self._cleanup = CleanupConfig.of(cleanup_config)
         self._owns_storage = isinstance(storage, str)
         self._bridge: Bridge | None = None
-        tracing = telemetry if isinstance(telemetry, Telemetry) else Telemetry(enabled=telemetry)
+        tracing = check_telemetry(telemetry)
         live = LiveProviders(check_providers(providers))
         services = TurnServices(
             storage=open_storage(storage, storage_config or {}),
@@ -159,11 +159,7 @@ class SessionManager:
             config=SessionConfig.of(session_config),
             provider_config=plain_mapping(provider_config or {}, field="provider_config"),
         )
-        self._runtime.providers.check(record.provider, record.model, record.provider_config)
-        profile = engine_face(self._runtime.providers.open(record), record).profile
-        choose_strategy(record.strategy, provider=record.provider, profile=profile)
-        if self._services.fallback is not None:
-            self._services.fallback(record)  # a stand-in that cannot work is better known now than when it is needed
+        self._runtime.check(record)
         with self._services.telemetry.lifecycle(
             "create", session_id=record.session_id, mode=record.strategy.value, provider=record.provider
         ):

@@ -10,9 +10,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langswarm_sessions.interfaces.provider import EngineProvider, ProviderConnection, ProviderSession
-from langswarm_sessions.providers import SimpleProvider, canonical_name, connect
+from langswarm_sessions.providers import (
+    ProviderSessionFactory,
+    SimpleProvider,
+    canonical_name,
+    check_credentials,
+    connect,
+)
 from langswarm_sessions.providers.calling import call
 from langswarm_sessions.records import SessionRecord
+from langswarm_sessions.strategies import choose_strategy
 from langswarm_sessions.turns import TurnEngine, TurnServices, TurnSubject
 
 __all__ = ["LiveProviders", "Runtime", "engine_face"]
@@ -32,10 +39,13 @@ class LiveProviders:
 
     Args:
         credentials: Provider names to keys, configurations, clients or factories.
+
+    Raises:
+        ConfigurationError: A name is unknown or given twice, or a credential is of no use to its provider.
     """
 
     def __init__(self, credentials: Mapping[str, Any]) -> None:
-        self._credentials = {canonical_name(name): credential for name, credential in credentials.items()}
+        self._credentials = check_credentials(credentials)
         self._connections: dict[str, ProviderConnection] = {}
         self._kept: dict[tuple[str, str], ProviderSession] = {}
         self._lock = threading.Lock()
@@ -66,8 +76,13 @@ class LiveProviders:
 
         Args:
             name: "provider" (with the session's model) or "provider/model".
+
+        Raises:
+            ConfigurationError: The provider is unknown.
         """
-        provider, _, model = name.partition("/")
+        named, _, model = name.partition("/")
+        provider = canonical_name(named)
+        ProviderSessionFactory.check(provider, self._credentials.get(provider))
 
         def opened(record: SessionRecord) -> EngineProvider:
             stand_in = replace(record, provider=provider, model=model or record.model)
@@ -133,6 +148,18 @@ class Runtime:
         default_factory=weakref.WeakValueDictionary[str, TurnSubject]
     )
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def check(self, record: SessionRecord) -> None:
+        """Refuse a new session whose provider, model, settings or strategy cannot work.
+
+        Raises:
+            ConfigurationError: What cannot, and what to do.
+        """
+        self.providers.check(record.provider, record.model, record.provider_config)
+        profile = engine_face(self.providers.open(record), record).profile
+        choose_strategy(record.strategy, provider=record.provider, profile=profile)
+        if self.services.fallback is not None:
+            self.services.fallback(record)  # a stand-in that cannot work is better known now than when it is needed
 
     def handle(self, record: SessionRecord) -> TurnSubject:
         """Return the one handle of a session, brought up to date; made when nobody holds one."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from langswarm_sessions.providers.mock import MockFault, MockProviderSession
     from langswarm_sessions.providers.openai import OpenAIProviderSession
-    from langswarm_sessions.providers.registry import ProviderSessionFactory, canonical_name, connect
+    from langswarm_sessions.providers.registry import ProviderSessionFactory, canonical_name, check_credentials, connect
     from langswarm_sessions.providers.simple import SimpleProvider
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "ProviderSessionFactory",
     "SimpleProvider",
     "canonical_name",
+    "check_credentials",
     "connect",
 ]
 
@@ -28,6 +29,7 @@ _HOME = {
     "ProviderSessionFactory": "langswarm_sessions.providers.registry",
     "SimpleProvider": "langswarm_sessions.providers.simple",
     "canonical_name": "langswarm_sessions.providers.registry",
+    "check_credentials": "langswarm_sessions.providers.registry",
     "connect": "langswarm_sessions.providers.registry",
 }
 

@@ -9,14 +9,21 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, cast
 
-from langswarm_sessions.errors import ConfigurationError, InvalidInputError
+from langswarm_sessions.errors import ConfigurationError, InvalidInputError, SessionError
 from langswarm_sessions.interfaces.provider import ProviderConnection, ProviderSession
 from langswarm_sessions.providers.base import check_model
 from langswarm_sessions.providers.calling import accepted_arguments
 from langswarm_sessions.providers.settings import check_storable, refuse_secrets
 from langswarm_sessions.providers.simple import takes_history
 
-__all__ = ["ENTRY_POINT_GROUP", "CustomConnection", "ProviderFactory", "ProviderSessionFactory", "connect"]
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "CustomConnection",
+    "ProviderFactory",
+    "ProviderSessionFactory",
+    "check_credentials",
+    "connect",
+]
 
 ENTRY_POINT_GROUP = "langswarm_sessions.providers"
 """Entry points of this group are factories, under their provider's name."""
@@ -69,8 +76,7 @@ class CustomConnection(ProviderConnection):
         """
         if self._factory is not None:
             values = {"session_id": session_id, "model": model, "config": dict(config)}
-            positional, keywords = accepted_arguments(self._factory, values)
-            return self._checked(self._factory(*positional, **keywords))
+            return self._checked(self._made(self._factory, values))
         assert self._instance is not None
         session = self._checked(self._instance)
         if self._served not in {None, session_id} and not takes_history(session):
@@ -81,6 +87,20 @@ class CustomConnection(ProviderConnection):
             )
         self._served = session_id
         return session
+
+    def _made(self, factory: ProviderFactory, values: Mapping[str, Any]) -> object:
+        """Call the user's factory; what goes wrong in it is told as its own failure, with the cause."""
+        try:
+            positional, keywords = accepted_arguments(factory, values)
+            return factory(*positional, **keywords)
+        except SessionError:
+            raise
+        except Exception as error:
+            raise ConfigurationError(
+                f"provider {self.name}: its factory failed with {type(error).__name__}; see the cause of this error. "
+                "It is called with (session_id, model, config), or with those of them it takes.",
+                provider=self.name,
+            ) from error
 
     def _checked(self, session: object) -> ProviderSession:
         missing = [name for name in _FACE if not callable(getattr(session, name, None))]
@@ -159,14 +179,27 @@ class ProviderSessionFactory:
             return CustomConnection(name, factory=credential)
         factory = cls._registered.get(name)
         if factory is not None:
-            return CustomConnection(name, factory=factory)
+            return _without_credential(name, credential, factory)
         module, _, attribute = _BUILT_IN.get(canonical_name(name), "").partition(":")
         if module:
             connect: Callable[[object], ProviderConnection] = getattr(import_module(module), attribute)
             return connect(credential)
         for point in entry_points(group=ENTRY_POINT_GROUP, name=name):
-            return CustomConnection(name, factory=cast(ProviderFactory, point.load()))
+            return _without_credential(name, credential, cast(ProviderFactory, point.load()))
         raise cls._unknown(name)
+
+    @classmethod
+    def check(cls, name: str, credential: object = None) -> None:
+        """Refuse a name that is not known, unless the credential is a provider itself. Imports nothing.
+
+        Raises:
+            ConfigurationError: The provider is unknown.
+        """
+        if isinstance(credential, ProviderConnection) or _is_session(credential) or callable(credential):
+            return
+        known = name in cls._registered or canonical_name(name) in _BUILT_IN
+        if not known and not entry_points(group=ENTRY_POINT_GROUP, name=name):
+            raise cls._unknown(name)
 
     @classmethod
     def _unknown(cls, name: str) -> ConfigurationError:
@@ -185,6 +218,31 @@ class ProviderSessionFactory:
 def connect(name: str, credential: object = None) -> ProviderConnection:
     """Return a connection to a provider: `ProviderSessionFactory.connect`."""
     return ProviderSessionFactory.connect(name, credential)
+
+
+def check_credentials(credentials: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a manager's credentials under their providers' own names.
+
+    Raises:
+        ConfigurationError: A provider is unknown, or given twice under two names.
+    """
+    checked: dict[str, Any] = {}
+    for name, credential in credentials.items():
+        ProviderSessionFactory.check(name, credential)
+        if (own_name := canonical_name(name)) in checked:
+            raise ConfigurationError(f"providers: {name!r} is {own_name!r}; give it once.", provider=own_name)
+        checked[own_name] = credential
+    return checked
+
+
+def _without_credential(name: str, credential: object, factory: ProviderFactory) -> CustomConnection:
+    if credential is not None and name not in _BUILT_IN:  # a stand-in for a built-in provider leaves its key unused
+        raise ConfigurationError(
+            f"providers={{{name!r}: ...}}: the registered factory takes no credential. Pass None, or a factory that "
+            "knows it: lambda session_id, model, config: ...",
+            provider=name,
+        )
+    return CustomConnection(name, factory=factory)
 
 
 def _is_name(value: object) -> bool:

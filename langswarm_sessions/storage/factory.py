@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar, cast
 
 from langswarm_sessions.config import check_keys
-from langswarm_sessions.errors import ConfigurationError
+from langswarm_sessions.errors import ConfigurationError, SessionError
 from langswarm_sessions.interfaces.storage import EngineStorage, SessionStorage
 
 __all__ = ["StorageFactory", "open_storage"]
@@ -47,7 +47,7 @@ class StorageFactory:
         if not isinstance(backend, str):
             raise ConfigurationError(f"storage: must be a name or a URL, not {type(backend).__name__}.")
         if backend in cls._registered:
-            return cast("AnyStorage", cls._registered[backend](**arguments))
+            return _registered(backend, cls._registered[backend], arguments)
         scheme, is_url, path = backend.partition("://")
         if scheme in _SQLITE_SCHEMES and is_url:
             return _from_sqlite_url(path, arguments)
@@ -108,6 +108,22 @@ def _wrapped(storage: object) -> EngineStorage:
     from langswarm_sessions.storage.simple import SimpleStorageAdapter
 
     return SimpleStorageAdapter(cast("SessionStorage", storage))
+
+
+def _registered(name: str, factory: Callable[..., Any], arguments: Mapping[str, Any]) -> AnyStorage:
+    """Call the user's factory; what goes wrong in it is told as its own failure, with the cause."""
+    try:
+        inspect.signature(factory).bind(**arguments)
+    except TypeError as error:
+        raise ConfigurationError(f"storage_config: storage {name!r} cannot be made with it: {error}.") from error
+    try:
+        return cast("AnyStorage", factory(**arguments))
+    except SessionError:
+        raise
+    except Exception as error:
+        raise ConfigurationError(
+            f"storage: the factory of {name!r} failed with {type(error).__name__}; see the cause of this error."
+        ) from error
 
 
 def _built_in(name: str, arguments: dict[str, Any]) -> AnyStorage:

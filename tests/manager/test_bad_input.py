@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import sys
 from collections.abc import Awaitable, Callable
@@ -196,6 +197,12 @@ async def test_bad_input_is_named_and_writes_nothing(manager: SessionManager, se
         ({"storage": "memory", "cleanup_config": {"archive_after": 1}}, r"archive_after.*archive_after_days"),
         ({"storage": "memory", "cleanup_config": {"archive_after_days": "x"}}, r"archive_after_days"),
         ({"storage": "memory", "preset": "staging"}, r"preset must be one of"),
+        ({"storage": "memory", "telemetry": "yes"}, r"telemetry must be True, False or a Telemetry"),
+        ({"storage": "memory", "providers": ["openai"]}, r"providers must be a dict"),
+        ({"storage": "memory", "providers": {"opnai": "sk-canary-4711"}}, r"unknown provider 'opnai'.*openai"),
+        ({"storage": "memory", "providers": {"cohere": None}}, r"'cohere' is not available in this version"),
+        ({"storage": "memory", "providers": {"gpt": "a", "openai": "sk-canary-4711"}}, r"'openai'.*give it once"),
+        ({"storage": "memory", "fallback": "nobody/m"}, r"unknown provider 'nobody'"),
     ],
 )
 def test_bad_arguments_of_a_manager_are_named(arguments: dict[str, Any], message: str) -> None:
@@ -302,8 +309,9 @@ async def test_a_newer_schema_is_a_schema_error(own_folder: Path) -> None:
 
 
 async def test_a_path_that_is_a_folder_is_named(own_folder: Path) -> None:
-    (own_folder / "folder.db").mkdir()
-    await _refuses(own_folder / "folder.db", StorageError, r"cannot be opened. Check that its folder")
+    path = own_folder / "folder.db"
+    path.mkdir()
+    await _refuses(path, StorageError, re.escape(f"{path}: ") + r".*cannot be opened. Check that its folder")
 
 
 async def test_a_folder_that_cannot_be_made_is_named(own_folder: Path) -> None:

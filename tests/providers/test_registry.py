@@ -89,6 +89,29 @@ def test_bad_registrations(name: Any, factory: Any) -> None:
         ProviderSessionFactory.register_provider(name, factory)
 
 
+def test_a_registered_factory_takes_no_credential_unless_it_stands_in_for_a_built_in() -> None:
+    ProviderSessionFactory.register_provider("mine", Echo)
+    with pytest.raises(ConfigurationError, match=r"'mine'.*takes no credential. Pass None, or a factory") as caught:
+        connect("mine", "key-canary")
+    assert "canary" not in str(caught.value)
+
+
+def test_a_factory_that_fails_is_told_from_a_wrong_argument() -> None:
+    def fails(session_id: str) -> Echo:
+        raise ZeroDivisionError(session_id)
+
+    with pytest.raises(ConfigurationError, match=r"provider mine: its factory failed with ZeroDivisionError") as caught:
+        connect("mine", fails).open("canary", "m", {})
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert "canary" not in str(caught.value)
+
+    def asks_too_much(session_id: str, model: str, config: dict[str, Any], more: str) -> Echo:
+        return Echo(session_id, model + more, config)
+
+    with pytest.raises(ConfigurationError, match=r"failed with TypeError.*\(session_id, model, config\)"):
+        connect("mine", asks_too_much).open("s", "m", {})
+
+
 def test_built_in_sessions_can_be_registered() -> None:
     ProviderSessionFactory.register_provider("mine", MockProviderSession)
     assert isinstance(connect("mine").open("s", "m", {}), MockProviderSession)

@@ -128,6 +128,22 @@ def test_registered_names(tmp_path: Path) -> None:
         StorageFactory.register("x", cast("Any", 3))
 
 
+@pytest.mark.usefixtures("registered")
+def test_what_goes_wrong_in_a_registered_factory_is_told_as_its_own() -> None:
+    def makes(*, host: str) -> InMemorySessionStorage:
+        raise ZeroDivisionError(host)
+
+    StorageFactory.register("mine", makes)
+    with pytest.raises(ConfigurationError, match=r"storage 'mine' cannot be made with it: .*'hst'"):
+        open_storage("mine", {"host": "h", "hst": "h"})
+    with pytest.raises(ConfigurationError, match=r"storage 'mine' cannot be made with it: .*'host'"):
+        open_storage("mine")
+    with pytest.raises(ConfigurationError, match=r"factory of 'mine' failed with ZeroDivisionError") as caught:
+        open_storage("mine", {"host": "canary"})
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert "canary" not in str(caught.value)
+
+
 async def test_arguments_reach_the_database(tmp_path: Path) -> None:
     path = tmp_path / "sessions.db"
     storage = SQLiteSessionStorage(path, durability="full", auto_vacuum=True, pool_timeout=1.5)

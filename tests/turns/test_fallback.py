@@ -13,6 +13,7 @@ from langswarm_sessions import (
     RetryPolicy,
     Session,
     SessionManager,
+    SessionStatus,
     TurnState,
 )
 
@@ -73,8 +74,19 @@ async def test_a_stream_falls_back_only_before_its_first_chunk() -> None:
         assert (await session.get_messages())[-1].status is TurnState.FAILED
 
 
-async def test_a_fallback_that_cannot_work_is_refused_at_creation() -> None:
-    async with manager_with("nowhere") as manager:
-        with pytest.raises(ConfigurationError, match="nowhere"):
+async def test_a_fallback_that_cannot_work_is_refused_before_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="nowhere"):
+        manager_with("nowhere")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    async with manager_with("gpt/some-model") as manager:
+        with pytest.raises(ConfigurationError, match="OPENAI_API_KEY"):
             await manager.create_session("user", "sometimes", "first-model", session_id="s")
         assert await manager.get_user_sessions("user") == []
+
+
+async def test_a_fallback_named_by_an_alias_uses_the_providers_own_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    async with SessionManager(
+        "memory", providers={"openai": "sk-test"}, fallback="gpt/some-model", telemetry=False
+    ) as manager:
+        assert (await start(manager))[0].status is SessionStatus.ACTIVE

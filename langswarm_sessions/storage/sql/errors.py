@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,11 +36,12 @@ _RETRYABLE = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLI
 
 
 @contextmanager
-def translated(*values: object) -> Generator[None]:
+def translated(*values: object, file: str | os.PathLike[str] = "") -> Generator[None]:
     """Raise what the database or its driver raises within the block as an error of this library.
 
     Args:
         values: What is being stored, searched for the field at fault when its text or JSON cannot be.
+        file: The database, named in errors.
 
     Raises:
         StorageError: The database failed; the message says what to do.
@@ -57,29 +59,32 @@ def translated(*values: object) -> Generator[None]:
                 "A value cannot be stored: metadata, context, configs and tool arguments must be plain JSON "
                 f"({type(error.orig).__name__})."
             ) from error
-        raise storage_error(error) from error
+        raise storage_error(error, file) from error
     except OverflowError as error:
         raise InvalidInputError("A whole number is too large to be stored (more than 64 bits).") from error
     except (SQLAlchemyError, sqlite3.Error) as error:
-        raise storage_error(error) from error
+        raise storage_error(error, file) from error
     except OSError as error:
-        raise StorageError(
-            f"The database file cannot be reached ({error.strerror}). Check db_path, its folder and their permissions."
-        ) from error
+        problem = f"The database file cannot be reached ({error.strerror})."
+        raise StorageError(_named(file, f"{problem} Check db_path, its folder and their permissions.")) from error
 
 
-def storage_error(error: Exception) -> StorageError:
-    """Return the StorageError that says what `error` means for the caller."""
+def storage_error(error: Exception, file: str | os.PathLike[str] = "") -> StorageError:
+    """Return the StorageError that says what `error`, met in the database `file`, means for the caller."""
     cause = getattr(error, "orig", None) or error
     code = getattr(cause, "sqlite_errorcode", None)
     primary = code & 0xFF if isinstance(code, int) else None
     if primary == sqlite3.SQLITE_NOTADB:
-        return SchemaError(_NOT_A_DATABASE)
+        return SchemaError(_named(file, _NOT_A_DATABASE))
     if primary == sqlite3.SQLITE_ERROR and "no such" in str(cause):
-        return SchemaError(_NO_TABLE)
+        return SchemaError(_named(file, _NO_TABLE))
     remedy = _REMEDIES.get(primary) if primary is not None else None
     name = getattr(cause, "sqlite_errorname", type(cause).__name__)
-    return StorageError(remedy or _OTHER.format(name=name), retryable=primary in _RETRYABLE)
+    return StorageError(_named(file, remedy or _OTHER.format(name=name)), retryable=primary in _RETRYABLE)
+
+
+def _named(file: str | os.PathLike[str], message: str) -> str:
+    return f"{os.fspath(file)}: {message}" if file else message
 
 
 def path_of_surrogate(value: object, path: str = "") -> str | None:

@@ -174,7 +174,7 @@ def check(path: str | os.PathLike[str]) -> str | None:
     """
     if not os.path.exists(path):
         return None
-    with translated(), _opened(path) as (connection, _):
+    with translated(file=path), _opened(path) as (connection, _):
         found = revision_of(connection)
         if found is None:
             _check_empty(connection)
@@ -193,7 +193,7 @@ def upgrade_file(path: str | os.PathLike[str], *, backup: bool = False) -> str:
     Raises:
         SchemaError: The schema is newer, another program's, or the file is no database.
     """
-    with translated(), _opened(path) as (connection, raw):
+    with translated(file=path), _opened(path) as (connection, raw):
         ensure_schema(connection, raw, backup_of=Path(path) if backup else None)
         return HEAD
 

@@ -47,6 +47,7 @@ class SqliteDatabase:
         self.path = path
         self.options = options
         self.in_memory = path == MEMORY
+        self.file = "" if self.in_memory else path
         self._lock = threading.Lock()
         self._ready = False
         self._shared_engine: Engine | None = None
@@ -148,7 +149,7 @@ class SqliteTransactions:
         Raises:
             StorageError: The database failed; nothing was stored.
         """
-        with translated(*args):
+        with translated(*args, file=self._database.file):
             connection, raw = self._open()
             try:
                 raw.execute(self._begin)
@@ -165,7 +166,7 @@ class SqliteTransactions:
         Raises:
             StorageError: The database failed.
         """
-        with translated(*args):
+        with translated(*args, file=self._database.file):
             connection, raw = self._open()
             raw.execute("PRAGMA query_only=OFF")
             try:
