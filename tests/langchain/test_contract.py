@@ -16,6 +16,8 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import (
     ConfigurableField,
     Runnable,
+    RunnableConfig,
+    RunnableLambda,
     RunnableParallel,
     RunnablePassthrough,
 )
@@ -282,6 +284,40 @@ def test_tracers_see_blocking_runs(manager: SessionManager) -> None:
     assert runs.started[1][2] == runs.started[0][1]
     assert runs.started[3][2] == runs.started[2][1]
     assert runs.metadata["Scripted"]["thread_id"] == "s"
+
+
+@pytest.mark.parametrize("bound", [None, Scripted(script=["one", "two"])], ids=["provider", "bound"])
+@pytest.mark.parametrize("how", ["invoke", "stream", "ainvoke", "astream"])
+async def test_tracers_can_group_every_run_by_session(
+    manager: SessionManager, bound: Scripted | None, how: str
+) -> None:
+    runs = Runs()
+    given = {"provider": "mock", "model": "mock-model"} if bound is None else {"bound": bound}
+    chain = SessionRunnable(manager=manager, name="memory", **given)
+    config: Any = {**on("s"), "callbacks": [runs], "metadata": {"mine": 1}}
+    match how:
+        case "invoke":
+            await asyncio.to_thread(chain.invoke, "hi", config)
+        case "stream":
+            await asyncio.to_thread(lambda: list(chain.stream("hi", config)))
+        case "ainvoke":
+            await chain.ainvoke("hi", config)
+        case _:
+            [_ async for _ in chain.astream("hi", config)]
+    words = {"session_id": "s", "thread_id": "s", "conversation_id": "s", "mine": 1}
+    assert set(runs.metadata) == ({"memory"} if bound is None else {"memory", "Scripted"})
+    for metadata in runs.metadata.values():
+        assert metadata.items() >= words.items()
+
+
+async def test_what_is_wrapped_is_told_the_thread(manager: SessionManager) -> None:
+    def thread(_: Any, config: RunnableConfig) -> str:
+        return str((config.get("configurable") or {}).get("thread_id"))
+
+    chain = SessionRunnable(RunnableLambda(thread), manager=manager)
+    assert (await chain.ainvoke("hi", on("s"))).text == "s"
+    mine: Any = {"configurable": {"session_id": "s", "thread_id": "mine"}}
+    assert (await chain.ainvoke("hi", mine)).text == "mine"
 
 
 async def test_tracers_see_failures(manager: SessionManager) -> None:

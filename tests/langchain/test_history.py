@@ -18,6 +18,7 @@ from langchain_core.runnables.history import RunnableWithMessageHistory
 from langchain_core.tracers.run_collector import RunCollectorCallbackHandler
 
 from langswarm_sessions import (
+    ConfigurationError,
     InMemorySessionStorage,
     InvalidInputError,
     SessionManager,
@@ -38,6 +39,16 @@ def texts(messages: Sequence[BaseMessage]) -> list[tuple[str, str]]:
 @pytest.fixture
 def history(durable: SessionManager) -> SessionChatMessageHistory:
     return SessionChatMessageHistory(manager=durable, session_id="s")
+
+
+async def test_any_manager_will_do_and_nothing_else() -> None:
+    with create_session_manager(storage="memory", blocking=True) as manager:
+        history = SessionChatMessageHistory(manager=manager, session_id="s")
+        await history.aadd_messages([HumanMessage("hi")])
+        assert texts(await asyncio.to_thread(lambda: history.messages)) == [("human", "hi")]
+    for wrong in (None, "sqlite", SessionManager):
+        with pytest.raises(ConfigurationError, match="manager must be a SessionManager, not"):
+            SessionChatMessageHistory(manager=wrong, session_id="s")  # type: ignore[arg-type]
 
 
 def test_the_blocking_methods(history: SessionChatMessageHistory, durable: SessionManager) -> None:

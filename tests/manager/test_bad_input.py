@@ -200,7 +200,7 @@ async def test_bad_input_is_named_and_writes_nothing(manager: SessionManager, se
         ({"storage": "memory", "telemetry": "yes"}, r"telemetry must be True, False or a Telemetry"),
         ({"storage": "memory", "providers": ["openai"]}, r"providers must be a dict"),
         ({"storage": "memory", "providers": {"opnai": "sk-canary-4711"}}, r"unknown provider 'opnai'.*openai"),
-        ({"storage": "memory", "providers": {"cohere": None}}, r"'cohere' is not available in this version"),
+        ({"storage": "memory", "providers": {"cohere": "key"}}, r"'cohere' is not available in this version"),
         ({"storage": "memory", "providers": {"gpt": "a", "openai": "sk-canary-4711"}}, r"'openai'.*give it once"),
         ({"storage": "memory", "fallback": "nobody/m"}, r"unknown provider 'nobody'"),
     ],

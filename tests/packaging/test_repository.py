@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 GENERATED = re.compile(r"\.git|\.venv.*|.*cache.*|node_modules|dist|build|htmlcov|\.hypothesis|.*\.egg-info")
+PACKAGE_FOLDERS = ("integrations", "langswarm_sessions", "telemetry")
 LINES_ALLOWED = 400
 
 # Written in pieces, so that this file obeys the rules it enforces.
@@ -50,12 +51,20 @@ def test_no_file_names_a_path_of_one_machine() -> None:
 
 
 def test_the_locks_hold_versions_and_hashes_only() -> None:
-    for lock in ROOT.glob("requirements/*.lock"):
+    locks = sorted(ROOT.glob(".ci/locks/*.lock"))
+    assert locks or not (ROOT / "Makefile").exists()
+    for lock in locks:
         text = lock.read_text(encoding="utf-8")
         assert "://" not in text, lock
         pins = [line for line in text.splitlines() if line and line[0] not in " #"]
         assert pins, lock
         assert all("==" in line and line.endswith("\\") for line in pins), lock
+
+
+def test_the_top_holds_the_packages_and_what_serves_them() -> None:
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    generated = {name for name in folders if GENERATED.fullmatch(name)}
+    assert folders - generated <= {*PACKAGE_FOLDERS, "docs", "examples", "tests"}
 
 
 def test_no_module_is_long() -> None:
