@@ -50,7 +50,7 @@ help: ## list the targets
 
 .PHONY: demo
 demo: $(DEMO)/.ready ## a conversation that survives a kill, in the terminal; no key, no network
-	@$(DEMO)/bin/python examples/demo.py
+	@$(DEMO)/bin/python examples/demo.py $(DEMO_ARGS)
 
 .PHONY: test
 test: ## everything: lint, types, contracts, tests, then the built wheel on the newest and the oldest packages

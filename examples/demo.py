@@ -100,7 +100,10 @@ class Demo:
         command = [sys.executable, str(program), str(self.database), *options]
         answered = {message.content for message in recorded or [] if message.role == "assistant"}
         run, pieces = Run(), 0
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
+        # In a session of its own: Ctrl-C is for this program, which then ends that one.
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, encoding="utf-8", start_new_session=True
+        ) as process:
             try:
                 run.pid = process.pid
                 self.stage.begin_process(title, process.pid)
@@ -118,9 +121,10 @@ class Demo:
                         os.kill(process.pid, signal.SIGKILL)
                         self.stage.show_kill(process.pid)
                         break
+            except BaseException:
+                process.kill()
+                raise
             finally:
-                if not kill and sys.exc_info()[0] is not None:
-                    process.kill()
                 run.exit_code = process.wait()
         return run
 
@@ -189,18 +193,26 @@ def choose_provider(console: Console) -> tuple[str, str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description="A conversation that survives the death of its process.")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="store it there and leave it there")
-    given = parser.parse_args()
     console = Console(highlight=False)
+    try:
+        return present(console, kept=parser.parse_args().keep)
+    except (KeyboardInterrupt, EOFError):
+        console.print("\nInterrupted: nothing goes on in the background.", style="yellow")
+        return 130
+
+
+def present(console: Console, *, kept: Path | None) -> int:
+    """Perform in a folder that is to be kept, or in one for the time being; return the exit code."""
     provider, model = choose_provider(console)
     with tempfile.TemporaryDirectory(prefix="langswarm-sessions-demo-") as temporary:
-        folder = given.keep.absolute() if given.keep else Path(temporary)
+        folder = kept.absolute() if kept else Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         demo = Demo(folder=folder, provider=provider, model=model, stage=Stage(console))
         if demo.database.exists():
             console.print(f"{demo.database} is there already: name another folder.", style="red")
             return 1
         held = demo.perform()
-        demo.stage.close(kept=folder if given.keep else None)
+        demo.stage.close(kept=demo.database if kept else None)
     return 0 if held else 1
 
 

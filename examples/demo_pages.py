@@ -5,7 +5,10 @@ Alone it shows a short page as a sample: python examples/demo_pages.py
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,11 +147,16 @@ class Stage:
         return held
 
     def close(self, *, kept: Path | None) -> None:
-        """Say how to look further."""
-        if kept is None:
-            hint = "Run it with --keep FOLDER to go on with this conversation: langswarm-sessions chat"
+        """Say how to look further: in the database that was kept, or how to keep it."""
+        python = Path(sys.executable)
+        if kept is not None:
+            command = _command_line(python.with_name("langswarm-sessions"), "chat", "bees", "--db", str(kept))
+            hint = f"Go on with it: {command}"
+        elif os.environ.get("MAKELEVEL"):
+            hint = 'Keep it, to go on with it: make demo DEMO_ARGS="--keep FOLDER"'
         else:
-            hint = f"Go on with it: langswarm-sessions chat bees --db {kept / 'conversation.db'}"
+            command = _command_line(python, str(Path(__file__).with_name("demo.py")), "--keep", "FOLDER")
+            hint = f"Keep it, to go on with it: {command}"
         self.console.print(Text(hint, style="dim"), soft_wrap=True)
 
     def _heading(self, title: str) -> None:
@@ -174,6 +182,15 @@ class Stage:
                 self.console.print(Text(word), end="", soft_wrap=True)
                 self.column += len(word)
         self.console.file.flush()
+
+
+def _command_line(program: Path, *arguments: str) -> str:
+    """Return what to type in the current folder, with paths in it the short way."""
+    here = f"{Path.cwd()}{os.sep}"
+    shortened = [argument.removeprefix(here) for argument in arguments]
+    # A name without a folder would be looked for on the path.
+    called = str(program) if program.parent == Path.cwd() else str(program).removeprefix(here)
+    return shlex.join([called, *shortened])
 
 
 def _shortened(text: str, width: int) -> str:

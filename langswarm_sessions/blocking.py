@@ -154,10 +154,20 @@ async def _finish(awaitable: Awaitable[Any]) -> Any:
 
 
 class BlockingSession(_Wrapper):
-    """One conversation, without await; see `Session`."""
+    """One conversation, without await; see `Session`.
 
-    __slots__ = ()
+    Args:
+        session: The session it runs.
+        bridge: The loop thread it runs on.
+        closes_bridge: Whether `close` ends that thread: it was made for this session alone.
+    """
+
+    __slots__ = ("_closes_bridge",)
     wrapped: Session
+
+    def __init__(self, session: Session, bridge: Bridge, *, closes_bridge: bool = False) -> None:
+        super().__init__(session, bridge)
+        self._closes_bridge = closes_bridge
 
     session_id: str = _shows("session_id")
     user_id: str = _shows("user_id")
@@ -187,7 +197,6 @@ class BlockingSession(_Wrapper):
     archive = _waits(Session.archive)
     restore = _waits(Session.restore)
     delete = _waits(Session.delete)
-    close = _waits(Session.close)
 
     @property
     def provider_session(self) -> BlockingProviderSession:
@@ -195,6 +204,14 @@ class BlockingSession(_Wrapper):
         return BlockingProviderSession(self.wrapped.provider_session, self.bridge)
 
     send_message_stream = _streams(Session.send_message_stream)
+
+    def close(self) -> None:
+        """Close the manager that was made for this session alone, and its loop thread; else do nothing."""
+        try:
+            self.bridge.call(self.wrapped.close)
+        finally:
+            if self._closes_bridge:
+                self.bridge.close()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -284,8 +301,10 @@ class BlockingSessionManager(_Wrapper):
 
     def close(self) -> None:
         """Close the manager and its loop thread."""
-        self.bridge.call(self.wrapped.close)
-        self.bridge.close()
+        try:
+            self.bridge.call(self.wrapped.close)
+        finally:
+            self.bridge.close()
 
     def __enter__(self) -> Self:
         """Return itself."""

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
-from langswarm_sessions.config import LARGEST_COUNT, LONGEST_DAYS, RetryPolicy, Strategy, finite_number
+from langswarm_sessions.config import (
+    LARGEST_COUNT,
+    LONGEST_DAYS,
+    RetryPolicy,
+    Strategy,
+    finite_number,
+    is_count,
+    non_empty_strings,
+)
 from langswarm_sessions.errors import ConfigurationError, InvalidInputError
 from langswarm_sessions.ids import as_utc
-from langswarm_sessions.messages import plain_mapping
+from langswarm_sessions.messages import SessionMessage, plain_mapping
+from langswarm_sessions.messages.content import check_message
 from langswarm_sessions.records import SessionStatus, TurnOptions
 from langswarm_sessions_otel import Telemetry
 
 __all__ = [
+    "SHORTEST_LEASE_SECONDS",
     "check_count",
     "check_days",
+    "check_dict",
+    "check_level",
     "check_mapping",
     "check_members",
+    "check_messages",
     "check_moment",
     "check_name",
     "check_providers",
@@ -25,6 +40,7 @@ __all__ = [
     "check_seconds",
     "check_status",
     "check_strategy",
+    "check_tags",
     "check_telemetry",
     "check_text",
     "check_wait",
@@ -32,6 +48,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+SHORTEST_LEASE_SECONDS = 0.1
+"""Shortest lease taken: it is beaten three times as often, and a beat writes."""
 
 _LONGEST_NAME = 255
 
@@ -84,9 +103,24 @@ def check_count(value: object, *, field: str) -> int | None:
     """Return a whole number of at least 1, or None."""
     if value is None:
         return None
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST_COUNT:
+    if not is_count(value):
         raise InvalidInputError(f"{field} must be a whole number of 1 to {LARGEST_COUNT} (or None).")
     return value
+
+
+def check_messages(value: object, *, field: str) -> list[SessionMessage]:
+    """Return messages whose parts and metadata can be stored."""
+    if not isinstance(value, list | tuple):
+        raise InvalidInputError(f"{field} must be a list of SessionMessage.")
+    return [check_message(item, field=f"{field}[{at}]") for at, item in enumerate(cast("Sequence[object]", value))]
+
+
+def check_tags(value: object, *, field: str) -> tuple[str, ...]:
+    """Return tags to search by; None is no tags."""
+    tags = () if value is None else non_empty_strings(value)
+    if tags is None:
+        raise InvalidInputError(f"{field} must be a list of non-empty strings (or None).")
+    return tags
 
 
 def check_moment(value: object, *, field: str) -> datetime | None:
@@ -123,16 +157,41 @@ def check_strategy(value: Strategy | str) -> Strategy:
         raise ConfigurationError(f"strategy must be one of {', '.join(Strategy)}.") from None
 
 
-def check_wait(value: object, *, field: str) -> float:
-    """Return a setting in seconds, 0 or more.
+def check_wait(value: object, *, field: str, at_least: float = 0.0) -> float:
+    """Return a setting in seconds, `at_least` or more.
 
     Raises:
         ConfigurationError: It is none.
     """
     seconds = finite_number(value)
-    if seconds is None:
-        raise ConfigurationError(f"{field} must be a finite number of seconds, 0 or more.")
+    if seconds is None or seconds < at_least:
+        raise ConfigurationError(f"{field} must be a finite number of seconds, {at_least:g} or more.")
     return seconds
+
+
+def check_dict(value: object, *, field: str) -> Mapping[str, Any]:
+    """Return settings by name; None is no settings.
+
+    Raises:
+        ConfigurationError: It is no mapping.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"{field} must be a dict of settings by name (or None).")
+    return cast("Mapping[str, Any]", value)
+
+
+def check_level(value: object, *, field: str) -> int:
+    """Return a logging level as its number.
+
+    Raises:
+        ConfigurationError: It is neither a level's number nor its name.
+    """
+    level = logging.getLevelNamesMapping().get(value.upper()) if isinstance(value, str) else value
+    if not isinstance(level, int) or isinstance(level, bool) or level < 0:
+        raise ConfigurationError(f"{field} must be a logging level, such as 'INFO' or logging.INFO.")
+    return level
 
 
 def check_providers(value: object) -> Mapping[str, Any]:
@@ -178,12 +237,14 @@ def check_members(members: Iterable[T], *, field: str, methods: Iterable[str]) -
     """Return middleware or hooks as a list.
 
     Raises:
-        ConfigurationError: It is no list, or one of them has none of the methods.
+        ConfigurationError: It is no list, or one of them is a class or has none of the methods.
     """
     if not isinstance(cast("object", members), Iterable):
         raise ConfigurationError(f"{field} must be a list.")
     given, wanted = list(members), tuple(methods)
     for member in given:
+        if inspect.isclass(member):
+            raise ConfigurationError(f"{field}: pass an instance, {member.__name__}(...), not the class.")
         if not any(callable(getattr(member, name, None)) for name in wanted):
             raise ConfigurationError(f"{field}: {type(member).__name__} has no method {wanted[0]}; see interfaces.")
     return given

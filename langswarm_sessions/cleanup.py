@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 from langswarm_sessions.config import CleanupConfig
+from langswarm_sessions.errors import SessionNotFoundError
 from langswarm_sessions.ids import now
-from langswarm_sessions.lifecycle import ARCHIVE, DELETE, Transition, announce, transit
+from langswarm_sessions.lifecycle import ARCHIVE, DELETE, Transition, settle, step_span, take_step
 from langswarm_sessions.records import SessionFilter, SessionStatus
 from langswarm_sessions.runtime import Runtime
 
@@ -24,9 +26,9 @@ async def archive_inactive(runtime: Runtime, days: float) -> int:
 
 
 async def delete_archived(runtime: Runtime, days: float) -> int:
-    """Delete archived sessions without activity for this many days; return how many."""
+    """Delete sessions that were archived this many days ago or earlier; return how many."""
     before = now() - timedelta(days=days)
-    return await _sweep(runtime, SessionFilter(statuses=_ARCHIVED, inactive_since=before), DELETE)
+    return await _sweep(runtime, SessionFilter(statuses=_ARCHIVED, archived_before=before), DELETE)
 
 
 async def purge_deleted(runtime: Runtime, days: float) -> int:
@@ -61,21 +63,22 @@ async def _archive_due(runtime: Runtime) -> int:
         if page.next_cursor is None:
             break
         wanted = SessionFilter(statuses=_ACTIVE, limit=_PAGE, cursor=page.next_cursor)
+    archived = 0
     for session_id in due:
-        await transit(runtime, session_id, ARCHIVE)
-    return len(due)
+        with suppress(SessionNotFoundError):  # deleted since it was listed
+            _, was_active = await take_step(runtime, session_id, ARCHIVE)
+            archived += was_active
+    return archived
 
 
 async def _sweep(runtime: Runtime, wanted: SessionFilter, step: Transition) -> int:
-    """Take every session a filter matches through a step, in one statement, and tell of each."""
+    """Take every session a filter of one status matches through a step, in one statement, and tell of each."""
+    (before,) = wanted.statuses
     ids = await runtime.services.storage.change_status(wanted, step.status, now())
     for session_id in ids:
         record = await runtime.services.storage.load_session(session_id)
-        if record is None:
+        if record is None:  # purged since
             continue
-        if held := runtime.handles.get(session_id):
-            held.adopt(record)
-        if step is DELETE:
-            await runtime.providers.release(session_id)
-        await announce(runtime, step, session_id=session_id, user_id=record.user_id)
+        with step_span(runtime, step.name, record):
+            await settle(runtime, step, record, before=before)
     return len(ids)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Self, cast
+from typing import Any, Self, TypeGuard, cast
 
 from langswarm_sessions.errors import ConfigurationError
 
@@ -22,6 +22,8 @@ __all__ = [
     "Strategy",
     "check_keys",
     "finite_number",
+    "is_count",
+    "non_empty_strings",
 ]
 
 LARGEST_COUNT = 2**31 - 1
@@ -77,8 +79,22 @@ def finite_number(value: object, *, at_most: float = math.inf) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def non_empty_strings(value: object) -> tuple[str, ...] | None:
+    """Return a list, tuple or set of non-empty strings as a tuple; None when it is none."""
+    if not isinstance(value, list | tuple | set | frozenset):
+        return None
+    items = list(cast("Iterable[object]", value))
+    strings = tuple(item for item in items if isinstance(item, str) and item)
+    return strings if len(strings) == len(items) else None
+
+
+def is_count(value: object) -> TypeGuard[int]:
+    """Whether a value is a whole number of 1 to `LARGEST_COUNT`."""
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST_COUNT
+
+
 def _whole(value: object, *, name: str) -> None:
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST_COUNT):
+    if value is not None and not is_count(value):
         raise ConfigurationError(f"{name} must be a whole number of 1 to {LARGEST_COUNT} (or None).")
 
 
@@ -107,10 +123,8 @@ def _fields(value: object, *, where: str) -> Mapping[str, Any]:
 
 
 def _tags(value: object) -> tuple[str, ...]:
-    given = isinstance(value, list | tuple | set | frozenset)
-    items: list[object] = list(cast("Iterable[object]", value)) if given else [None]
-    tags = [tag for tag in items if isinstance(tag, str) and tag]
-    if len(tags) != len(items):
+    tags = non_empty_strings(value)
+    if tags is None:
         raise ConfigurationError("session_config: tags must be a list of non-empty strings.")
     for tag in tags:
         _text(tag, name="session_config: tags")

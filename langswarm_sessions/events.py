@@ -133,10 +133,11 @@ class EventBus:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._closed = False
         self._streams: weakref.WeakSet[EventStream] = weakref.WeakSet()
 
     def subscribe(self, *, max_queue: int = 1000, overflow: Overflow | str = Overflow.DROP_OLDEST) -> EventStream:
-        """Return a stream of the events published from now on.
+        """Return a stream of the events published from now on; of a closed bus, one that has ended.
 
         Args:
             max_queue: Events kept for a reader that is behind.
@@ -154,7 +155,10 @@ class EventBus:
             raise InvalidInputError(f"overflow must be one of {', '.join(Overflow)}.") from None
         stream = EventStream(max_queue=max_queue, overflow=policy)
         with self._lock:
-            self._streams.add(stream)
+            if self._closed:
+                stream.close()
+            else:
+                self._streams.add(stream)
         return stream
 
     def publish(self, kind: EventType, *, session_id: str, user_id: str, preview: str | None = None) -> None:
@@ -172,7 +176,8 @@ class EventBus:
                 stream.put(event)
 
     def close(self) -> None:
-        """End every subscription."""
+        """End every subscription, later ones included."""
         with self._lock:
+            self._closed = True
             for stream in list(self._streams):
                 stream.close()

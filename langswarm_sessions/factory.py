@@ -7,12 +7,13 @@ from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, Literal, cast, overload
 
 from langswarm_sessions.blocking import BlockingSession, BlockingSessionManager
+from langswarm_sessions.checks import check_dict
 from langswarm_sessions.config import CleanupConfig, RetryPolicy, Strategy
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.interfaces.hooks import SessionLifecycleHook, SessionMiddleware
 from langswarm_sessions.interfaces.storage import EngineStorage, SessionStorage
 from langswarm_sessions.manager import SessionManager
-from langswarm_sessions.presets import PRESETS, Preset
+from langswarm_sessions.presets import PRESETS, Preset, show_log
 from langswarm_sessions.session import Session
 from langswarm_sessions_otel import Telemetry
 
@@ -88,8 +89,8 @@ def create_session_manager(
         storage: "sqlite" (default: ./langswarm_sessions.db), "memory", a SQLAlchemy URL, or a storage object.
         storage_config: Arguments for a storage given by name, such as `db_path`.
         providers: Provider names to a key, a configuration, a ready-made client, a factory, or None.
-        preset: "development" (memory, debug logging) or "production" (SQLite with WAL, cleanup, logging of what
-            happens). An explicit argument beats it.
+        preset: "development" (memory, debug logging, detailed errors) or "production" (SQLite with WAL, cleanup,
+            monitoring of errors and slow turns). An explicit argument beats it.
         strategy: "hybrid", "native" or "client".
         middleware: Wraps every turn, outermost first.
         hooks: Told of what happened.
@@ -110,10 +111,10 @@ def create_session_manager(
         'Mock response to: hi'
         >>> manager.close()
     """
-    chosen = _preset(preset)
+    chosen, given = _preset(preset), check_dict(storage_config, field="storage_config")
     manager = SessionManager(
         storage if storage is not None else chosen.storage,
-        storage_config={**(chosen.storage_config if storage is None else {}), **(storage_config or {})},
+        storage_config={**(chosen.storage_config if storage is None else {}), **given},
         providers=providers,
         strategy=strategy,
         middleware=chosen.middleware() if middleware is None else middleware,
@@ -124,6 +125,8 @@ def create_session_manager(
         fallback=fallback,
         telemetry=telemetry,
     )
+    if chosen.log_level is not None:
+        show_log(chosen.log_level)
     return BlockingSessionManager(manager) if blocking else manager
 
 
@@ -163,11 +166,21 @@ def create_simple_session(
     """
     manager = cast("SessionManager", create_session_manager(**manager_arguments))
     opened = _open_with_its_manager(manager, user_id, provider, model)
-    return BlockingSession(manager.bridge.call(lambda: opened), manager.bridge) if blocking else opened
+    if not blocking:
+        return opened
+    try:
+        return BlockingSession(manager.bridge.call(lambda: opened), manager.bridge, closes_bridge=True)
+    except BaseException:
+        manager.bridge.close()
+        raise
 
 
 async def _open_with_its_manager(manager: SessionManager, user_id: str, provider: str, model: str) -> Session:
-    session = await manager.create_session(user_id, provider, model)
+    try:
+        session = await manager.create_session(user_id, provider, model)
+    except BaseException:
+        await manager.close()
+        raise
     session.close_with(manager.close)
     return session
 
@@ -194,13 +207,13 @@ class session_context:
         **session_arguments: Any,
     ) -> None:
         self._manager = manager
+        self._awaited = _awaited(manager, field="session_context: manager")
         self._arguments = (user_id, provider, model)
         self._options = session_arguments
 
     async def __aenter__(self) -> Session:
         """Create the session."""
-        manager = self._manager.manager if isinstance(self._manager, BlockingSessionManager) else self._manager
-        return await manager.create_session(*self._arguments, **self._options)
+        return await self._awaited.create_session(*self._arguments, **self._options)
 
     async def __aexit__(self, *_: object) -> None:
         """Leave the session as it is."""
@@ -231,11 +244,22 @@ def get_session_manager() -> SessionManager:
 def set_session_manager(manager: SessionManager | BlockingSessionManager | None) -> None:
     """Set the process-wide manager; None forgets it (it is not closed)."""
     global _process_wide
+    found = None if manager is None else _awaited(manager, field="manager")
     with _lock:
-        _process_wide = manager.manager if isinstance(manager, BlockingSessionManager) else manager
+        _process_wide = found
 
 
 def _preset(name: str | None) -> Preset:
-    if name is not None and name not in PRESETS:
+    if name is None:
+        return Preset()
+    if not isinstance(cast("object", name), str) or name not in PRESETS:
         raise ConfigurationError(f"preset must be one of {', '.join(PRESETS)} (or None).")
-    return PRESETS[name] if name is not None else Preset()
+    return PRESETS[name]
+
+
+def _awaited(manager: object, *, field: str) -> SessionManager:
+    """Return a manager, or the one behind a blocking face."""
+    found = manager.manager if isinstance(manager, BlockingSessionManager) else manager
+    if not isinstance(found, SessionManager):
+        raise ConfigurationError(f"{field} must be a manager; make one with create_session_manager().")
+    return found

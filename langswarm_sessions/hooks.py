@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import inspect
 import logging
+import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from langswarm_sessions_otel import Telemetry
-
-__all__ = ["GLOBAL_HOOKS", "HOOK_POINTS", "HookRunner", "LoggingHook", "add_global_lifecycle_hook"]
-
+from langswarm_sessions.calling import accepted_arguments
+from langswarm_sessions.checks import check_level, check_members, check_wait
 from langswarm_sessions.interfaces.hooks import SessionLifecycleHook
 from langswarm_sessions.messages import SessionMessage
+from langswarm_sessions.records import FinishTurn
+from langswarm_sessions_otel import Telemetry
+
+__all__ = ["GLOBAL_HOOKS", "HOOK_POINTS", "HookRunner", "LoggingHook", "MonitoringHook", "add_global_lifecycle_hook"]
+
+SLOW_TURN_SECONDS = 30.0
+"""A turn that takes this long is worth a warning."""
 
 logger = logging.getLogger(__name__)
 
@@ -20,21 +26,26 @@ GLOBAL_HOOKS: list[SessionLifecycleHook] = []
 
 _PARAMETERS: dict[str, tuple[str, ...]] = {
     "on_session_created": ("session_id", "user_id", "provider", "model"),
-    "on_message_sent": ("session_id", "message"),
+    "on_message_sent": ("session_id", "message", "turn"),
     "on_session_archived": ("session_id",),
     "on_session_restored": ("session_id",),
     "on_session_deleted": ("session_id",),
     "on_session_rebuilt": ("session_id", "provider", "reason"),
     "on_session_handoff": ("session_id", "provider", "model"),
-    "on_session_error": ("session_id", "error"),
+    "on_session_error": ("session_id", "error", "turn"),
 }
+_BY_NAME_ONLY = frozenset({"turn"})  # the turn's figures, for hooks of our own: whoever does not ask is not given them
 HOOK_POINTS = tuple(_PARAMETERS)
 """The methods a lifecycle hook may have."""
 
 
 def add_global_lifecycle_hook(hook: SessionLifecycleHook) -> None:
-    """Add a hook to every manager of this process, present and future."""
-    GLOBAL_HOOKS.append(hook)
+    """Add a hook to every manager of this process, present and future.
+
+    Raises:
+        ConfigurationError: It is no hook.
+    """
+    GLOBAL_HOOKS.extend(check_members([hook], field="hook", methods=HOOK_POINTS))
 
 
 class HookRunner:
@@ -60,7 +71,8 @@ class HookRunner:
         name = getattr(method, "__qualname__", point)
         try:
             with self._telemetry.hook(name=name, point=point, session_id=values["session_id"]):
-                positional, named = _arguments(method, point, values)
+                known = {name: values[name] for name in _PARAMETERS[point] if name in values}
+                positional, named = accepted_arguments(method, known, by_name_only=_BY_NAME_ONLY)
                 result = method(*positional, **named)
                 if inspect.isawaitable(result):
                     await result
@@ -68,37 +80,20 @@ class HookRunner:
             logger.warning("Lifecycle hook %s failed with %s; the operation went on.", name, type(error).__name__)
 
 
-def _arguments(method: Callable[..., Any], point: str, values: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """Return the arguments a method takes: by name, then what is left in order for other names, `*` and `**`."""
-    parameters = inspect.signature(method).parameters.values()
-    kinds = {parameter.kind for parameter in parameters}
-    left = {name: values[name] for name in _PARAMETERS[point] if name in values}
-    named = [item for item in parameters if item.kind not in (item.VAR_POSITIONAL, item.VAR_KEYWORD)]
-    taken = {item.name: left.pop(item.name) for item in named if item.name in left}
-    for item in named:
-        if item.name not in taken and left:
-            taken[item.name] = left.pop(next(iter(left)))
-    takes_more = inspect.Parameter.VAR_POSITIONAL in kinds
-    in_order = [item for item in named if item.kind is item.POSITIONAL_ONLY or (takes_more and not _by_name(item))]
-    positional = [taken.pop(item.name) for item in in_order if item.name in taken]
-    if inspect.Parameter.VAR_KEYWORD in kinds:
-        return positional, {**taken, **left}
-    return [*positional, *left.values()] if takes_more else positional, taken
-
-
-def _by_name(parameter: inspect.Parameter) -> bool:
-    return parameter.kind is parameter.KEYWORD_ONLY
-
-
 class LoggingHook(SessionLifecycleHook):
     """Logs what happens to sessions: ids and names, never content.
 
     Args:
-        level: The logging level of the lines.
+        level: The logging level of the lines, as a number or a name.
+        detailed_errors: Tell of failures with all causes and the places in the code, else by the kind of error only.
+
+    Raises:
+        ConfigurationError: There is no such level.
     """
 
-    def __init__(self, level: int = logging.INFO) -> None:
-        self._level = level
+    def __init__(self, level: int | str = logging.INFO, *, detailed_errors: bool = False) -> None:
+        self._level = check_level(level, field="LoggingHook: level")
+        self._told = _causes if detailed_errors else _kind
 
     async def on_session_created(self, session_id: str, user_id: str, provider: str, model: str) -> None:
         """Log a new session."""
@@ -125,5 +120,57 @@ class LoggingHook(SessionLifecycleHook):
         logger.log(self._level, "Session %s was rebuilt on %s: %s.", session_id, provider, reason)
 
     async def on_session_error(self, session_id: str, error: Exception) -> None:
-        """Log a failed turn, by the kind of error only."""
-        logger.log(max(self._level, logging.WARNING), "Session %s failed: %s.", session_id, type(error).__name__)
+        """Log a failed turn, without what the error says."""
+        logger.log(max(self._level, logging.WARNING), "Session %s failed: %s.", session_id, self._told(error))
+
+
+class MonitoringHook(LoggingHook):
+    """Logs like `LoggingHook`, failures as errors and slow turns as warnings, both with their figures.
+
+    Args:
+        level: The logging level of all other lines, as a number or a name.
+        slow_seconds: How long a turn takes that is slow, in seconds.
+
+    Raises:
+        ConfigurationError: There is no such level, or it is no number of seconds.
+    """
+
+    def __init__(self, level: int | str = logging.INFO, *, slow_seconds: float = SLOW_TURN_SECONDS) -> None:
+        super().__init__(level)
+        self._slow_ms = check_wait(slow_seconds, field="MonitoringHook: slow_seconds") * 1000
+
+    async def on_message_sent(self, session_id: str, message: SessionMessage, turn: FinishTurn | None = None) -> None:
+        """Log a completed turn, a slow one with its figures."""
+        if turn is None or turn.duration_ms < self._slow_ms:
+            await super().on_message_sent(session_id, message)
+        else:
+            logger.warning("Session %s answered slowly: %s.", session_id, _figures(turn))
+
+    async def on_session_error(self, session_id: str, error: Exception, turn: FinishTurn | None = None) -> None:
+        """Log a failed turn by its kind of error and its figures."""
+        figures = "nothing was asked" if turn is None else _figures(turn)
+        logger.error("Session %s failed: %s (%s).", session_id, _kind(error), figures)
+
+
+def _figures(turn: FinishTurn) -> str:
+    tokens = 0 if turn.usage is None else turn.usage.total_tokens
+    return (
+        f"{turn.duration_ms:.0f} ms with {turn.provider}/{turn.model}, {tokens} tokens, "
+        f"{turn.retries} retries, {turn.rebuilds} rebuilds, turn {turn.lease.turn_id}"
+    )
+
+
+def _kind(error: BaseException) -> str:
+    return type(error).__name__
+
+
+def _causes(error: BaseException) -> str:
+    """Return an error's kind and places, and those of what caused it. No error's own words: they may quote content."""
+    lines: list[str] = []
+    found: BaseException | None = error
+    while found is not None:
+        places = traceback.walk_tb(found.__traceback__)
+        lines.append(("caused by " if lines else "") + _kind(found))
+        lines += [f"  {frame.f_code.co_filename}:{line} in {frame.f_code.co_qualname}" for frame, line in places]
+        found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
+    return "\n".join(lines)

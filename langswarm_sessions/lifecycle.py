@@ -13,16 +13,19 @@ from langswarm_sessions.ids import now
 from langswarm_sessions.records import SessionContext, SessionRecord, SessionStatus
 from langswarm_sessions.runtime import Runtime
 from langswarm_sessions.turns import context_of
+from langswarm_sessions_otel import LifecycleScope
 
 __all__ = [
     "ARCHIVE",
     "DELETE",
     "RESTORE",
     "Transition",
-    "announce",
     "change_record",
     "clear_messages",
     "not_found",
+    "settle",
+    "step_span",
+    "take_step",
     "transit",
     "update_context",
 ]
@@ -73,6 +76,16 @@ async def transit(runtime: Runtime, session_id: str, step: Transition) -> Sessio
     Raises:
         SessionNotFoundError: No such session, or it is deleted and the step is not a restore.
     """
+    record, _ = await take_step(runtime, session_id, step)
+    return record
+
+
+async def take_step(runtime: Runtime, session_id: str, step: Transition) -> tuple[SessionRecord, bool]:
+    """Do what `transit` does; return the session's row, and whether it was not there already.
+
+    Raises:
+        SessionNotFoundError: No such session, or it is deleted and the step is not a restore.
+    """
     moment = now()
     steps: list[SessionStatus] = []
 
@@ -84,32 +97,53 @@ async def transit(runtime: Runtime, session_id: str, step: Transition) -> Sessio
         steps.append(record.status)
         return with_status(record, step.status, moment)
 
-    with runtime.services.telemetry.lifecycle(step.name, session_id=session_id):
+    with step_span(runtime, step.name, await _last_seen(runtime, session_id)):
         record = await runtime.services.storage.change_session(session_id, apply)
         if record is None:
             raise not_found(session_id)
-        if held := runtime.handles.get(session_id):
-            held.adopt(record)
         if steps:
-            _count_active(runtime, record, before=steps[0])
-            if step is DELETE:
-                await runtime.providers.release(session_id)
-            await announce(runtime, step, session_id=session_id, user_id=record.user_id)
-    return record
+            await settle(runtime, step, record, before=steps[0])
+        elif held := runtime.handles.get(session_id):
+            held.adopt(record)
+    return record, bool(steps)
 
 
-def _count_active(runtime: Runtime, record: SessionRecord, *, before: SessionStatus) -> None:
-    telemetry, mode = runtime.services.telemetry, record.strategy.value
-    if record.status is SessionStatus.ACTIVE:
-        telemetry.session_opened(mode)
+def step_span(runtime: Runtime, name: str, record: SessionRecord) -> LifecycleScope:
+    """Open the span of a step in a session's life; its end is counted as a transition."""
+    return runtime.services.telemetry.lifecycle(
+        name, session_id=record.session_id, mode=record.strategy.value, provider=record.provider
+    )
+
+
+async def settle(runtime: Runtime, step: Transition, record: SessionRecord, *, before: SessionStatus) -> None:
+    """Do what follows once a step was stored: handle, counters, provider, hooks and subscribers learn of it.
+
+    Args:
+        runtime: The session's manager's.
+        step: What was stored.
+        record: The session's row.
+        before: Its status before the step.
+    """
+    session_id, telemetry = record.session_id, runtime.services.telemetry
+    if held := runtime.handles.get(session_id):
+        held.adopt(record)
+    if step.status is SessionStatus.ACTIVE:
+        telemetry.session_opened(record.strategy.value)
     elif before is SessionStatus.ACTIVE:
-        telemetry.session_closed(mode)
-
-
-async def announce(runtime: Runtime, step: Transition, *, session_id: str, user_id: str) -> None:
-    """Tell hooks and subscribers of a step that was stored."""
-    runtime.services.events.publish(step.event, session_id=session_id, user_id=user_id)
+        telemetry.session_closed(record.strategy.value)
+    if step is DELETE:
+        await runtime.providers.release(session_id)
+    runtime.services.events.publish(step.event, session_id=session_id, user_id=record.user_id)
     await runtime.services.hooks.run(step.hook, session_id=session_id)
+
+
+async def _last_seen(runtime: Runtime, session_id: str) -> SessionRecord:
+    """Return the session's row, not necessarily the newest."""
+    held = runtime.handles.get(session_id)
+    record = held.record if held else await runtime.services.storage.load_session(session_id)
+    if record is None:
+        raise not_found(session_id)
+    return record
 
 
 def with_status(record: SessionRecord, status: SessionStatus, moment: datetime) -> SessionRecord:
@@ -149,7 +183,7 @@ async def clear_messages(runtime: Runtime, session_id: str) -> SessionRecord:
         kept = replace(record.counters, messages=0, user_messages=0, assistant_messages=0, system_messages=0)
         return replace(record, cleared_seq=record.next_seq - 1, native=None, instructions=None, counters=kept)
 
-    with runtime.services.telemetry.lifecycle("clear", session_id=session_id):
+    with step_span(runtime, "clear", await _last_seen(runtime, session_id)):
         return await change_record(runtime, session_id, cleared)
 
 

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Any, Self, cast
 
 from langswarm_sessions.bridge import Bridge
 from langswarm_sessions.checks import (
+    SHORTEST_LEASE_SECONDS,
     check_count,
     check_days,
     check_members,
+    check_messages,
     check_moment,
     check_name,
     check_providers,
     check_retry,
     check_status,
     check_strategy,
+    check_tags,
     check_telemetry,
     check_text,
     check_wait,
 )
 from langswarm_sessions.cleanup import archive_inactive, clean_up, delete_archived, purge_deleted
 from langswarm_sessions.config import CleanupConfig, RetryPolicy, SessionConfig, Strategy
-from langswarm_sessions.errors import InvalidInputError, SessionExistsError, StorageError
-from langswarm_sessions.events import EventBus, EventStream, EventType, Overflow
+from langswarm_sessions.errors import SessionError, SessionExistsError
+from langswarm_sessions.events import EventBus, EventStream, Overflow
 from langswarm_sessions.hooks import HOOK_POINTS, HookRunner
 from langswarm_sessions.ids import new_id, now
 from langswarm_sessions.interfaces.hooks import SessionLifecycleHook, SessionMiddleware
@@ -33,7 +37,7 @@ from langswarm_sessions.lifecycle import ARCHIVE, DELETE, RESTORE, not_found, tr
 from langswarm_sessions.messages import Content, SessionMessage, plain_mapping
 from langswarm_sessions.providers import canonical_name
 from langswarm_sessions.records import Analytics, Page, SessionFilter, SessionRecord, SessionStatus
-from langswarm_sessions.runtime import LiveProviders, Runtime
+from langswarm_sessions.runtime import Fallback, LiveProviders, Runtime
 from langswarm_sessions.session import Session
 from langswarm_sessions.storage import open_storage
 from langswarm_sessions.turns import TurnEngine, TurnServices
@@ -61,7 +65,7 @@ class SessionManager:
         fallback: "provider" or "provider/model" that answers when a session's own provider cannot; every such answer
             says so in `provider_metadata["fallback_from"]`. None: the error is raised.
         telemetry: False for none; a Telemetry of your own; True for the global OpenTelemetry providers.
-        lease_seconds: How long a dead process can hold a session on another machine.
+        lease_seconds: How long a dead process can hold a session on another machine; at least 0.1.
         stream_idle_seconds: How long a stream waits for its reader.
 
     Raises:
@@ -87,28 +91,30 @@ class SessionManager:
     ) -> None:
         self._strategy = check_strategy(strategy)
         self._cleanup = CleanupConfig.of(cleanup_config)
-        self._owns_storage = isinstance(storage, str)
-        self._bridge: Bridge | None = None
+        self._bridge = Bridge()
         tracing = check_telemetry(telemetry)
         live = LiveProviders(check_providers(providers))
+        stand_in = None if fallback is None else Fallback(live, check_name(fallback, field="fallback"))
         services = TurnServices(
-            storage=open_storage(storage, storage_config or {}),
+            storage=open_storage(storage, storage_config),
             telemetry=tracing,
             hooks=HookRunner(tracing, check_members(hooks, field="hooks", methods=HOOK_POINTS)),
             events=EventBus(),
             middleware=check_members(middleware, field="middleware", methods=("process_message",)),
             retry=check_retry(retry),
             turn_wait=check_wait(turn_wait, field="turn_wait"),
-            lease_seconds=check_wait(lease_seconds, field="lease_seconds"),
+            lease_seconds=check_wait(lease_seconds, field="lease_seconds", at_least=SHORTEST_LEASE_SECONDS),
             idle_seconds=check_wait(stream_idle_seconds, field="stream_idle_seconds"),
-            fallback=None if fallback is None else live.fallback(check_name(fallback, field="fallback")),
+            fallback=None if stand_in is None else stand_in.open,
         )
         self._services = services
+        self._made_storage = services.storage is not storage  # by its name, or as a wrapper around the user's own
         self._runtime = Runtime(
             services=services,
             engine=TurnEngine(services),
             providers=live,
             make_handle=Session,
+            fallback=stand_in,
         )
 
     def __repr__(self) -> str:
@@ -157,26 +163,9 @@ class SessionManager:
             created_at=(moment := now()),
             last_activity=moment,
             config=SessionConfig.of(session_config),
-            provider_config=plain_mapping(provider_config or {}, field="provider_config"),
+            provider_config=plain_mapping({} if provider_config is None else provider_config, field="provider_config"),
         )
-        self._runtime.check(record)
-        with self._services.telemetry.lifecycle(
-            "create", session_id=record.session_id, mode=record.strategy.value, provider=record.provider
-        ):
-            await self._services.storage.insert_session(record)
-            self._services.telemetry.session_opened(record.strategy.value)
-            session = self._session(record)
-            self._services.events.publish(
-                EventType.SESSION_CREATED, session_id=record.session_id, user_id=record.user_id
-            )
-            await self._services.hooks.run(
-                "on_session_created",
-                session_id=record.session_id,
-                user_id=record.user_id,
-                provider=record.provider,
-                model=record.model,
-            )
-        return session
+        return cast("Session", await self._runtime.create(record))
 
     async def get_session(self, session_id: str) -> Session:
         """Return a session by its id.
@@ -249,14 +238,12 @@ class SessionManager:
             limit: At most this many.
             cursor: `next_cursor` of the page before.
         """
-        if isinstance(tags, str):
-            raise InvalidInputError("tags must be a list of strings.")
         return await self._listed(
             user_id=None if user_id is None else check_name(user_id, field="user_id"),
             status=status,
             limit=limit,
             cursor=cursor,
-            tags=tuple(tags or ()),
+            tags=check_tags(tags, field="tags"),
             text=check_text(text, field="text"),
             provider=None if provider is None else check_name(provider, field="provider"),
         )
@@ -270,8 +257,15 @@ class SessionManager:
         return await session.send_message(content, **options)
 
     async def append_messages(self, session_id: str, messages: Sequence[SessionMessage]) -> list[SessionMessage]:
-        """Store messages outside any turn, all or none."""
-        stored = await self._services.storage.append_messages(session_id, messages)
+        """Store messages outside any turn, all or none.
+
+        Raises:
+            SessionNotFoundError: No such session, or it is deleted.
+            SessionArchivedError: The session is archived.
+            InvalidInputError: One of them is no SessionMessage, or holds what cannot be stored.
+        """
+        check_name(session_id, field="session_id")
+        stored = await self._services.storage.append_messages(session_id, check_messages(messages, field="messages"))
         if held := self._runtime.handles.get(session_id):
             held.adopt(stored.session)
         return list(stored.answers)
@@ -295,7 +289,7 @@ class SessionManager:
         return await archive_inactive(self._runtime, check_days(days, field="days"))
 
     async def cleanup_archived_sessions(self, days: float) -> int:
-        """Delete archived sessions without activity for this many days; return how many."""
+        """Delete sessions that were archived this many days ago or earlier; return how many."""
         return await delete_archived(self._runtime, check_days(days, field="days"))
 
     async def cleanup_deleted_sessions(self, days: float) -> int:
@@ -322,7 +316,7 @@ class SessionManager:
         """Return whether the storage reads and writes, and which providers are configured. Never raises."""
         try:
             storage: Mapping[str, Any] = await self._services.storage.check_health()
-        except StorageError as error:
+        except SessionError as error:
             storage = {"backend": self._services.storage.backend, "error": str(error)}
         status = "unhealthy" if "error" in storage else "healthy"
         return {"status": status, "storage": dict(storage), "providers": self._runtime.providers.names}
@@ -351,18 +345,21 @@ class SessionManager:
 
     @property
     def bridge(self) -> Bridge:
-        """The loop thread on which blocking code runs this manager's coroutines; made on first use."""
-        if self._bridge is None:
-            self._bridge = Bridge()
+        """The loop thread on which blocking code runs this manager's coroutines; started on first use."""
         return self._bridge
 
     async def close(self) -> None:
-        """End running turns as interrupted and close what this manager made itself. A second call does nothing."""
-        await self._runtime.engine.close()
-        self._services.events.close()
-        await self._runtime.providers.aclose()
-        if self._owns_storage:
-            await self._services.storage.close()
+        """End running turns as interrupted and close what this manager made itself. A second call does nothing.
+
+        Raises:
+            Exception: A part could not be closed; all the others are.
+        """
+        async with AsyncExitStack() as closing:  # the last one first
+            if self._made_storage:
+                closing.push_async_callback(self._services.storage.close)
+            closing.push_async_callback(self._runtime.providers.aclose)
+            closing.callback(self._services.events.close)
+            closing.push_async_callback(self._runtime.engine.close)
 
     async def __aenter__(self) -> Self:
         """Return itself."""

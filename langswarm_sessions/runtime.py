@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from langswarm_sessions.events import EventType
 from langswarm_sessions.interfaces.provider import EngineProvider, ProviderConnection, ProviderSession
 from langswarm_sessions.providers import (
     ProviderSessionFactory,
     SimpleProvider,
     canonical_name,
     check_credentials,
+    clean_up,
     connect,
 )
-from langswarm_sessions.providers.calling import call
 from langswarm_sessions.records import SessionRecord
 from langswarm_sessions.strategies import choose_strategy
-from langswarm_sessions.turns import TurnEngine, TurnServices, TurnSubject
+from langswarm_sessions.turns import TurnEngine, TurnServices, TurnSubject, fallback_strategy
 
-__all__ = ["LiveProviders", "Runtime", "engine_face"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["Fallback", "LiveProviders", "Runtime", "engine_face"]
 
 
 def engine_face(live: ProviderSession, record: SessionRecord) -> EngineProvider:
@@ -47,13 +46,17 @@ class LiveProviders:
     def __init__(self, credentials: Mapping[str, Any]) -> None:
         self._credentials = check_credentials(credentials)
         self._connections: dict[str, ProviderConnection] = {}
-        self._kept: dict[tuple[str, str], ProviderSession] = {}
+        self._kept: dict[tuple[str, str, str], ProviderSession] = {}
         self._lock = threading.Lock()
 
     @property
     def names(self) -> list[str]:
         """The providers that can be used: the mock, those configured, those used."""
         return sorted({"mock", *self._credentials, *self._connections})
+
+    def check_known(self, provider: str) -> None:
+        """Refuse a provider nobody knows."""
+        ProviderSessionFactory.check(provider, self._credentials.get(provider))
 
     def check(self, provider: str, model: str, config: Mapping[str, Any]) -> None:
         """Refuse a provider, model or setting that cannot work."""
@@ -62,54 +65,58 @@ class LiveProviders:
     def open(self, record: SessionRecord) -> ProviderSession:
         """Return the live provider session of a session."""
         connection = self._connection(record.provider)
-        key = (record.session_id, record.provider)
         with self._lock:
-            kept = self._kept.get(key)
+            kept = self._kept.get(_key(record))
             if kept is None:
                 kept = connection.open(record.session_id, record.model, record.provider_config)
                 if connection.keeps_state:
-                    self._kept[key] = kept
+                    self._kept[_key(record)] = kept
             return kept
 
-    def fallback(self, name: str) -> Callable[[SessionRecord], EngineProvider]:
-        """Return what opens the provider that answers when a session's own cannot.
+    @asynccontextmanager
+    async def opening(self, record: SessionRecord) -> AsyncGenerator[ProviderSession]:
+        """Open the live provider session of a new session, and discard it if the block fails before it is kept."""
+        connection = self._connection(record.provider)
+        with self._lock:
+            live = connection.open(record.session_id, record.model, record.provider_config)
+        try:
+            yield live
+        except BaseException:
+            if self._kept.get(_key(record)) is not live:
+                await connection.discard(record.session_id, live)
+            raise
 
-        Args:
-            name: "provider" (with the session's model) or "provider/model".
+    async def discard(self, record: SessionRecord, live: ProviderSession) -> None:
+        """Give back a live provider session that was opened for a look."""
+        await self._connection(record.provider).discard(record.session_id, live)
 
-        Raises:
-            ConfigurationError: The provider is unknown.
-        """
-        named, _, model = name.partition("/")
-        provider = canonical_name(named)
-        ProviderSessionFactory.check(provider, self._credentials.get(provider))
-
-        def opened(record: SessionRecord) -> EngineProvider:
-            stand_in = replace(record, provider=provider, model=model or record.model)
-            connection = self._connection(provider)
-            connection.check(stand_in.model, {})
-            return engine_face(connection.open(record.session_id, stand_in.model, {}), stand_in)
-
-        return opened
+    def keep(self, record: SessionRecord, live: ProviderSession) -> None:
+        """Keep the live provider session of a session that was stored, if it holds something only it remembers."""
+        if self._connection(record.provider).keeps_state:
+            with self._lock:
+                self._kept[_key(record)] = live
 
     async def release(self, session_id: str) -> None:
         """Clean up after a session that was deleted, and let go of its live provider session."""
         with self._lock:
             keys = [key for key in self._kept if key[0] == session_id]
             released = [self._kept.pop(key) for key in keys]
+            connections = list(self._connections.values())
         for live in released:
-            await _clean_up(live)
+            await clean_up(live, session_id=session_id)
+        for connection in connections:
+            connection.forget(session_id)
 
     async def aclose(self) -> None:
-        """Release every live session that is kept, and close every connection."""
+        """Release every live session that is kept, and close every connection, even if one of them fails to."""
         with self._lock:
-            released = list(self._kept.values())
-            self._kept.clear()
-        for live in released:
-            await _clean_up(live)
-        for connection in list(self._connections.values()):
-            await connection.aclose()
-        self._connections.clear()
+            released, self._kept = self._kept, {}
+            connections, self._connections = self._connections, {}
+        async with AsyncExitStack() as closing:
+            for connection in connections.values():
+                closing.push_async_callback(connection.aclose)
+            for (session_id, *_), live in released.items():
+                await clean_up(live, session_id=session_id)
 
     def _connection(self, provider: str) -> ProviderConnection:
         with self._lock:
@@ -120,12 +127,47 @@ class LiveProviders:
             return connection
 
 
-async def _clean_up(live: ProviderSession) -> None:
-    """Let a user's object, async or not, release what it holds; its failure ends nothing but its own clean-up."""
-    try:
-        await call(live.cleanup_provider_resources, {})
-    except Exception as error:  # noqa: BLE001 - the user's code: the session is deleted and the manager closed all the same
-        logger.warning("%s.cleanup_provider_resources failed with %s.", type(live).__name__, type(error).__name__)
+def _key(record: SessionRecord) -> tuple[str, str, str]:
+    return record.session_id, record.provider, record.model
+
+
+class Fallback:
+    """The provider that answers when a session's own cannot.
+
+    Args:
+        providers: Where it is opened.
+        name: "provider" (with the session's model) or "provider/model".
+
+    Raises:
+        ConfigurationError: The provider is unknown.
+    """
+
+    def __init__(self, providers: LiveProviders, name: str) -> None:
+        named, _, self._model = name.partition("/")
+        self._provider = canonical_name(named)
+        self._providers = providers
+        providers.check_known(self._provider)
+
+    async def check(self, record: SessionRecord) -> None:
+        """Refuse what could not stand in for the provider of a session; that is better known before it is needed.
+
+        Raises:
+            ConfigurationError: What is missing, or that it takes no history.
+        """
+        stand_in = self._stand_in(record)
+        self._providers.check(stand_in.provider, stand_in.model, stand_in.provider_config)
+        async with self._providers.opening(stand_in) as live:
+            fallback_strategy(engine_face(live, stand_in))
+        await self._providers.discard(stand_in, live)
+
+    def open(self, record: SessionRecord) -> EngineProvider:
+        """Return the live provider session that stands in."""
+        stand_in = self._stand_in(record)
+        return engine_face(self._providers.open(stand_in), stand_in)
+
+    def _stand_in(self, record: SessionRecord) -> SessionRecord:
+        model = self._model or record.model
+        return replace(record, provider=self._provider, model=model, provider_config={}, native=None)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -137,6 +179,7 @@ class Runtime:
         engine: Runs them.
         providers: Who answers them.
         make_handle: Makes the handle of a session from its row.
+        fallback: Who stands in for a session's own provider.
         handles: The session handles somebody holds; one a session.
     """
 
@@ -144,22 +187,47 @@ class Runtime:
     engine: TurnEngine
     providers: LiveProviders
     make_handle: Callable[[Runtime, SessionRecord], TurnSubject]
+    fallback: Fallback | None = None
     handles: weakref.WeakValueDictionary[str, TurnSubject] = field(
         default_factory=weakref.WeakValueDictionary[str, TurnSubject]
     )
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def check(self, record: SessionRecord) -> None:
-        """Refuse a new session whose provider, model, settings or strategy cannot work.
+    @asynccontextmanager
+    async def _admission(self, record: SessionRecord) -> AsyncGenerator[ProviderSession]:
+        """Refuse a new session whose provider, model, settings or strategy cannot work; the block stores it."""
+        self.providers.check(record.provider, record.model, record.provider_config)
+        async with self.providers.opening(record) as live:
+            choose_strategy(record.strategy, provider=record.provider, profile=engine_face(live, record).profile)
+            if self.fallback is not None:
+                await self.fallback.check(record)
+            yield live
+
+    async def create(self, record: SessionRecord) -> TurnSubject:
+        """Store a new session, tell of it, and return its handle.
 
         Raises:
-            ConfigurationError: What cannot, and what to do.
+            SessionExistsError: The id is taken.
+            ConfigurationError: Its provider, model, settings or strategy cannot work.
         """
-        self.providers.check(record.provider, record.model, record.provider_config)
-        profile = engine_face(self.providers.open(record), record).profile
-        choose_strategy(record.strategy, provider=record.provider, profile=profile)
-        if self.services.fallback is not None:
-            self.services.fallback(record)  # a stand-in that cannot work is better known now than when it is needed
+        services = self.services
+        async with self._admission(record) as live:
+            with services.telemetry.lifecycle(
+                "create", session_id=record.session_id, mode=record.strategy.value, provider=record.provider
+            ):
+                await services.storage.insert_session(record)
+                self.providers.keep(record, live)
+                services.telemetry.session_opened(record.strategy.value)
+                handle = self.handle(record)
+                services.events.publish(EventType.SESSION_CREATED, session_id=record.session_id, user_id=record.user_id)
+                await services.hooks.run(
+                    "on_session_created",
+                    session_id=record.session_id,
+                    user_id=record.user_id,
+                    provider=record.provider,
+                    model=record.model,
+                )
+        return handle
 
     def handle(self, record: SessionRecord) -> TurnSubject:
         """Return the one handle of a session, brought up to date; made when nobody holds one."""

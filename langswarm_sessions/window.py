@@ -10,13 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from langswarm_sessions.messages import MessageKind, Role, SessionMessage, ToolResult
+from langswarm_sessions.messages.tokens import estimate_tokens
 
 __all__ = ["INTERRUPTED_RESULT", "Window", "estimate_tokens", "fit", "repair"]
 
 INTERRUPTED_RESULT = "The tool call was interrupted; there is no result."
-
-_CHARACTERS_PER_TOKEN = 4
-_TOKENS_PER_MESSAGE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,18 +24,6 @@ class Window:
     messages: tuple[SessionMessage, ...]
     dropped: int = 0
     tokens: int = 0
-
-
-def estimate_tokens(message: SessionMessage) -> int:
-    """Return about how many tokens a message costs: the stored figure, else a quarter of its characters.
-
-    The four characters a token are the rule of thumb OpenAI gives for English text.
-    """
-    if message.tokens is not None:
-        return message.tokens
-    extra = sum(len(str(call.arguments)) + len(call.name) for call in message.tool_calls)
-    extra += sum(len(result.content) for result in message.tool_results)
-    return (len(message.content) + extra) // _CHARACTERS_PER_TOKEN + _TOKENS_PER_MESSAGE
 
 
 def fit(

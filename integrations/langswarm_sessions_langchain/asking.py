@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -43,14 +43,14 @@ class Asking:
     """
 
     manager: SessionManager
-    bound: Runnable[Any, Any] | None
+    bound: Runnable[Any, Any] | None = field(repr=False)
     provider: str | None
     model: str | None
     user_id: str | None
     keys: MessageKeys
-    config: RunnableConfig
-    callbacks: Any
-    kwargs: Mapping[str, Any]
+    config: RunnableConfig = field(repr=False)
+    callbacks: Any = field(repr=False)
+    kwargs: Mapping[str, Any] = field(repr=False)
     thread: CallerThread[Any] | None = None
 
     async def answer(self, value: SessionInput) -> AsyncGenerator[AIMessage]:
@@ -125,11 +125,11 @@ class Asking:
             model=self.model or (RUNNABLE_PROVIDER if wrapped else None),
         )
         wanted = {} if wrapped else {"provider": self.provider, "model": self.model}
-        for field, name in wanted.items():
-            has = getattr(session, field)
+        for setting, name in wanted.items():
+            has = getattr(session, setting)
             if name not in (None, has):
                 raise ConfigurationError(
-                    f"{field}={name!r}: the session was created with {has!r}. Leave provider= and model= out to go "
+                    f"{setting}={name!r}: the session was created with {has!r}. Leave provider= and model= out to go "
                     "on with what it has, or use another session_id.",
                     session_id=ids.session_id,
                     provider=session.provider,

@@ -34,7 +34,7 @@ __all__ = ["RUNNABLE_PROFILE", "RUNNABLE_PROVIDER", "BoundCall", "RunnableProvid
 
 RUNNABLE_PROVIDER = "runnable"
 RUNNABLE_PROFILE = ProviderProfile(
-    native=NativeKind.NONE, client=True, config_keys=frozenset(), otel_name=RUNNABLE_PROVIDER
+    native=NativeKind.NONE, client=True, config_keys=frozenset(), otel_name=RUNNABLE_PROVIDER, is_foreign=True
 )
 
 _END = object()
@@ -54,11 +54,11 @@ class BoundCall:
         thread: The waiting thread of a blocking caller, in which its synchronous methods are called.
     """
 
-    bound: Runnable[Any, Any]
+    bound: Runnable[Any, Any] = field(repr=False)
     given: GivenInput
     keys: MessageKeys
-    config: RunnableConfig
-    kwargs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    config: RunnableConfig = field(repr=False)
+    kwargs: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
     stream: bool = False
     thread: CallerThread[Any] | None = None
 
@@ -135,10 +135,15 @@ async def _in_thread(call: BoundCall, value: Any, thread: CallerThread[Any]) -> 
     if not call.stream:
         yield await thread.run(lambda: call.bound.invoke(value, call.config, **call.kwargs), context)
         return
-    chunks = call.bound.stream(value, call.config, **call.kwargs)
-    close: Callable[[], None] | None = getattr(chunks, "close", None)
-    if close is not None:
-        thread.at_end(lambda: context.run(close))
+
+    def opened() -> Iterator[Any]:
+        chunks = call.bound.stream(value, call.config, **call.kwargs)
+        close: Callable[[], None] | None = getattr(chunks, "close", None)
+        if close is not None:
+            thread.at_end(lambda: context.run(close))
+        return chunks
+
+    chunks = await thread.run(opened, context)
     while (chunk := await thread.run(lambda: next(chunks, _END), context)) is not _END:
         yield chunk
 

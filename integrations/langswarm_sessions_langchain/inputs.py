@@ -53,8 +53,8 @@ class GivenInput:
     """
 
     value: SessionInput = field(repr=False)
-    system: tuple[BaseMessage, ...]
-    messages: tuple[BaseMessage, ...]
+    system: tuple[BaseMessage, ...] = field(repr=False)
+    messages: tuple[BaseMessage, ...] = field(repr=False)
     stored: tuple[SessionMessage, ...]
 
     @property

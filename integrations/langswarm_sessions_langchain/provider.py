@@ -36,6 +36,7 @@ class RunnableSession(EngineProvider, ProviderSession):
 
     name = RUNNABLE_PROVIDER
     profile: ClassVar[ProviderProfile] = RUNNABLE_PROFILE
+    keeps_state: ClassVar[bool] = False
 
     def __init__(self, session_id: str, model: str) -> None:
         self.session_id = session_id

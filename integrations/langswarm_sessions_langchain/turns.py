@@ -54,7 +54,7 @@ class CallOptions:
     options: TurnOptions = field(default_factory=TurnOptions)
     idempotency_key: str | None = None
     timeout: float | None = None
-    rest: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    rest: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
 
 def read_ids(config: RunnableConfig, *, user_id: str | None) -> ConversationIds:

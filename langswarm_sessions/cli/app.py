@@ -49,7 +49,8 @@ def run() -> int:
     except Exception as error:  # noqa: BLE001 - the last one who can tell the user
         if debug:
             traceback.print_exc()
-        tell_error(f"unexpected {type(error).__name__}: {error}", remark="(--debug before the command shows where)")
+        # Another library's text may quote what was said; with --debug it stands above, in the traceback.
+        tell_error(f"unexpected {type(error).__name__}", remark="(--debug before the command shows what and where)")
     return 1
 
 
@@ -77,11 +78,11 @@ def options(
 @app.command()
 def chat(
     session_id: Annotated[
-        str | None, typer.Argument(metavar="[SESSION_ID]", help="Go on with this session, or begin one with this id.")
+        str | None, typer.Argument(metavar="SESSION_ID", help="Go on with this session, or begin one with this id.")
     ] = None,
-    provider: Annotated[str | None, typer.Option(help="Who answers. [default: mock, which needs no key]")] = None,
+    provider: Annotated[str | None, typer.Option(help="Who answers.", show_default="mock, which needs no key")] = None,
     model: Annotated[str | None, typer.Option(help="The provider's name of the model.")] = None,
-    user: Annotated[str | None, typer.Option(help="Whose conversation it is. [default: user]")] = None,
+    user: Annotated[str | None, typer.Option(help="Whose conversation it is.", show_default="user")] = None,
     system: Annotated[str | None, typer.Option(metavar="TEXT", help="System instructions from now on.")] = None,
     db: Database = DEFAULT_DATABASE,
 ) -> None:
@@ -127,7 +128,8 @@ def show(
 def export(
     session_id: SessionId,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file. [default: standard output]")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write to a file.", show_default="standard output"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if there is one.")] = False,
     db: Database = DEFAULT_DATABASE,

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from langswarm_sessions.cli.database import command_for, open_manager, shown
+from langswarm_sessions.cli.database import command_for, look_up, open_manager, shown
 from langswarm_sessions.cli.output import counted, notes, printable, tell, tell_error
-from langswarm_sessions.cli.prompt import Prompt
+from langswarm_sessions.cli.prompt import Prompt, is_text
 from langswarm_sessions.cli.transcript import transcript
-from langswarm_sessions.errors import ConfigurationError, InvalidInputError, SessionError, SessionNotFoundError
+from langswarm_sessions.errors import ConfigurationError, InvalidInputError, SessionError
 from langswarm_sessions.ids import new_id
 from langswarm_sessions.messages import MessageKind, Role, TurnState
+from langswarm_sessions.providers import canonical_name
 
 if TYPE_CHECKING:
     from langswarm_sessions.blocking import BlockingSession, BlockingSessionManager, BlockingStream
@@ -27,8 +28,10 @@ DEFAULT_PROVIDER = "mock"
 DEFAULT_USER = "user"
 
 _MOCK_MODEL = "mock-model"
+_RUNNABLE = "runnable"  # sessions of a wrapped Runnable, which the command line has not got
 _EXAMPLE_MODEL = "gpt-6.1-terra"
 _SHOWN_ON_RESUME = 4
+_LEAVING = ("/exit", "/quit")
 _HELP = "Ctrl-C stops an answer and keeps what came · Ctrl-D or /exit leaves · /help shows this"
 
 
@@ -43,6 +46,9 @@ class ChatRequest:
         model: The provider's name of the model.
         user: Whose conversation it is.
         system: System instructions from the next turn on.
+
+    Raises:
+        InvalidInputError: An option is empty, or no text.
     """
 
     path: Path
@@ -50,7 +56,16 @@ class ChatRequest:
     provider: str | None = None
     model: str | None = None
     user: str | None = None
-    system: str | None = None
+    system: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what no conversation can be begun with."""
+        for option in ("provider", "model", "user", "system"):
+            given: str | None = getattr(self, option)
+            if given is not None and not is_text(given):
+                raise InvalidInputError(f"--{option} is no text in {sys.getfilesystemencoding().upper()}.")
+            if given is not None and not given.strip() and option != "system":
+                raise InvalidInputError(f"--{option} must not be empty: give a name, or leave it out.")
 
 
 def chat(request: ChatRequest) -> int:
@@ -74,29 +89,26 @@ class _Chat:
         self._manager = manager
         self._prompt = Prompt()
         self._session = self._existing()
-        self._provider = request.provider or DEFAULT_PROVIDER
-        self._model = request.model or _MOCK_MODEL
-        if self._session is None:
-            self._check_new()
-        else:
-            self._provider, self._model = self._session.provider, self._session.model
+        self._provider, self._model = self._answering()
+        self._check()
 
     def run(self) -> int:
         """Read, send and show until the input ends; return the exit code."""
         if self._prompt.interactive:
             self._greet()
-        while (line := self._prompt.read()) is not None:
-            if line == "/exit" or line == "/quit":
-                break
-            if line == "/help":
-                tell(_HELP)
-            elif line:
-                try:
+        while True:
+            try:
+                line = self._prompt.read()
+                if line is None or line in _LEAVING:
+                    break
+                if line == "/help":
+                    tell(_HELP)
+                elif line:
                     self._say(line)
-                except SessionError as error:
-                    tell_error(str(error))
-                    if not self._prompt.interactive:
-                        return 1
+            except SessionError as error:
+                tell_error(str(error))
+                if not self._prompt.interactive:
+                    return 1
         self._part()
         return 0
 
@@ -106,12 +118,11 @@ class _Chat:
         request = self._request
         if request.session_id is None:
             return None
-        try:
-            session = self._manager.get_session(request.session_id)
-        except SessionNotFoundError:
+        session = look_up(self._manager, request.path, request.session_id)
+        if session is None:
             return None
         for option, given, stored in (
-            ("--provider", request.provider, session.provider),
+            ("--provider", request.provider and canonical_name(request.provider), session.provider),
             ("--model", request.model, session.model),
             ("--user", request.user, session.user_id),
         ):
@@ -122,13 +133,25 @@ class _Chat:
                 )
         return session
 
-    def _check_new(self) -> None:
+    def _answering(self) -> tuple[str, str]:
+        """Return who answers: provider and model."""
+        if self._session is not None:
+            return self._session.provider, self._session.model
+        provider, model = self._request.provider or DEFAULT_PROVIDER, self._request.model
+        if model is None and provider != DEFAULT_PROVIDER:
+            raise ConfigurationError(
+                f"--model: say which model of {provider} is to answer, for example --model {_EXAMPLE_MODEL}."
+            )
+        return provider, model or _MOCK_MODEL
+
+    def _check(self) -> None:
         """Refuse what cannot work before anything is asked."""
         from langswarm_sessions.providers import ProviderSessionFactory
 
-        if self._request.model is None and self._provider != DEFAULT_PROVIDER:
+        if self._provider == _RUNNABLE:
             raise ConfigurationError(
-                f"--model: say which model of {self._provider} is to answer, for example --model {_EXAMPLE_MODEL}."
+                "Sessions of provider 'runnable' are answered by the program that wraps the Runnable, not from here. "
+                "`langswarm-sessions show` reads them."
             )
         ProviderSessionFactory.connect(self._provider).check(self._model, {})
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from langswarm_sessions.cli.database import shown
 from langswarm_sessions.cli.inspection import inspect_database
 from langswarm_sessions.cli.output import counted, size
-from langswarm_sessions.cli.reach import Reached, reach
+from langswarm_sessions.cli.reach import Reached, host_of, reach
+from langswarm_sessions.providers.openai.profile import DEFAULT_BASE_URL
+from langswarm_sessions_otel.settings import read_export_settings, read_settings
 
 __all__ = ["Check", "State", "database_checks", "package_checks", "provider_checks", "telemetry_checks"]
 
@@ -27,10 +28,7 @@ _EXTRAS = {
     "otel": ("opentelemetry-sdk", "opentelemetry-exporter-otlp"),
     "cli": ("typer", "rich"),
 }
-_OPENAI_ADDRESS = "https://api.openai.com/v1"
 _REQUIREMENT = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(\[[^]]*\])?(?P<range>[^;]*)(?P<marker>;.*)?$")
-_ON = frozenset({"1", "true", "yes", "on"})
-_OFF = frozenset({"0", "false", "no", "off"})
 
 
 class State(StrEnum):
@@ -40,6 +38,14 @@ class State(StrEnum):
     ABSENT = "absent"
     NOTICE = "notice"
     BROKEN = "broken"
+
+
+_REACHED = {
+    Reached.YES: (State.OK, "answers", None),
+    Reached.REFUSED: (State.BROKEN, "refuses the key", "Check OPENAI_API_KEY (and OPENAI_BASE_URL)."),
+    Reached.ODD: (State.NOTICE, "answers, but lists no models", "Check OPENAI_BASE_URL; it mostly ends in /v1."),
+    Reached.NO: (State.BROKEN, "cannot be reached", "Check the network, proxies and OPENAI_BASE_URL."),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +97,7 @@ def provider_checks(*, offline: bool) -> Iterator[Check]:
     section = "providers"
     yield Check(section=section, name="mock", state=State.OK, found="always there, needs no key")
     installed, key = _version("openai") is not None, bool(os.environ.get("OPENAI_API_KEY", "").strip())
-    address = os.environ.get("OPENAI_BASE_URL", "").strip() or _OPENAI_ADDRESS
+    address = os.environ.get("OPENAI_BASE_URL", "").strip() or DEFAULT_BASE_URL
     found = f"package {'installed' if installed else 'missing'} · key {'present' if key else 'not set'}"
     if not installed:
         remedy = f"pip install '{_DISTRIBUTION}[openai]'"
@@ -99,10 +105,15 @@ def provider_checks(*, offline: bool) -> Iterator[Check]:
     elif not key:
         remedy = "Set OPENAI_API_KEY to use it."
         yield Check(section=section, name="openai", state=State.ABSENT, found=found, remedy=remedy)
+    elif (host := host_of(address)) is None:
+        remedy = f"Set it to one such as {DEFAULT_BASE_URL}, or leave it out."
+        found = f"{found} · OPENAI_BASE_URL is no address"
+        yield Check(section=section, name="openai", state=State.BROKEN, found=found, remedy=remedy)
     elif offline:
         yield Check(section=section, name="openai", state=State.NOTICE, found=f"{found} · not contacted")
     else:
-        yield _reached_check(section, found, address)
+        state, answer, what_to_do = _REACHED[reach(address, key=os.environ["OPENAI_API_KEY"].strip())]
+        yield Check(section=section, name="openai", state=state, found=f"{found} · {host} {answer}", remedy=what_to_do)
 
 
 def database_checks(path: Path) -> Iterator[Check]:
@@ -143,22 +154,25 @@ def database_checks(path: Path) -> Iterator[Check]:
 def telemetry_checks() -> Iterator[Check]:
     """Look at where spans would go."""
     section = "telemetry"
-    if _is("LANGSWARM_SESSIONS_TELEMETRY", _OFF) or _is("OTEL_SDK_DISABLED", _ON):
+    settings, export = read_settings(), read_export_settings()
+    if not settings.enabled or export.sdk_disabled:
         yield Check(section=section, name="spans", state=State.NOTICE, found="switched off by the environment")
         return
-    endpoint = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     sdk = _version("opentelemetry-sdk") is not None and _version("opentelemetry-exporter-otlp") is not None
-    if endpoint is None:
+    if export.spans_endpoint is None:
         how = "Set OTEL_EXPORTER_OTLP_ENDPOINT to export them."
         yield Check(section=section, name="spans", state=State.ABSENT, found="made, sent nowhere", remedy=how)
+    elif (host := host_of(export.spans_endpoint)) is None:
+        how = "Set OTEL_EXPORTER_OTLP_ENDPOINT (or ..._TRACES_ENDPOINT) to one such as http://localhost:4318."
+        found = "sent nowhere: the address of their receiver is none"
+        yield Check(section=section, name="spans", state=State.BROKEN, found=found, remedy=how)
     else:
         remedy = None if sdk else f"Nothing is exported without the SDK: pip install '{_DISTRIBUTION}[otel]'"
         state = State.OK if sdk else State.BROKEN
-        yield Check(section=section, name="spans", state=state, found=f"sent to {_host(endpoint)}", remedy=remedy)
-    captured = os.environ.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "").upper()
-    on = captured in {"TRUE", "SPAN_ONLY", "SPAN_AND_EVENT"}
-    found = "messages are put on spans" if on else "not captured"
-    yield Check(section=section, name="content", state=State.NOTICE if on else State.OK, found=found)
+        yield Check(section=section, name="spans", state=state, found=f"sent to {host}", remedy=remedy)
+    state = State.NOTICE if settings.capture_content else State.OK
+    found = "messages are put on spans" if settings.capture_content else "not captured"
+    yield Check(section=section, name="content", state=state, found=found)
 
 
 def _core_check(section: str, name: str) -> Check:
@@ -184,31 +198,3 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def _reached_check(section: str, found: str, address: str) -> Check:
-    reached = reach(address, key=os.environ["OPENAI_API_KEY"].strip())
-    told = {
-        Reached.YES: (State.OK, "answers", None),
-        Reached.REFUSED: (State.BROKEN, "refuses the key", "Check OPENAI_API_KEY (and OPENAI_BASE_URL)."),
-        Reached.ODD: (State.NOTICE, "answers, but lists no models", "Check OPENAI_BASE_URL; it mostly ends in /v1."),
-        Reached.NO: (State.BROKEN, "cannot be reached", "Check the network, proxies and OPENAI_BASE_URL."),
-    }
-    state, answer, remedy = told[reached]
-    return Check(
-        section=section, name="openai", state=state, found=f"{found} · {_host(address)} {answer}", remedy=remedy
-    )
-
-
-def _host(address: str) -> str:
-    """Return an address without user, password, query, and path: what may be shown."""
-    parts = urlsplit(address)
-    try:
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        port = ""
-    return f"{parts.hostname}{port}" if parts.hostname else "an address that is none"
-
-
-def _is(variable: str, values: frozenset[str]) -> bool:
-    return os.environ.get(variable, "").strip().lower() in values

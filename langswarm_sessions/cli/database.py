@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
+import stat
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from langswarm_sessions.cli.telemetry import exported_spans
 from langswarm_sessions.errors import ConfigurationError, SessionNotFoundError
 
 if TYPE_CHECKING:
@@ -20,19 +23,15 @@ __all__ = [
     "command_for",
     "database_path",
     "existing",
+    "file_path",
     "find_session",
+    "look_up",
     "open_manager",
     "shown",
 ]
 
 DEFAULT_DATABASE = "langswarm_sessions.db"
 DATABASE_VARIABLE = "LANGSWARM_SESSIONS_DB"
-
-_EXPORT_VARIABLES = (
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
-)
 
 
 def database_path(given: str) -> Path:
@@ -51,7 +50,36 @@ def database_path(given: str) -> Path:
         given = rest.removeprefix("/")
     if not given.strip():
         raise ConfigurationError(f"--db (or {DATABASE_VARIABLE}) must not be empty: give the path of a file.")
-    return Path(given).expanduser().absolute()
+    return file_path(given, field="--db")
+
+
+def file_path(given: str | Path, *, field: str) -> Path:
+    """Return the file a user means, there or not, as an absolute path.
+
+    Args:
+        given: What the user wrote.
+        field: The option or argument it stands in.
+
+    Raises:
+        ConfigurationError: It is a folder or a device, or no file of that name can be.
+    """
+    try:
+        path = Path(given).expanduser().absolute()
+        mode = _mode(path)
+    except (OSError, RuntimeError) as error:  # RuntimeError: ~NAME where nobody has that name
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigurationError(f"{field}: {given} cannot be used ({why}). Name another file.") from None
+    if mode is not None and not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a device"
+        raise ConfigurationError(f"{field}: {given} is {kind}. Name a file.")
+    return path
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def shown(path: Path) -> str:
@@ -95,33 +123,49 @@ def open_manager(path: Path) -> Generator[BlockingSessionManager]:
     """
     from langswarm_sessions.factory import create_session_manager
 
-    _export_spans()
-    with create_session_manager("sqlite", storage_config={"db_path": str(path)}, blocking=True) as manager:
+    where = {"db_path": str(path)}
+    with exported_spans(), create_session_manager("sqlite", storage_config=where, blocking=True) as manager:
         yield manager
 
 
-def find_session(manager: BlockingSessionManager, session_id: str) -> BlockingSession:
+def find_session(manager: BlockingSessionManager, path: Path, session_id: str) -> BlockingSession:
     """Return a session.
 
     Raises:
-        SessionNotFoundError: There is none; the message says where to look.
+        SessionNotFoundError: There is none, or it was deleted; the message says what to do.
+    """
+    session = look_up(manager, path, session_id)
+    if session is None:
+        raise SessionNotFoundError(
+            f"No session {session_id!r} in this database. `langswarm-sessions list` shows those there are.",
+            session_id=session_id,
+        )
+    return session
+
+
+def look_up(manager: BlockingSessionManager, path: Path, session_id: str) -> BlockingSession | None:
+    """Return a session, or None if there never was one of that id.
+
+    Raises:
+        SessionNotFoundError: It was deleted; the message says how it comes back.
     """
     try:
         return manager.get_session(session_id)
     except SessionNotFoundError:
-        raise SessionNotFoundError(
-            f"No session {session_id!r} in this database. `langswarm-sessions list` shows those there are.",
-            session_id=session_id,
-        ) from None
+        if not asyncio.run(_is_stored(path, session_id)):
+            return None
+    raise SessionNotFoundError(
+        f"Session {session_id!r} was deleted. Python brings it back, until it is purged: "
+        f"manager.restore_session({session_id!r}).",
+        session_id=session_id,
+    )
 
 
-def _export_spans() -> None:
-    if any(os.environ.get(name) for name in _EXPORT_VARIABLES):
-        from langswarm_sessions_otel import MissingTelemetryDependencyError, configure_telemetry
+async def _is_stored(path: Path, session_id: str) -> bool:
+    from langswarm_sessions.storage import SQLiteSessionStorage
 
-        try:
-            configure_telemetry()
-        except MissingTelemetryDependencyError as error:
-            from langswarm_sessions.cli.output import tell
-
-            tell(f"spans are not exported: {error}", style="yellow")
+    storage = SQLiteSessionStorage(str(path))
+    try:
+        return await storage.load_session(session_id) is not None
+    finally:
+        await storage.close()

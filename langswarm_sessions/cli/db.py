@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from langswarm_sessions.cli.database import existing, shown
+from langswarm_sessions.cli.database import existing, file_path, shown
 from langswarm_sessions.cli.inspection import DatabaseReport, inspect_database
 from langswarm_sessions.cli.output import counted, printable, results, size, tell, tell_error
 from langswarm_sessions.errors import StorageError
@@ -70,8 +70,10 @@ def back_up(path: Path, target: Path) -> None:
     Raises:
         StorageError: The file is there already, or cannot be written, or the copy is not whole.
     """
+    target = file_path(target, field="PATH")
+    if not target.exists():  # else the storage says that it replaces nothing
+        _refuse_unusable(inspect_database(target, thorough=False))
     _refuse_unusable(inspect_database(existing(path), thorough=False))
-    target = target.expanduser().absolute()
     made = asyncio.run(_copy(path, target))
     report = inspect_database(made, thorough=False)
     _refuse_unusable(report)

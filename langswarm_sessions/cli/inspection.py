@@ -9,8 +9,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from langswarm_sessions.errors import SchemaError
 from langswarm_sessions.storage.sql.errors import storage_error
-from langswarm_sessions.storage.sql.schema import HEAD, VERSION_TABLE, scripts
+from langswarm_sessions.storage.sql.schema import HEAD, TABLES, VERSION_TABLE, check_usable
 from langswarm_sessions.storage.sql.tables import metadata
 
 __all__ = ["DatabaseReport", "Problem", "inspect_database"]
@@ -100,8 +101,9 @@ def _connect(path: Path, *, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
 
 
-def _explained(error: sqlite3.Error) -> Problem:
-    what, _, remedy = str(storage_error(error)).partition(". ")
+def _explained(error: sqlite3.Error | SchemaError) -> Problem:
+    told = storage_error(error) if isinstance(error, sqlite3.Error) else error
+    what, _, remedy = str(told).partition(". ")
     return Problem(what.rstrip("."), remedy or "See the file's permissions and the disk.")
 
 
@@ -123,18 +125,10 @@ def _revision(connection: sqlite3.Connection) -> str | None:
 
 
 def _schema_problems(connection: sqlite3.Connection, revision: str | None) -> Iterator[Problem]:
-    if revision is None:
-        if connection.execute("SELECT 1 FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'").fetchone():
-            yield Problem("The file holds tables of another program", "Use a file of its own for langswarm-sessions.")
-    elif revision not in _known_revisions():
-        yield Problem(
-            f"The schema has revision {revision}, newer than this version's {HEAD}",
-            "Upgrade langswarm-sessions, or use another database.",
-        )
-
-
-def _known_revisions() -> set[str]:
-    return {script.revision for script in scripts().walk_revisions()}
+    try:
+        check_usable(revision, tables=int(connection.execute(TABLES).fetchone()[0]))
+    except SchemaError as error:
+        yield _explained(error)
 
 
 def _damage(connection: sqlite3.Connection, *, thorough: bool) -> Iterator[Problem]:

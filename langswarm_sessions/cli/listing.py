@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from langswarm_sessions.cli.database import existing, find_session, open_manager, shown
+from langswarm_sessions.cli.database import existing, file_path, find_session, open_manager, shown
 from langswarm_sessions.cli.output import ago, clock_time, counted, printable, results, tell, write_json
 from langswarm_sessions.cli.transcript import transcript
 from langswarm_sessions.errors import ConfigurationError
@@ -61,7 +61,7 @@ def show_session(path: Path, session_id: str, *, limit: int | None, as_json: boo
         as_json: Write JSON.
     """
     with open_manager(existing(path)) as manager:
-        session = find_session(manager, session_id)
+        session = find_session(manager, path, session_id)
         metrics = session.get_metrics()
         if as_json:
             exported = session.export_conversation()
@@ -90,15 +90,16 @@ def export_session(path: Path, session_id: str, *, output: Path | None, force: b
     Raises:
         ConfigurationError: The file is there already, or cannot be written.
     """
-    if output is not None and output.exists() and not force:
+    target = None if output is None else file_path(output, field="--output")
+    if target is not None and target.exists() and not force:
         raise ConfigurationError(f"--output: {output} exists already. Name another file, or add --force to replace it.")
     with open_manager(existing(path)) as manager:
-        data = find_session(manager, session_id).export_conversation()
-    if output is None:
+        data = find_session(manager, path, session_id).export_conversation()
+    if target is None:
         write_json(data)
         return
-    _write_whole(output, json.dumps(data, ensure_ascii=False, indent=2) + "\n")
-    tell(f"{counted(len(data['messages']), 'message')} written to {output}")
+    _write_whole(target, json.dumps(data, ensure_ascii=False, indent=2) + "\n")
+    tell(f"{counted(len(data['messages']), 'message')} written to {shown(target)}")
 
 
 def _write_whole(target: Path, text: str) -> None:
@@ -109,7 +110,7 @@ def _write_whole(target: Path, text: str) -> None:
         unfinished.replace(target)
     except OSError as error:
         raise ConfigurationError(
-            f"--output: {target} cannot be written ({error.strerror}). Name another file."
+            f"--output: {shown(target)} cannot be written ({error.strerror}). Name another file."
         ) from None
     finally:
         with suppress(OSError):

@@ -8,7 +8,7 @@ import urllib.request
 from enum import Enum, auto
 from urllib.parse import urlsplit
 
-__all__ = ["Reached", "reach"]
+__all__ = ["Reached", "host_of", "reach"]
 
 _SECONDS = 5.0
 
@@ -29,6 +29,16 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         """Follow nothing."""
 
 
+def host_of(address: str) -> str | None:
+    """Return host and port of an HTTP address: what of it may be shown. None where it is no such address."""
+    try:
+        parts = urlsplit(address)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:  # a bracket that is not closed, a port that is no number
+        return None
+    return f"{parts.hostname}{port}" if parts.scheme in {"http", "https"} and parts.hostname else None
+
+
 def reach(address: str, *, key: str) -> Reached:
     """Ask a provider for its list of models.
 
@@ -36,7 +46,7 @@ def reach(address: str, *, key: str) -> Reached:
         address: Base address of an API like OpenAI's.
         key: The key to ask with.
     """
-    if urlsplit(address).scheme not in {"http", "https"}:
+    if host_of(address) is None:
         return Reached.NO
     opener = urllib.request.build_opener(_NoRedirects)
     try:

@@ -30,6 +30,9 @@ class ProviderSession(ABC):
     It is given the new input only and keeps its own history. If `send_message` also takes `history` (a list of
     SessionMessage), it is given the conversation so far and its sessions can be rebuilt after a restart. An async
     generator `send_message_stream(content, role, metadata)` of str is optional.
+
+    A manager keeps it as long as its session lives. One of a class with `keeps_state = False` is instead made anew
+    whenever its session is opened, and dropped without a clean-up.
     """
 
     provider_session_id: str | None = None
@@ -85,6 +88,7 @@ class ProviderProfile:
         ignored_keys: Documented keys it accepts, keeps and warns about.
         otel_name: Its value of `gen_ai.provider.name`.
         owns_history: It remembers by itself and takes nothing but the new input.
+        is_foreign: It hands the turn to code that calls models, and traces its calls, by itself.
     """
 
     native: NativeKind
@@ -93,6 +97,7 @@ class ProviderProfile:
     ignored_keys: frozenset[str] = frozenset()
     otel_name: str
     owns_history: bool = False
+    is_foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +218,12 @@ class ProviderConnection(ABC):
     @abstractmethod
     def open(self, session_id: str, model: str, config: Mapping[str, Any]) -> ProviderSession:
         """Return the live provider session of one conversation. No I/O."""
+
+    async def discard(self, session_id: str, live: ProviderSession) -> None:  # noqa: B027 - nothing to do unless overridden
+        """Take back what `open` returned, for a conversation that was refused before anything was stored."""
+
+    def forget(self, session_id: str) -> None:  # noqa: B027 - nothing to do unless overridden
+        """Drop what is kept here of a conversation that was deleted."""
 
     async def aclose(self) -> None:  # noqa: B027 - nothing to do unless overridden
         """Close the clients this connection made itself."""

@@ -11,7 +11,7 @@ from langswarm_sessions.messages.message import Role, SessionMessage
 from langswarm_sessions.messages.parts import ImagePart, Part, TextPart, ToolResult, part_from_json, part_to_json
 from langswarm_sessions.messages.plain import plain_mapping
 
-__all__ = ["Content", "ToolResultInput", "as_message", "as_role", "as_tool_messages"]
+__all__ = ["Content", "ToolResultInput", "as_message", "as_role", "as_tool_messages", "check_message"]
 
 Content = str | SessionMessage | Part | Sequence["str | Part | Mapping[str, Any]"]
 ToolResultInput = ToolResult | SessionMessage | Mapping[str, Any]
@@ -32,35 +32,63 @@ def as_role(role: Role | str) -> Role:
 
 
 def as_message(
-    content: Content, *, role: Role | str = Role.USER, metadata: Mapping[str, Any] | None = None
+    content: Content, *, role: Role | str | None = None, metadata: Mapping[str, Any] | None = None
 ) -> SessionMessage:
     """Return a message from text, a part, a list of parts, or a message (copied).
 
     Args:
         content: What is said. Parts may be given in their JSON form, images also as
             `{"type": "image_url", "image_url": {"url": ...}}`.
-        role: Who says it (a message keeps its own role).
+        role: Who says it; None: whoever the message says, else the user.
         metadata: JSON-ready values to keep with it.
 
     Raises:
-        InvalidInputError: The content is empty, of an unknown type, or not encodable.
+        InvalidInputError: The content is empty, of an unknown type, not encodable, or a message of another role.
     """
+    speaker = None if role is None else as_role(role)
     given = {} if metadata is None else plain_mapping(metadata, field="metadata")
     if isinstance(content, SessionMessage):
         message = _copied(content, given)
+        if speaker not in (None, message.role):
+            raise InvalidInputError(f"role is {speaker!s}, but the message says {message.role!s}; make them agree.")
     else:
-        message = SessionMessage(role=as_role(role), parts=_parts(content), metadata=given)
+        message = SessionMessage(role=speaker or Role.USER, parts=_parts(content), metadata=given)
     if all(isinstance(part, TextPart) and not part.text for part in message.parts):
         raise InvalidInputError("content must not be empty: pass some text, or a list with at least one part.")
-    _check_text(message.content, field="content")
+    _check_parts(message, field="")
+    return message
+
+
+def check_message(value: object, *, field: str) -> SessionMessage:
+    """Return a message as it is, if it can be stored.
+
+    Args:
+        value: What a caller passed.
+        field: Its name, for the message.
+
+    Raises:
+        InvalidInputError: It is no SessionMessage, or a text, part or mapping of it cannot be stored.
+    """
+    if not isinstance(value, SessionMessage):
+        raise InvalidInputError(f"{field} must be a SessionMessage, not {type(value).__name__}.")
+    value.check()
+    _check_parts(value, field=f"{field}.")
+    for name in ("metadata", "provider_metadata", "provider_payload"):
+        if (held := getattr(value, name)) is not None:
+            plain_mapping(held, field=f"{field}.{name}")
+    return value
+
+
+def _check_parts(message: SessionMessage, *, field: str) -> None:
+    _check_text(message.content, field=f"{field}content")
     for position, part in enumerate(message.parts):
         if not isinstance(part, TextPart):
-            plain_mapping(part_to_json(part), field=f"parts[{position}]")
-    return message
+            plain_mapping(part_to_json(part), field=f"{field}parts[{position}]")
 
 
 def _copied(message: SessionMessage, metadata: dict[str, Any]) -> SessionMessage:
     """Return what of a message may be said again; what storage gave it is left out."""
+    message.check()
     payload = message.provider_payload
     return SessionMessage(
         role=message.role,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.ids import as_utc, now
@@ -14,6 +14,8 @@ from langswarm_sessions.messages.parts import Part, RefusalPart, TextPart, ToolC
 __all__ = ["SCHEMA_VERSION", "MessageKind", "Role", "SessionMessage", "TurnState"]
 
 SCHEMA_VERSION = 1
+
+_PART_CLASSES = get_args(Part)
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -51,7 +53,7 @@ class SessionMessage:
     Times are aware UTC (a naive one means local time). The text never shows in the repr.
 
     Raises:
-        InvalidInputError: Role, status, kind, content or timestamp is none.
+        InvalidInputError: A field is of the wrong type.
 
     Example:
         >>> SessionMessage(role="user", content="hi").parts
@@ -84,12 +86,26 @@ class SessionMessage:
         self.status = _member(TurnState, self.status, field="status")
         self.kind = _member(MessageKind, self.kind, field="kind")
         self.timestamp = _moment(self.timestamp)
-        _check_string(self.content)
+        self.check()
         if self.parts and not self.content:
             self.content = text_of(self.parts)
         if self.parts and not self.tool_calls:
             self.tool_calls = [part for part in self.parts if isinstance(part, ToolCall)]
         self.align()
+
+    def check(self) -> None:
+        """Refuse text, ids, parts and tool calls of wrong types, which editing may have put there.
+
+        Raises:
+            InvalidInputError: A field is of the wrong type; the message names it.
+        """
+        _check_string(self.content)
+        if not isinstance(cast("object", self.message_id), str):
+            raise InvalidInputError("message_id must be a string; leave it empty to be given one.")
+        if not isinstance(cast("object", self.provider_message_id), str | None):
+            raise InvalidInputError("provider_message_id must be a string (or None).")
+        _check_entries(self.parts, _PART_CLASSES, field="parts", wanted="content parts such as TextPart(...)")
+        _check_entries(self.tool_calls, ToolCall, field="tool_calls", wanted="ToolCall(...) objects")
 
     def align(self) -> None:
         """Make `parts` say what `content` and `tool_calls` say, after one of them was edited."""
@@ -123,6 +139,12 @@ def _moment(value: object) -> datetime:
 def _check_string(content: object) -> None:
     if not isinstance(content, str):
         raise InvalidInputError(f"content must be a string, not {type(content).__name__}; pass other content as parts.")
+
+
+def _check_entries(value: object, kinds: Any, *, field: str, wanted: str) -> None:
+    entries = cast("list[object]", value) if isinstance(value, list) else [None]
+    if not all(isinstance(entry, kinds) for entry in entries):
+        raise InvalidInputError(f"{field} must be a list of {wanted}.")
 
 
 def _with_text(parts: list[Part], text: str) -> list[Part]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from langswarm_sessions.errors import MiddlewareError, SessionError
+from langswarm_sessions.checks import check_members
+from langswarm_sessions.errors import InvalidInputError, MiddlewareError, SessionError
 from langswarm_sessions.interfaces.hooks import SessionMiddleware
 from langswarm_sessions.messages import SessionMessage, ToolCall, text_of
 from langswarm_sessions.records import SessionContext
@@ -16,8 +17,12 @@ GLOBAL_MIDDLEWARE: list[SessionMiddleware] = []
 
 
 def add_global_middleware(middleware: SessionMiddleware) -> None:
-    """Add a middleware to every manager of this process, present and future; it runs before the manager's own."""
-    GLOBAL_MIDDLEWARE.append(middleware)
+    """Add a middleware to every manager of this process, present and future; it runs before the manager's own.
+
+    Raises:
+        ConfigurationError: It is no middleware.
+    """
+    GLOBAL_MIDDLEWARE.extend(check_members([middleware], field="middleware", methods=("process_message",)))
 
 
 class MiddlewareChain:
@@ -67,6 +72,13 @@ class MiddlewareChain:
         result = message if edited is None else edited
         if not isinstance(result, SessionMessage):
             raise _wrong_result(member, "process_message", result, wanted="a SessionMessage or None", of=self._context)
+        try:
+            result.check()
+        except InvalidInputError as error:
+            raise MiddlewareError(
+                f"{type(member).__name__}.process_message returned a wrong message: {error}",
+                session_id=self._context.session_id,
+            ) from error
         if result.content == said and result.tool_calls == calls and result.parts != parts:
             result.content = text_of(result.parts)  # only the parts were edited: the rest follows them
             result.tool_calls = [part for part in result.parts if isinstance(part, ToolCall)]
@@ -125,8 +137,8 @@ class ChunkPipeline:
 
 async def _guarded(member: object, method: str, *given: object, context: SessionContext) -> object:
     """Call a middleware's method; whatever it raises becomes a MiddlewareError with that as its cause."""
-    call: Callable[..., Awaitable[object]] = getattr(member, method)
     try:
+        call: Callable[..., Awaitable[object]] = getattr(member, method)
         return await call(context.session_id, *given, context)
     except SessionError:
         raise

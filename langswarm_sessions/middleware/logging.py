@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from langswarm_sessions.checks import check_level
 from langswarm_sessions.interfaces.hooks import SessionMiddleware
 from langswarm_sessions.messages import SessionMessage
 from langswarm_sessions.records import SessionContext
@@ -17,12 +18,15 @@ class LoggingMiddleware(SessionMiddleware):
     """Logs role and length of every message that passes.
 
     Args:
-        level: The logging level of the lines.
+        level: The logging level of the lines, as a number or a name.
         include_content: Also log what was said. Off by default: logs are read by more people than conversations.
+
+    Raises:
+        ConfigurationError: There is no such level.
     """
 
-    def __init__(self, level: int = logging.INFO, *, include_content: bool = False) -> None:
-        self._level = level
+    def __init__(self, level: int | str = logging.INFO, *, include_content: bool = False) -> None:
+        self._level = check_level(level, field="LoggingMiddleware: level")
         self._include_content = include_content
 
     async def process_message(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from langswarm_sessions.errors import ConfigurationError
@@ -50,7 +50,7 @@ class RedactionMiddleware(SessionMiddleware):
         self, patterns: Iterable[str | re.Pattern[str]], *, replacement: str = "[redacted]", max_match: int = 256
     ) -> None:
         given: tuple[object, object, object] = (patterns, replacement, max_match)
-        if isinstance(given[0], str | re.Pattern):
+        if isinstance(given[0], str | re.Pattern) or not isinstance(given[0], Iterable):
             raise ConfigurationError("RedactionMiddleware: patterns must be a list of regular expressions.")
         if not isinstance(given[1], str):
             raise ConfigurationError("RedactionMiddleware: replacement must be a string.")
@@ -144,7 +144,7 @@ class RedactionMiddleware(SessionMiddleware):
 class _Held:
     """Streamed text still in view: the first `shown` characters were released."""
 
-    text: str = ""
+    text: str = field(default="", repr=False)
     shown: int = 0
 
 

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from langswarm_sessions.providers.mock import MockFault, MockProviderSession
     from langswarm_sessions.providers.openai import OpenAIProviderSession
-    from langswarm_sessions.providers.registry import ProviderSessionFactory, canonical_name, check_credentials, connect
+    from langswarm_sessions.providers.registry import (
+        ProviderSessionFactory,
+        canonical_name,
+        check_credentials,
+        clean_up,
+        connect,
+    )
     from langswarm_sessions.providers.simple import SimpleProvider
 
 __all__ = [
@@ -19,6 +25,7 @@ __all__ = [
     "SimpleProvider",
     "canonical_name",
     "check_credentials",
+    "clean_up",
     "connect",
 ]
 
@@ -30,6 +37,7 @@ _HOME = {
     "SimpleProvider": "langswarm_sessions.providers.simple",
     "canonical_name": "langswarm_sessions.providers.registry",
     "check_credentials": "langswarm_sessions.providers.registry",
+    "clean_up": "langswarm_sessions.providers.registry",
     "connect": "langswarm_sessions.providers.registry",
 }
 

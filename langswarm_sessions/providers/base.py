@@ -216,7 +216,8 @@ class BuiltInProviderSession(EngineSession, Generic[C]):
         self, content: str, role: str, metadata: dict[str, Any] | None
     ) -> AsyncGenerator[ProviderEvent, None]:
         message = SessionMessage(role=Role(role), content=content, session_id=self.session_id, metadata=metadata or {})
-        request = ProviderRequest(messages=(message,), native=self._native, keep_native=True)
+        told: str | None = self._config.get("instructions")
+        request = ProviderRequest(messages=(message,), native=self._native, keep_native=True, instructions=told)
         async with aclosing(self.stream_turn(request)) as events:
             async for event in events:
                 if isinstance(event, Completed):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, cast
 
+from langswarm_sessions.calling import accepted_arguments, call
 from langswarm_sessions.errors import ConfigurationError, InvalidInputError, SessionError
 from langswarm_sessions.interfaces.provider import ProviderConnection, ProviderSession
 from langswarm_sessions.providers.base import check_model
-from langswarm_sessions.providers.calling import accepted_arguments
 from langswarm_sessions.providers.settings import check_storable, refuse_secrets
 from langswarm_sessions.providers.simple import takes_history
 
@@ -21,9 +22,13 @@ __all__ = [
     "CustomConnection",
     "ProviderFactory",
     "ProviderSessionFactory",
+    "canonical_name",
     "check_credentials",
+    "clean_up",
     "connect",
 ]
+
+logger = logging.getLogger(__name__)
 
 ENTRY_POINT_GROUP = "langswarm_sessions.providers"
 """Entry points of this group are factories, under their provider's name."""
@@ -49,15 +54,16 @@ class CustomConnection(ProviderConnection):
         instance: One object for all sessions; without a parameter `history` it can serve only one.
     """
 
-    keeps_state = True  # what a user's object remembers, only it remembers
-
     def __init__(
         self, name: str, *, factory: ProviderFactory | None = None, instance: ProviderSession | None = None
     ) -> None:
         self.name = name
         self._factory = factory
         self._instance = instance
-        self._served: str | None = None
+        self._serves: str | None = None
+        self._openings = 0
+        # What a user's object remembers, only it remembers, unless its class says that there is nothing.
+        self.keeps_state = bool(getattr(factory, "keeps_state", True))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
@@ -79,14 +85,31 @@ class CustomConnection(ProviderConnection):
             return self._checked(self._made(self._factory, values))
         assert self._instance is not None
         session = self._checked(self._instance)
-        if self._served not in {None, session_id} and not takes_history(session):
+        if takes_history(session):
+            return session
+        if self._serves not in {None, session_id}:
             raise ConfigurationError(
                 f"providers={{{self.name!r}: ...}}: one object keeps one conversation. Give its class or a factory "
                 "(session_id, model, config), or let send_message take 'history'.",
                 provider=self.name,
             )
-        self._served = session_id
+        self._serves = session_id
+        self._openings += 1
         return session
+
+    async def discard(self, session_id: str, live: ProviderSession) -> None:
+        """Clean up what was made for a refused conversation; one object for all sessions is free for another."""
+        if live is not self._instance:
+            await clean_up(live, session_id=session_id)
+        elif self._serves == session_id:
+            self._openings -= 1
+            if not self._openings:  # else a session with this id has it
+                self._serves = None
+
+    def forget(self, session_id: str) -> None:
+        """Let one object for all sessions serve another conversation."""
+        if self._serves == session_id:
+            self._serves, self._openings = None, 0
 
     def _made(self, factory: ProviderFactory, values: Mapping[str, Any]) -> object:
         """Call the user's factory; what goes wrong in it is told as its own failure, with the cause."""
@@ -111,6 +134,17 @@ class CustomConnection(ProviderConnection):
                 provider=self.name,
             )
         return cast(ProviderSession, session)
+
+
+async def clean_up(live: ProviderSession, *, session_id: str) -> None:
+    """Let a user's object, async or not, release what it holds; its failure ends nothing but its own clean-up."""
+    try:
+        await call(live.cleanup_provider_resources, {})
+    except Exception as error:  # noqa: BLE001 - the user's code: the session is deleted and the manager closed all the same
+        kind = type(live).__name__
+        logger.warning(
+            "Session %s: %s.cleanup_provider_resources failed with %s.", session_id, kind, type(error).__name__
+        )
 
 
 def canonical_name(name: str) -> str:

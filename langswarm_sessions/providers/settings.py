@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 from urllib.parse import urlsplit
 
 from langswarm_sessions.config import check_keys
@@ -65,7 +65,11 @@ def _is_text(value: object) -> bool:
 def _is_url(value: object) -> bool:
     if not isinstance(value, str):
         return False
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+        _ = parts.port  # read where requests are sent; it may be no number, or none a port can have
+    except ValueError:
+        return False
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.username is None and not parts.query
 
 
@@ -132,7 +136,11 @@ def check_settings(
     Raises:
         ConfigurationError: The message names the key and the remedy.
     """
-    where = f"provider_config of {provider}"
+    where, given = f"provider_config of {provider}", cast("object", config)
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(
+            f"{where} must be a dict of settings, such as {{'temperature': 0.5}}.", provider=provider
+        )
     refuse_secrets(config, provider=provider)
     check_keys(config, profile.config_keys | profile.ignored_keys, where=where)
     for name, value in given_settings(config).items():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
 from functools import cache
 from typing import Any, cast
 
+from langswarm_sessions.calling import call, takes
 from langswarm_sessions.errors import (
     ProviderError,
     ProviderTimeoutError,
@@ -24,13 +26,13 @@ from langswarm_sessions.interfaces.provider import (
 )
 from langswarm_sessions.messages import Role, SessionMessage, TextPart, ToolResult
 from langswarm_sessions.providers.base import EngineSession
-from langswarm_sessions.providers.calling import call, takes
 from langswarm_sessions.providers.settings import DOCUMENTED_SETTINGS
 from langswarm_sessions.records import NativeKind, Usage
 
 __all__ = ["SimpleProvider", "takes_history"]
 
 _HISTORY = frozenset({"history"})
+_END = object()
 
 
 class SimpleProvider(EngineSession):
@@ -207,7 +209,8 @@ def _as_mapping(value: object) -> Mapping[str, Any]:
 
 async def _iterate(stream: AsyncIterable[object] | Iterable[object]) -> AsyncGenerator[object, None]:
     if not isinstance(stream, AsyncIterable):
-        for piece in stream:
+        pieces = iter(stream)
+        while (piece := await asyncio.to_thread(next, pieces, _END)) is not _END:  # it may block until there is one
             yield piece
         return
     try:

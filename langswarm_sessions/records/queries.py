@@ -42,6 +42,7 @@ class SessionFilter:
     text: str | None = field(default=None, repr=False)
     since: datetime | None = None
     inactive_since: datetime | None = None
+    archived_before: datetime | None = None
     more_messages_than: int | None = None
     limit: int | None = None
     cursor: str | None = None

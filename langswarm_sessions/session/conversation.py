@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
+from langswarm_sessions.calling import call
 from langswarm_sessions.checks import check_mapping
 from langswarm_sessions.lifecycle import ARCHIVE, DELETE, RESTORE, change_record, transit, update_context
 from langswarm_sessions.messages import plain_mapping
@@ -57,7 +58,7 @@ class Session(SessionTalking):
 
     async def get_provider_metadata(self) -> dict[str, Any]:
         """Return what is known of the provider's side, without secrets."""
-        metadata: dict[str, Any] = await self.provider_session.get_provider_metadata()
+        metadata: Mapping[str, Any] = await call(self.provider_session.get_provider_metadata, {})
         return {**metadata, "provider_session_id": self.provider_session_id}
 
     async def get_metrics(self) -> SessionMetrics:

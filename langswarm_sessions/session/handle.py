@@ -94,7 +94,7 @@ class SessionHandle:
         if self._record.native is not None:
             return self._record.native.id
         live = self.provider_session
-        own = None if isinstance(live, EngineProvider) else live.provider_session_id
+        own = None if isinstance(live, EngineProvider) else getattr(live, "provider_session_id", None)
         return own if isinstance(own, str) else None
 
     # What turns need (TurnSubject)

@@ -91,8 +91,8 @@ class SessionReading(SessionHandle):
         """
         if format != "json":
             raise InvalidInputError("format must be 'json'.")
-        await self.refresh()
-        return exported(self._record, await self.list_messages(MessageFilter()))
+        messages = await self.list_messages(MessageFilter())  # first: turns that are ending change the session, too
+        return exported(self._record, messages)
 
     async def send_system_message(self, text: str) -> SessionMessage:
         """Store a system message; the next turn carries it."""

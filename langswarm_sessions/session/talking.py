@@ -51,7 +51,7 @@ class SessionTalking(SessionReading):
             tools: JSON function definitions the model may call.
             tool_choice: "auto", "none", "required", a tool's name, or the provider's own form.
             idempotency_key: Names the turn: the same key again returns the recorded answer.
-            timeout: Seconds the turn may take, retries included.
+            timeout: Seconds the turn may take, waiting in line and retries included.
             instructions: System instructions from this turn on; stored when they change.
 
         Raises:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar, cast
 
+from langswarm_sessions.checks import check_dict
 from langswarm_sessions.config import check_keys
 from langswarm_sessions.errors import ConfigurationError, SessionError
 from langswarm_sessions.interfaces.storage import EngineStorage, SessionStorage
@@ -43,7 +44,7 @@ class StorageFactory:
         Raises:
             ConfigurationError: The backend or an argument is unknown, or an argument's value is wrong.
         """
-        arguments = dict(config or {})
+        arguments = dict(check_dict(config, field="config"))
         if not isinstance(backend, str):
             raise ConfigurationError(f"storage: must be a name or a URL, not {type(backend).__name__}.")
         if backend in cls._registered:
@@ -93,21 +94,22 @@ def open_storage(spec: str | EngineStorage | SessionStorage, config: Mapping[str
     Raises:
         ConfigurationError: The storage or an argument is unknown or unusable.
     """
+    arguments = check_dict(config, field="storage_config")
     if isinstance(spec, str):
-        return _wrapped(StorageFactory.create(spec, config))
-    if config:
+        return _wrapped(StorageFactory.create(spec, arguments), is_ours=True)
+    if arguments:
         raise ConfigurationError("storage_config is for storages named by a string; configure this one yourself.")
-    return _wrapped(spec)
+    return _wrapped(spec, is_ours=False)
 
 
-def _wrapped(storage: object) -> EngineStorage:
+def _wrapped(storage: object, *, is_ours: bool) -> EngineStorage:
     if isinstance(storage, EngineStorage):
         return storage
     if inspect.isclass(storage):
         raise ConfigurationError(f"storage: pass an instance, {storage.__name__}(...), not the class.")
     from langswarm_sessions.storage.simple import SimpleStorageAdapter
 
-    return SimpleStorageAdapter(cast("SessionStorage", storage))
+    return SimpleStorageAdapter(cast("SessionStorage", storage), closes_storage=is_ours)
 
 
 def _registered(name: str, factory: Callable[..., Any], arguments: Mapping[str, Any]) -> AnyStorage:

@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
-from typing import Any, ClassVar, Never, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from langswarm_sessions.errors import ConfigurationError, SessionError, SessionExistsError, StorageError
 from langswarm_sessions.ids import new_id, now
-from langswarm_sessions.interfaces.storage import EngineStorage, SessionStorage
+from langswarm_sessions.interfaces.storage import SessionStorage
 from langswarm_sessions.messages import SessionMessage, TurnState
 from langswarm_sessions.records import (
-    Analytics,
     BeginTurn,
     Begun,
     Busy,
@@ -28,14 +26,14 @@ from langswarm_sessions.records import (
     MessageFilter,
     Page,
     Recorded,
-    SessionFilter,
     SessionRecord,
-    SessionStatus,
     TurnRecord,
 )
 from langswarm_sessions.storage.plain import message_from_plain, message_to_plain, plain_list
 from langswarm_sessions.storage.simple_memory import ConversationMemory
 from langswarm_sessions.storage.simple_records import beyond_memory, config_to_plain, record_from_plain
+from langswarm_sessions.storage.simple_refusals import SixMethodsOnly
+from langswarm_sessions.storage.simple_use import OneByOne
 from langswarm_sessions.storage.sql.message_rows import copy_of
 
 __all__ = ["SimpleStorageAdapter"]
@@ -46,15 +44,18 @@ _METHODS = ("create_session", "get_session", "add_message", "get_messages", "hea
 _logger = logging.getLogger("langswarm_sessions.storage")
 
 
-class SimpleStorageAdapter(EngineStorage):
+class SimpleStorageAdapter(SixMethodsOnly):
     """Runs turns over a storage that can only create a session, append a message and read both.
 
     What was said is written to that storage, inputs before the provider is called, answers before the caller is
     answered. What it cannot hold (turns, leases, native state, counters) is kept in this process's memory, beside a
-    copy of each conversation in use; after a restart it is read off the messages as far as they tell.
+    copy of each conversation in use; after a restart, and once a conversation was not used for so long that it was
+    forgotten, it is read off the messages as far as they tell.
 
     Args:
         storage: An object with the six methods of SessionStorage, a subclass of it or not.
+        keep: How many conversations are kept in memory that nobody works on and no turn holds.
+        closes_storage: Whether `close` closes the storage, too; else only what is kept in memory.
 
     Raises:
         ConfigurationError: A method is missing.
@@ -62,14 +63,16 @@ class SimpleStorageAdapter(EngineStorage):
 
     backend: ClassVar[str] = "custom"
 
-    def __init__(self, storage: SessionStorage) -> None:
+    def __init__(self, storage: SessionStorage, *, keep: int = 256, closes_storage: bool = True) -> None:
         missing = [name for name in _METHODS if not callable(getattr(storage, name, None))]
         if missing:
             raise ConfigurationError(
                 f"storage: {type(storage).__name__} lacks {', '.join(missing)}. A storage needs {', '.join(_METHODS)}."
             )
         self._storage = storage
-        self._memory = ConversationMemory()
+        self._closes_storage = closes_storage
+        self._memory = ConversationMemory(keep=keep)
+        self._creations = OneByOne()
         self._unfinished: dict[asyncio.Task[Any], str] = {}
         _logger.warning(
             "Turns over %s are ordered within this process only: do not open one session from two processes.",
@@ -81,40 +84,26 @@ class SimpleStorageAdapter(EngineStorage):
 
     async def insert_session(self, record: SessionRecord) -> None:
         """Store a new session."""
-        if await self.load_session(record.session_id) is not None:
-            raise SessionExistsError(
-                "A session with this id exists already. Use get_session or another id.", session_id=record.session_id
-            )
-        await self._call(
-            "create_session",
-            record.session_id,
-            record.user_id,
-            record.provider,
-            record.model,
-            config_to_plain(record),
-            dict(record.context),
-        )
-        await self._memory.insert_session(record)
+        session_id = record.session_id
+        async with self._creations.alone(session_id), self._at_hand(session_id) as found:
+            if found is not None:
+                raise SessionExistsError(
+                    "A session with this id exists already. Use get_session or another id.", session_id=session_id
+                )
+            config, context = config_to_plain(record), dict(record.context)
+            names = (session_id, record.user_id, record.provider, record.model)
+            await self._call("create_session", *names, config, context)
+            await self._memory.restore(record, [])
 
     async def load_session(self, session_id: str) -> SessionRecord | None:
         """Return the session, reading it from the storage when it is first used."""
-        if (record := await self._memory.load_session(session_id)) is not None:
-            return record
-        found = await self._call("get_session", session_id)
-        if not found:
-            return None
-        raw = await self._call("get_messages", session_id, limit=None, role=None, since=None)
-        said = [message_from_plain(item, session_id=session_id) for item in plain_list(raw, field="messages")]
-        with suppress(SessionExistsError):  # another task was first
-            await self._memory.restore(record_from_plain(found, session_id=session_id, messages=said), said)
-        return await self._memory.load_session(session_id)
+        async with self._at_hand(session_id) as found:
+            return found
 
     async def change_session(
         self, session_id: str, change: Callable[[SessionRecord], SessionRecord]
     ) -> SessionRecord | None:
         """Apply a change to what is kept in memory; a change to what the storage holds is refused."""
-        if await self.load_session(session_id) is None:
-            return None
 
         def within_memory(record: SessionRecord) -> SessionRecord:
             changed = change(record)
@@ -122,26 +111,14 @@ class SimpleStorageAdapter(EngineStorage):
                 self._refuse(operation)
             return changed
 
-        return await self._memory.change_session(session_id, within_memory)
+        async with self._at_hand(session_id):
+            return await self._memory.change_session(session_id, within_memory)
 
     async def begin_turn(self, begin: BeginTurn) -> Begun | Recorded | Busy:
         """Take the session's lease in memory and store the input."""
         await self._settled(begin.session_id)
-        await self.load_session(begin.session_id)
-        if begin.instructions is not None and not begin.instructions.message_id:
-            begin = replace(begin, instructions=copy_of(begin.instructions, message_id=new_id()))
-        outcome = await self._memory.begin_turn(begin)
-        if not isinstance(outcome, Begun):
-            return outcome
-        try:
-            await self._surely(begin.session_id, self._write(begin.session_id, await self._fresh(begin, outcome)))
-        except asyncio.CancelledError:
-            await self._surely(begin.session_id, self._memory.abandon(outcome))
-            raise
-        except SessionError:
-            await self._surely(begin.session_id, self._memory.forget(begin.session_id))
-            raise
-        return outcome
+        async with self._at_hand(begin.session_id):
+            return await self._begin(begin)
 
     async def finish_turn(self, finish: FinishTurn) -> Finished:
         """Store the answer, then end the turn in memory; once called it is carried out."""
@@ -157,29 +134,29 @@ class SimpleStorageAdapter(EngineStorage):
 
     async def load_history(self, session_id: str, query: HistoryQuery) -> tuple[SessionMessage, ...]:
         """Return the part of the transcript a model may be given."""
-        await self.load_session(session_id)
-        return await self._memory.load_history(session_id, query)
+        async with self._at_hand(session_id):
+            return await self._memory.load_history(session_id, query)
 
     async def append_messages(self, session_id: str, messages: Sequence[SessionMessage]) -> Finished:
         """Append messages outside any turn."""
-        await self.load_session(session_id)
-        identified = await self._memory.identified(messages, session_id)
-        return await self._surely(session_id, self._append(session_id, identified))
+        async with self._at_hand(session_id):
+            identified = await self._memory.identified(messages, session_id)
+            return await self._surely(session_id, self._append(session_id, identified))
 
     async def list_messages(self, session_id: str, wanted: MessageFilter) -> Page[SessionMessage]:
         """Return a page of the transcript."""
-        await self.load_session(session_id)
-        return await self._memory.list_messages(session_id, wanted)
+        async with self._at_hand(session_id):
+            return await self._memory.list_messages(session_id, wanted)
 
     async def load_message(self, session_id: str, message_id: str) -> SessionMessage | None:
         """Return one message of the session."""
-        await self.load_session(session_id)
-        return await self._memory.load_message(session_id, message_id)
+        async with self._at_hand(session_id):
+            return await self._memory.load_message(session_id, message_id)
 
     async def load_turn(self, session_id: str, turn_id: str) -> TurnRecord | None:
         """Return one turn of the session."""
-        await self.load_session(session_id)
-        return await self._memory.load_turn(session_id, turn_id)
+        async with self._at_hand(session_id):
+            return await self._memory.load_turn(session_id, turn_id)
 
     async def check_health(self) -> Mapping[str, Any]:
         """Return what the storage says of itself."""
@@ -192,43 +169,42 @@ class SimpleStorageAdapter(EngineStorage):
         return {**found, **cast("Mapping[str, Any]", answer)} if isinstance(answer, Mapping) else found
 
     async def close(self) -> None:
-        """Close the storage."""
+        """Close what is kept in memory, and the storage if that is wanted."""
         await self._memory.close()
-        await self._call("close")
+        if self._closes_storage:
+            await self._call("close")
 
-    async def list_sessions(self, wanted: SessionFilter) -> Page[SessionRecord]:
-        """Refuse: there is no method for it."""
-        self._refuse("listing and searching sessions")
+    @asynccontextmanager
+    async def _at_hand(self, session_id: str) -> AsyncGenerator[SessionRecord | None]:
+        """Have a conversation in memory for as long as it is worked on, reading it from the storage if need be."""
+        with self._memory.using(session_id):
+            found = await self._memory.load_session(session_id)
+            yield found if found is not None else await self._taken_in(session_id)
 
-    async def change_status(self, wanted: SessionFilter, status: SessionStatus, now: datetime) -> list[str]:
-        """Refuse: there is no method for it."""
-        self._refuse("cleaning up sessions")
+    async def _taken_in(self, session_id: str) -> SessionRecord | None:
+        found = await self._call("get_session", session_id)
+        if not found:
+            return None
+        raw = await self._call("get_messages", session_id, limit=None, role=None, since=None)
+        said = [message_from_plain(item, session_id=session_id) for item in plain_list(raw, field="messages")]
+        await self._memory.restore(record_from_plain(found, session_id=session_id, messages=said), said)
+        return await self._memory.load_session(session_id)
 
-    async def purge_sessions(self, deleted_before: datetime) -> list[str]:
-        """Refuse: there is no method for it."""
-        self._refuse("purging sessions")
-
-    async def analytics(self, start: datetime | None, end: datetime | None) -> Analytics:
-        """Refuse: there is no method for it."""
-        self._refuse("get_analytics")
-
-    async def statistics(self) -> Mapping[str, Any]:
-        """Refuse: there is no method for it."""
-        self._refuse("statistics")
-
-    async def optimize(self) -> Mapping[str, Any]:
-        """Refuse: there is no method for it."""
-        self._refuse("optimize_storage")
-
-    async def backup(self, path: str | Path) -> Path:
-        """Refuse: there is no method for it."""
-        self._refuse("backup")
-
-    def _refuse(self, operation: str) -> Never:
-        raise StorageError(
-            f"{type(self._storage).__name__} cannot do this: {operation}. It has the six methods of SessionStorage "
-            "only; use the sqlite or memory storage for it."
-        )
+    async def _begin(self, begin: BeginTurn) -> Begun | Recorded | Busy:
+        if begin.instructions is not None and not begin.instructions.message_id:
+            begin = replace(begin, instructions=copy_of(begin.instructions, message_id=new_id()))
+        outcome = await self._memory.begin_turn(begin)
+        if not isinstance(outcome, Begun):
+            return outcome
+        try:
+            await self._surely(begin.session_id, self._write(begin.session_id, await self._fresh(begin, outcome)))
+        except asyncio.CancelledError:
+            await self._surely(begin.session_id, self._memory.abandon(outcome))
+            raise
+        except SessionError:
+            await self._surely(begin.session_id, self._memory.forget(begin.session_id))
+            raise
+        return outcome
 
     async def _fresh(self, begin: BeginTurn, begun: Begun) -> list[SessionMessage]:
         """Return what the storage has not been given yet: a turn that is run again brings no new input."""
@@ -274,7 +250,10 @@ class SimpleStorageAdapter(EngineStorage):
         """Carry `work` out even if the caller is cancelled meanwhile."""
         task = asyncio.create_task(work)
         self._unfinished[task] = session_id
+        use = ExitStack()
+        use.enter_context(self._memory.using(session_id))
         task.add_done_callback(lambda done: self._unfinished.pop(done, None))
+        task.add_done_callback(lambda _: use.close())
         return await asyncio.shield(task)
 
     async def _settled(self, session_id: str) -> None:

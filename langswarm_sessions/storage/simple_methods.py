@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from langswarm_sessions.checks import check_moment
 from langswarm_sessions.config import SessionConfig, Strategy
-from langswarm_sessions.ids import as_utc, now
+from langswarm_sessions.ids import now
 from langswarm_sessions.interfaces.storage import EngineStorage, SessionStorage
-from langswarm_sessions.messages import Role, SessionMessage
+from langswarm_sessions.messages import SessionMessage, as_role
 from langswarm_sessions.records import MessageFilter, SessionRecord
 from langswarm_sessions.storage.plain import message_from_plain, message_to_plain, session_to_plain
 
@@ -86,11 +87,15 @@ class SimpleMethods(EngineStorage, SessionStorage):
         role: str | None = None,
         since: datetime | None = None,
     ) -> list[dict[str, Any]]:
-        """Return the newest `limit` messages as mappings, oldest first."""
+        """Return the newest `limit` messages as mappings, oldest first.
+
+        Raises:
+            InvalidInputError: There is no such role, or `limit` or `since` is none.
+        """
         wanted = MessageFilter(
             limit=limit,
-            role=None if role is None else Role(role),
-            start_time=None if since is None else as_utc(since),
+            role=None if role is None else as_role(role),
+            start_time=check_moment(since, field="since"),
         )
         return [message_to_plain(message) for message in await self.list_messages(session_id, wanted)]
 

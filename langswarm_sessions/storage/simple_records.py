@@ -7,6 +7,7 @@ from typing import Any
 
 from langswarm_sessions.config import SessionConfig, Strategy
 from langswarm_sessions.errors import ConfigurationError, StorageError
+from langswarm_sessions.ids import now
 from langswarm_sessions.messages import SessionMessage
 from langswarm_sessions.records import SessionRecord, SessionStatus
 from langswarm_sessions.storage.plain import mapping_of, plain_dict, plain_text, time_of
@@ -41,7 +42,7 @@ def record_from_plain(value: object, *, session_id: str, messages: Sequence[Sess
     Args:
         value: A mapping, JSON text or an object with attributes.
         session_id: The session asked for.
-        messages: Its messages, oldest first; they tell its times where the storage does not.
+        messages: Its messages, oldest first; they tell its times where the storage does not. Without any it is new.
 
     Raises:
         StorageError: What a session needs is missing; the message names it.
@@ -52,8 +53,7 @@ def record_from_plain(value: object, *, session_id: str, messages: Sequence[Sess
     strategy = config.pop(_STRATEGY, None) or data.get(_STRATEGY) or Strategy.HYBRID
     provider_config = config.pop(_PROVIDER_CONFIG, None) or data.get(_PROVIDER_CONFIG)
     times = [message.timestamp for message in messages]
-    created = data.get("created_at") or (min(times) if times else None)
-    first = time_of(created, field="created_at")
+    first = time_of(data.get("created_at") or min(times, default=now()), field="created_at")
     last = data.get("last_activity")
     try:
         return SessionRecord(

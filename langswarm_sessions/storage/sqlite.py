@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
+from langswarm_sessions.config import finite_number
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.storage.simple_methods import SimpleMethods
 from langswarm_sessions.storage.sql import maintenance
@@ -15,6 +16,8 @@ from langswarm_sessions.storage.sql.sqlite import MEMORY, SqliteDatabase, Sqlite
 from langswarm_sessions.storage.sql.storage import SqlStorage
 
 __all__ = ["InMemorySessionStorage", "SQLiteSessionStorage"]
+
+_LONGEST_TIMEOUT_S = 2_147_483  # SQLite counts milliseconds in 32 bits, and takes what is more for no time at all
 
 
 class _SqliteBased(SqlStorage, SimpleMethods):
@@ -86,12 +89,15 @@ class SQLiteSessionStorage(_SqliteBased):
         _whole("pool_size", pool_size, at_least=1)
         _whole("max_overflow", max_overflow, at_least=0)
         _check_path(db_path)
-        if isinstance(pool_timeout, bool) or not isinstance(pool_timeout, int | float) or pool_timeout < 0:
-            raise ConfigurationError("storage_config: pool_timeout must be a number of seconds, 0 or more.")
+        busy_timeout_s = finite_number(pool_timeout, at_most=_LONGEST_TIMEOUT_S)
+        if busy_timeout_s is None:
+            raise ConfigurationError(
+                f"storage_config: pool_timeout must be a number of seconds, 0 to {_LONGEST_TIMEOUT_S}."
+            )
         if durability not in ("normal", "full"):
             raise ConfigurationError("storage_config: durability must be 'normal' or 'full'.")
         options = SqliteOptions(
-            busy_timeout_s=pool_timeout,
+            busy_timeout_s=busy_timeout_s,
             wal=_flag("enable_wal", enable_wal),
             auto_vacuum=_flag("auto_vacuum", auto_vacuum),
             durability=durability,

@@ -170,8 +170,8 @@ def choose_strategy(strategy: Strategy, *, provider: str, profile: ProviderProfi
     native = profile.native is not NativeKind.NONE
     if strategy is Strategy.NATIVE and not native and not profile.owns_history:
         raise ConfigurationError(
-            f"strategy 'native' needs a provider that keeps conversations; {provider} does not. "
-            "Use strategy='client' or 'hybrid'.",
+            f"strategy 'native' needs a provider that keeps conversations; {provider} does not (none does "
+            "with provider_config={'store': False}). Use strategy='client' or 'hybrid'.",
             provider=provider,
         )
     if profile.owns_history:

@@ -146,6 +146,8 @@ class SessionsContract(StorageFixtures):
         assert archived is not None
         assert (archived.status, archived.archived_at, archived.version) == (SessionStatus.ARCHIVED, moment, 2)
         assert await storage.change_status(old, SessionStatus.ARCHIVED, moment) == []
+        assert await _ids(storage, SessionFilter(archived_before=moment)) == []
+        assert await _ids(storage, SessionFilter(archived_before=moment + timedelta(seconds=1))) == ["s1", "s0"]
         limited = SessionFilter(statuses=(SessionStatus.ACTIVE,), limit=1)
         assert await storage.change_status(limited, SessionStatus.DELETED, moment) == ["s3"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from langswarm_sessions.turns.engine import TurnEngine
+from langswarm_sessions.turns.fallback import fallback_strategy
 from langswarm_sessions.turns.input import TurnInput
 from langswarm_sessions.turns.services import TurnServices, TurnSubject, context_of
 from langswarm_sessions.turns.stream import MessageStream, TurnOutcome, TurnStream
@@ -16,4 +17,5 @@ __all__ = [
     "TurnStream",
     "TurnSubject",
     "context_of",
+    "fallback_strategy",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from langswarm_sessions.interfaces.provider import Completed, EngineProvider
 from langswarm_sessions.messages import Role, SessionMessage, ToolCall
+from langswarm_sessions.providers.base import answer_message
 from langswarm_sessions.records import Begun, NativeState
 from langswarm_sessions.strategies import TurnPlan
 
@@ -14,19 +15,9 @@ __all__ = ["answer_of", "native_after", "partial_answer"]
 
 def answer_of(completed: Completed, *, provider: str) -> SessionMessage:
     """Return the answer as a message, before middleware has seen it."""
-    return SessionMessage(
-        role=Role.ASSISTANT,
-        parts=list(completed.parts),
-        provider_message_id=completed.provider_message_id,
-        provider_metadata={
-            "provider": provider,
-            "model": completed.model,
-            "usage": completed.usage.to_json(),
-            "finish_reason": completed.finish_reason,
-            "request_id": completed.request_id,
-        },
-        provider_payload=None if completed.payload is None else dict(completed.payload),
-    )
+    message = answer_message(completed)
+    message.provider_metadata = {"provider": provider, **message.provider_metadata}
+    return message
 
 
 def partial_answer(text: str, *, provider: str, model: str) -> SessionMessage:

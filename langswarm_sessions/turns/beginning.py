@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from langswarm_sessions.errors import SessionBusyError
-from langswarm_sessions.ids import monotonic, new_id, now
+from langswarm_sessions.errors import SessionBusyError, SessionError
+from langswarm_sessions.ids import new_id, now
 from langswarm_sessions.messages import MessageKind, Role, SessionMessage
 from langswarm_sessions.records import BeginTurn, Begun, Busy, Recorded
 from langswarm_sessions.storage.liveness import this_process
 from langswarm_sessions.strategies import TurnStrategy
+from langswarm_sessions.turns.deadline import Deadline
 from langswarm_sessions.turns.input import TurnInput, input_digest
 from langswarm_sessions.turns.services import TurnServices, TurnSubject
 from langswarm_sessions_otel import TurnScope
@@ -41,12 +43,12 @@ class TurnBeginning:
         self._turn_state = turn_state
         self._session_id = subject.record.session_id
 
-    async def begin(self, span: TurnScope, *, patience: float) -> Begun | Recorded:
+    async def begin(self, span: TurnScope, *, patience: Deadline) -> Begun | Recorded:
         """Begin the turn, or return the answer its idempotency key has already.
 
         Args:
             span: The turn's span.
-            patience: Seconds to wait for other processes.
+            patience: How long to wait for other processes.
 
         Raises:
             SessionBusyError: Another process held the session for longer than that.
@@ -73,23 +75,24 @@ class TurnBeginning:
         self._subject.adopt(begun.session)
         return begun
 
-    async def _admitted(self, begin: BeginTurn, patience: float) -> Begun | Recorded:
-        """Come again until no other process holds the session."""
-        until = monotonic() + patience
+    async def _admitted(self, begin: BeginTurn, patience: Deadline) -> Begun | Recorded:
+        """Come again until no other process holds the session; whoever gives up leaves the line."""
         pause = _FIRST_POLL_SECONDS
-        while True:
-            begun = await self._services.storage.begin_turn(begin)
-            if not isinstance(begun, Busy):
-                return begun
-            try:
-                if monotonic() >= until:
-                    raise busy_error(self._session_id, self._services.turn_wait)
+        storage = self._services.storage
+        try:
+            while isinstance(begun := await storage.begin_turn(begin), Busy):
+                begin = replace(begin, ticket=begun.ticket)
+                if patience.left == 0:
+                    raise busy_error(self._session_id, patience)
                 await asyncio.sleep(pause)
-            except BaseException:
-                await self._services.storage.leave_line(self._session_id, begun.ticket)
-                raise
-            pause = min(pause * 1.5, _LONGEST_POLL_SECONDS)
-            begin = replace(begin, ticket=begun.ticket, now=now())
+                pause = min(pause * 1.5, _LONGEST_POLL_SECONDS)
+                begin = replace(begin, now=now())
+        except BaseException:
+            if begin.ticket is not None:
+                with suppress(SessionError):  # what ended the waiting is told, not that the storage is away as well
+                    await storage.leave_line(self._session_id, begin.ticket)
+            raise
+        return begun
 
     async def _inputs(self) -> tuple[SessionMessage, ...]:
         if not self._services.has_middleware:
@@ -103,9 +106,9 @@ class TurnBeginning:
         return SessionMessage(role=Role.SYSTEM, content=self._turn.instructions, kind=MessageKind.INSTRUCTIONS)
 
 
-def busy_error(session_id: str, waited: float) -> SessionBusyError:
+def busy_error(session_id: str, waited: Deadline) -> SessionBusyError:
     """Return the error of a turn that waited in vain."""
     return SessionBusyError(
-        f"Another turn has held the session for {waited:g} s. Try again, or raise turn_wait=.",
+        f"Another turn has held the session for {waited.seconds:.3g} s. Try again, or raise turn_wait= (and timeout=).",
         session_id=session_id,
     )

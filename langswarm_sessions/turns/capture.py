@@ -10,6 +10,10 @@ from typing import Any
 
 from langswarm_sessions.interfaces.provider import Completed
 from langswarm_sessions.messages import (
+    AudioPart,
+    FilePart,
+    ImagePart,
+    OtherPart,
     Part,
     ReasoningPart,
     RefusalPart,
@@ -44,8 +48,22 @@ def _part(part: Part) -> dict[str, Any]:
         case ReasoningPart():
             return {"type": "reasoning", "content": part.text}
         case ToolCall():
-            return {"type": "tool_call", "id": part.id, "name": part.name, "arguments": part.arguments}
+            arguments = part.arguments if part.raw_arguments is None else part.raw_arguments
+            return {"type": "tool_call", "id": part.id, "name": part.name, "arguments": arguments}
         case ToolResult():
             return {"type": "tool_call_response", "id": part.tool_call_id, "response": part.content}
-        case _:
+        case ImagePart() | FilePart() | AudioPart():
+            return _media(part)
+        case OtherPart():
             return {"type": part.type}
+
+
+def _media(part: ImagePart | FilePart | AudioPart) -> dict[str, Any]:
+    """Return where a medium is. Its bytes are too many for a span: then only its kind is told, as a generic part."""
+    modality = "document" if isinstance(part, FilePart) else part.type
+    about = {"modality": modality, **({"mime_type": part.media_type} if part.media_type else {})}
+    if part.url and not part.url.startswith("data:"):
+        return {"type": "uri", **about, "uri": part.url}
+    if isinstance(part, FilePart) and part.file_id:
+        return {"type": "file", **about, "file_id": part.file_id}
+    return {"type": modality, **about}

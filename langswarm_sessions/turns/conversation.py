@@ -13,7 +13,6 @@ from langswarm_sessions.errors import (
     ProviderTimeoutError,
     SessionError,
 )
-from langswarm_sessions.ids import monotonic
 from langswarm_sessions.interfaces.provider import (
     Completed,
     EngineProvider,
@@ -27,6 +26,7 @@ from langswarm_sessions.records import Begun
 from langswarm_sessions.retry import run_with_retry
 from langswarm_sessions.strategies import TurnPlan, TurnStrategy
 from langswarm_sessions.turns.capture import captured_answer, captured_messages
+from langswarm_sessions.turns.deadline import Deadline
 from langswarm_sessions.turns.input import TurnInput
 from langswarm_sessions.turns.log import TurnLog
 from langswarm_sessions.turns.services import TurnServices
@@ -57,6 +57,7 @@ class Conversation:
         log: TurnLog,
         chain: MiddlewareChain,
         span: TurnScope,
+        deadline: Deadline,
     ) -> None:
         self._services = services
         self._provider = provider
@@ -66,7 +67,7 @@ class Conversation:
         self._log = log
         self._chain = chain
         self._span = span
-        self._deadline: float | None = None
+        self._deadline = deadline
         self._pipeline: ChunkPipeline | None = None
         self.plan: TurnPlan = strategy.plan(begun.session, begun.history, begun.inputs)
         self.retries = 0
@@ -80,18 +81,17 @@ class Conversation:
             SessionError: The provider failed and retrying or rebuilding did not help.
             TurnInterrupted: The reader left.
         """
-        seconds = self._turn.timeout if self._turn.timeout is not None else self._services.retry.deadline
-        self._deadline = None if seconds is None else monotonic() + seconds
-        limit = asyncio.timeout(seconds)
+        limit = asyncio.timeout(self._deadline.left)
         try:
             async with limit:
                 return await self._healing()
         except TimeoutError as error:
-            if seconds is None or not limit.expired():
+            if not limit.expired():
                 raise
             raise self._named(
                 ProviderTimeoutError(
-                    f"No answer within {seconds:g} s. Pass a longer timeout=, or set RetryPolicy(deadline=...)."
+                    f"No answer within {self._deadline.seconds:g} s. Pass a longer timeout=, or set "
+                    "RetryPolicy(deadline=...)."
                 )
             ) from error
 
@@ -193,18 +193,19 @@ class Conversation:
 
     def _request(self) -> ProviderRequest:
         record = self._begun.session
-        left = None if self._deadline is None else max(0.001, self._deadline - monotonic())
         return ProviderRequest(
             messages=self.plan.messages,
             native=self.plan.native,
             keep_native=self.plan.keep_native,
             instructions=record.instructions or record.provider_config.get("instructions"),
             options=self._begun.turn.options,
-            timeout=left,
+            timeout=self._deadline.left,
             streamed=self._turn.stream,
         )
 
     def _chat_span(self, request: ProviderRequest) -> ChatScope:
+        if self._provider.profile.is_foreign:
+            return self._span.foreign_chat()
         host, port = self._provider.endpoint()
         config = self._begun.session.provider_config
         return self._span.chat(

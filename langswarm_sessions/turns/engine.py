@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from concurrent.futures import Future
 
 from langswarm_sessions.bridge import current_caller
-from langswarm_sessions.ids import new_id
 from langswarm_sessions.turns.gate import SessionGates
 from langswarm_sessions.turns.input import TurnInput
 from langswarm_sessions.turns.keeper import LeaseKeeper
+from langswarm_sessions.turns.live import LiveTurns
 from langswarm_sessions.turns.log import Interruption, TurnLog
 from langswarm_sessions.turns.run import TurnRun
 from langswarm_sessions.turns.services import TurnServices, TurnSubject
@@ -19,7 +18,6 @@ from langswarm_sessions.turns.stream import TurnOutcome, TurnStream
 __all__ = ["TurnEngine"]
 
 _CLOSING_SECONDS = 10.0
-_Live = tuple[asyncio.Task[TurnOutcome], TurnLog]
 
 
 class TurnEngine:
@@ -33,7 +31,7 @@ class TurnEngine:
         self.services = services
         self._gates = SessionGates()
         self._keeper = LeaseKeeper(services.storage, lease_seconds=services.lease_seconds)
-        self._live: defaultdict[str, dict[str, _Live]] = defaultdict(dict)
+        self._live = LiveTurns()
 
     def start(self, subject: TurnSubject, turn: TurnInput) -> TurnStream:
         """Return a reader of a new turn; the turn starts when it is first read.
@@ -55,49 +53,39 @@ class TurnEngine:
         def begin() -> asyncio.Task[TurnOutcome]:
             self._end_left_streams(session_id)
             task = asyncio.get_running_loop().create_task(run.execute(), name=f"turn of {session_id}")
-            key = new_id()
-            self._live[session_id][key] = (task, log)
-            task.add_done_callback(lambda ended: self._forget(session_id, key, ended))
+            self._live.add(session_id, task, log)
             return task
 
         return TurnStream(begin, log, session_id=session_id)
 
     async def settle(self, session_id: str) -> None:
         """Wait for turns of a session whose reader has left, so that what they said is stored."""
-        if session_id not in self._live:
+        if not self._live.of(session_id):
             return
         await asyncio.sleep(0)
         loop = asyncio.get_running_loop()
         ending = [
-            task
-            for task, log in list(self._live.get(session_id, {}).values())
-            if log.interruption is not None and task.get_loop() is loop
+            task for task, log in self._live.of(session_id) if log.interruption is not None and task.get_loop() is loop
         ]
         if ending:
             await asyncio.wait(ending)
 
     async def close(self) -> None:
         """End running turns as interrupted, on whatever loop they run, and stop keeping leases."""
-        live = [turn for turns in list(self._live.values()) for turn in list(turns.values())]
+        live = self._live.everywhere()
         ending = [asyncio.wrap_future(_end(task, log)) for task, log in live if not task.get_loop().is_closed()]
-        if ending:
-            await asyncio.wait(ending, timeout=_CLOSING_SECONDS)
-        self._keeper.close()
+        try:
+            if ending:
+                await asyncio.wait(ending, timeout=_CLOSING_SECONDS)
+        finally:
+            self._keeper.close()
 
     def _end_left_streams(self, session_id: str) -> None:
         """End streams that wait for the very task which now starts another turn: it cannot read them meanwhile."""
         current = current_caller()
-        for task, log in list(self._live.get(session_id, {}).values()):
+        for task, log in self._live.of(session_id):
             if log.is_left_by(current) and log.disconnect():
                 task.cancel()
-
-    def _forget(self, session_id: str, key: str, task: asyncio.Task[TurnOutcome]) -> None:
-        turns = self._live[session_id]
-        turns.pop(key, None)
-        if not turns:
-            del self._live[session_id]
-        if not task.cancelled():
-            task.exception()  # a turn nobody waits for any more is no "exception was never retrieved"
 
 
 def _end(task: asyncio.Task[TurnOutcome], log: TurnLog) -> Future[None]:

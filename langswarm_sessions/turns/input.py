@@ -23,7 +23,7 @@ class TurnInput:
         instructions: This turn's instructions; stored only when they differ from those in force. None: unchanged.
         options: Tools and tool choice. None on tool results: those of the turn that made the calls.
         idempotency_key: Names the turn: the same key again returns its recorded answer.
-        timeout: Seconds the turn may take (None: the retry policy's deadline).
+        timeout: Seconds the turn may take, waiting in line included (None: the retry policy's deadline).
         stream: Whether a reader paces the turn.
         operation: What it is called on spans: send, stream or tool_results.
         provider: Answers this turn instead of the session's own provider.

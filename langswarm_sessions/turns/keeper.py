@@ -7,10 +7,10 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from langswarm_sessions.errors import SessionError
 from langswarm_sessions.ids import monotonic, now
 from langswarm_sessions.interfaces.storage import EngineStorage
 from langswarm_sessions.records import Lease
@@ -74,23 +74,32 @@ class LeaseKeeper:
     def _start(self) -> None:
         self._pid = os.getpid()
         self._stop = threading.Event()
-        self._thread = threading.Thread(
-            target=self._run, args=(self._stop,), name="langswarm-sessions-leases", daemon=True
-        )
-        self._thread.start()
+        thread = threading.Thread(target=self._run, args=(self._stop,), name="langswarm-sessions-leases", daemon=True)
+        thread.start()  # may fail; the next turn then tries again
+        self._thread = thread
 
     def _run(self, stop: threading.Event) -> None:
-        while not stop.wait(self._interval):
+        try:
+            while not stop.wait(self._interval) and self._is_needed(stop):
+                with self._lock:
+                    due = [held for held in self._held.values() if monotonic() - held.since >= self._interval / 2]
+                self._beat(due)
+        finally:  # whatever ended it: the next turn starts another thread
             with self._lock:
-                # A turn whose loop is gone can never finish: its lease is left to expire.
-                if stop.is_set():
-                    return
-                self._held = {key: held for key, held in self._held.items() if not held.loop.is_closed()}
-                if not self._held:
-                    self._thread = None
-                    return
-                due = [held for held in self._held.values() if monotonic() - held.since >= self._interval / 2]
-            self._beat(due)
+                self._step_down()
+
+    def _is_needed(self, stop: threading.Event) -> bool:
+        with self._lock:
+            # A turn whose loop is gone can never finish: its lease is left to expire.
+            self._held = {key: held for key, held in self._held.items() if not held.loop.is_closed()}
+            if self._held and not stop.is_set():
+                return True
+            self._step_down()  # at once, for a turn that comes now must not count on this thread
+            return False
+
+    def _step_down(self) -> None:
+        if self._thread is threading.current_thread():
+            self._thread = None
 
     def _beat(self, due: list[_Held]) -> None:
         if not due:
@@ -98,10 +107,11 @@ class LeaseKeeper:
         expires_at = now() + timedelta(seconds=self._lease_seconds)
         try:
             lost = self._storage.beat([held.lease for held in due], expires_at)
-        except SessionError as error:  # the lease outlives two missed beats; the next one tries again
-            logger.warning("A lease could not be extended (%s); trying again.", type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - leases outlive two missed beats, and one failure must not end the keeping
+            logger.warning("Leases could not be extended (%s); trying again.", type(error).__name__)
             return
         gone = {lease.turn_id for lease in lost}
         for held in due:
-            if held.lease.turn_id in gone and not held.loop.is_closed():
-                held.loop.call_soon_threadsafe(held.lost)
+            if held.lease.turn_id in gone:
+                with suppress(RuntimeError):  # its loop was closed
+                    held.loop.call_soon_threadsafe(held.lost)

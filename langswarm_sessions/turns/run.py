@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from langswarm_sessions.config import Strategy
 from langswarm_sessions.errors import MiddlewareError, SessionError, TurnConflictError
@@ -20,6 +20,7 @@ from langswarm_sessions.strategies import TurnStrategy, choose_strategy
 from langswarm_sessions.turns.answers import answer_of, native_after, partial_answer
 from langswarm_sessions.turns.beginning import TurnBeginning, busy_error
 from langswarm_sessions.turns.conversation import Conversation
+from langswarm_sessions.turns.deadline import Deadline
 from langswarm_sessions.turns.fallback import FALLBACK_ERRORS, fallback_strategy, with_whole_history
 from langswarm_sessions.turns.gate import SessionGates
 from langswarm_sessions.turns.input import TurnInput
@@ -31,6 +32,8 @@ from langswarm_sessions.turns.waiting import to_the_end
 from langswarm_sessions_otel import TurnScope, error_type_of
 
 __all__ = ["TurnRun"]
+
+T = TypeVar("T")
 
 _ENDED_BY_CALLER = (Interruption.ABANDONED, Interruption.CANCELLED)
 
@@ -74,6 +77,9 @@ class TurnRun:
         )
         self._fell_back_from: str | None = None
         self._outcome: TurnOutcome | None = None
+        self._stored: FinishTurn | None = None
+        self._is_ending = False
+        self._deadline = Deadline()
         self._task: asyncio.Task[object] | None = None
 
     async def execute(self) -> TurnOutcome:
@@ -84,6 +90,8 @@ class TurnRun:
         """
         record = self._subject.record
         self._task = asyncio.current_task()
+        given = self._turn.timeout
+        self._deadline = Deadline.after(self._services.retry.deadline if given is None else given)
         try:
             with self._services.telemetry.turn(
                 session_id=self._session_id,
@@ -111,7 +119,9 @@ class TurnRun:
             raise
         except Exception as error:
             if self._log.interruption not in _ENDED_BY_CALLER:
-                await self._services.hooks.run("on_session_error", session_id=self._session_id, error=error)
+                await self._services.hooks.run(
+                    "on_session_error", session_id=self._session_id, error=error, turn=self._stored
+                )
             raise
         await self._tell_hooks(outcome)
         return outcome
@@ -123,14 +133,14 @@ class TurnRun:
                 "on_session_rebuilt", session_id=self._session_id, provider=self._provider.name, reason="not_found"
             )
         if outcome.completed is not None:
-            await hooks.run("on_message_sent", session_id=self._session_id, message=outcome.message)
+            await hooks.run("on_message_sent", session_id=self._session_id, message=outcome.message, turn=self._stored)
 
     async def _in_line(self, span: TurnScope) -> TurnOutcome:
-        waiting_since = monotonic()
-        if not await self._gates.enter(self._session_id, seconds=self._services.turn_wait):
-            raise busy_error(self._session_id, self._services.turn_wait)
+        patience = Deadline.after(self._deadline.cut(self._services.turn_wait))
+        if not await self._gates.enter(self._session_id, seconds=patience.cut(self._services.turn_wait)):
+            raise busy_error(self._session_id, patience)
         try:
-            begun = await self._beginning.begin(span, patience=self._services.turn_wait - (monotonic() - waiting_since))
+            begun = await self._beginning.begin(span, patience=patience)
             if isinstance(begun, Recorded):
                 return self._replay(begun, span)
             self._keeper.hold(begun.lease, self._lose_lease)
@@ -164,17 +174,17 @@ class TurnRun:
             completed = await self._converse(progress, span)
             answers = await self._answers(completed, chain)
         except (TurnInterrupted, asyncio.CancelledError):
-            await to_the_end(self._interrupted(progress, span))
+            await self._ending(self._interrupted(progress, span))
             raise self._how_it_ended() from None
         except Exception as error:  # whatever it was, the turn is marked failed and the error goes on
-            await to_the_end(self._failed(progress, span, error))
+            await self._ending(self._failed(progress, span, error))
             raise
         try:
-            return await to_the_end(self._completed(progress, span, completed, answers))
+            return await self._ending(self._completed(progress, span, completed, answers))
         except SessionError as error:
             # The answer could not be stored. If the storage takes that much, the session is free at once.
             with suppress(SessionError):
-                await to_the_end(self._failed(progress, span, error))
+                await self._ending(self._failed(progress, span, error))
             raise
 
     def _conversation(
@@ -189,6 +199,7 @@ class TurnRun:
             log=self._log,
             chain=chain,
             span=span,
+            deadline=self._deadline,
         )
 
     async def _converse(self, progress: _Progress, span: TurnScope) -> Completed:
@@ -197,7 +208,7 @@ class TurnRun:
             return await progress.conversation.run()
         except FALLBACK_ERRORS as error:
             fallback = None if self._turn.provider is not None else self._services.fallback
-            if fallback is None or (self._turn.stream and self._log.deltas):
+            if fallback is None or (self._turn.stream and self._log.deltas) or self._deadline.left == 0:
                 raise
             self._fell_back_from = self._provider.name
             self._provider = fallback(progress.begun.session)
@@ -266,6 +277,11 @@ class TurnRun:
 
     # Endings
 
+    async def _ending(self, work: Coroutine[Any, Any, T]) -> T:
+        """Store how the turn ended; from here on it is the storage that says whether the lease was lost."""
+        self._is_ending = True
+        return await to_the_end(work)
+
     async def _interrupted(self, progress: _Progress, span: TurnScope) -> None:
         reason = self._log.interruption or Interruption.CANCELLED
         span.interrupted(reason.value)
@@ -328,9 +344,12 @@ class TurnRun:
         with span.storage("append", backend=storage.backend, db_system=storage.db_system) as op:
             finished = await storage.finish_turn(finish)
             op.done(count=len(finish.answers))
+        self._stored = finish
         return finished
 
     def _lose_lease(self) -> None:
+        if self._is_ending:
+            return
         self._log.interrupt(Interruption.LEASE_LOST)
         if self._task is not None:
             self._task.cancel()

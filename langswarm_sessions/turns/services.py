@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -83,5 +84,5 @@ def context_of(record: SessionRecord) -> SessionContext:
         user_id=record.user_id,
         provider=record.provider,
         model=record.model,
-        user_context=dict(record.context),
+        user_context=deepcopy(dict(record.context)),
     )

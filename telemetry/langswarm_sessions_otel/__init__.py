@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from langswarm_sessions_otel.bounded import flush
-from langswarm_sessions_otel.propagation import current_traceparent, error_type_of
+from langswarm_sessions_otel.propagation import error_type_of
 from langswarm_sessions_otel.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ __all__ = [
     "TelemetryHandle",
     "TurnScope",
     "configure_telemetry",
-    "current_traceparent",
     "error_type_of",
     "flush",
     "read_span_file",

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from time import monotonic
 
 from opentelemetry import metrics, trace
 
+_logger = logging.getLogger("langswarm_sessions.telemetry")
+
 
 def run_bounded(works: Sequence[Callable[[], object]], *, timeout_seconds: float) -> bool:
     """Run pieces of work side by side, each in a daemon thread, and wait for all of them.
 
     Args:
-        works: What to run; a failure of one is its own matter.
+        works: What to run; a failure of one is logged, by its type alone, and does not keep the others from running.
         timeout_seconds: How long to wait altogether, in seconds.
 
     Returns:
@@ -24,7 +28,8 @@ def run_bounded(works: Sequence[Callable[[], object]], *, timeout_seconds: float
     def finish(work: Callable[[], object]) -> None:
         try:
             done.append(work() is not False)
-        except Exception:  # noqa: BLE001 - an exporter's failure is no failure of the program
+        except Exception as error:  # noqa: BLE001 - an exporter's failure is no failure of the program
+            _log_once(type(error).__name__)
             done.append(False)
 
     deadline = monotonic() + timeout_seconds
@@ -38,6 +43,11 @@ def run_bounded(works: Sequence[Callable[[], object]], *, timeout_seconds: float
         if thread.ident is not None:
             thread.join(max(0.0, deadline - monotonic()))
     return len(done) == len(works) and all(done)
+
+
+@functools.cache
+def _log_once(error_name: str) -> None:
+    _logger.warning("telemetry could not be handed over: %s", error_name)
 
 
 def flush(timeout_seconds: float = 5.0) -> bool:

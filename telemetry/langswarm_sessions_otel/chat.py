@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Final
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
 
 from opentelemetry.trace import SpanKind
 
@@ -161,6 +162,33 @@ class ChatScope(StepScope):
         if self.error_type is not None:
             attributes = {**attributes, semconv.ERROR_TYPE: self.error_type}
         instruments.chat_duration.record(elapsed, attributes, self._context)
+
+
+class ForeignChatScope(ChatScope):
+    """A call of the model that others make and tell of, such as a wrapped chain: no span and no metric of ours."""
+
+    __slots__ = ()
+
+    def __init__(self, turn: TurnScope) -> None:
+        super().__init__(
+            turn,
+            provider="",
+            model="",
+            stream=False,
+            previous_response_id=None,
+            server_address=None,
+            server_port=None,
+            request_options=None,
+        )
+
+    def __enter__(self) -> Self:
+        self._started = perf_counter()
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
 
 
 def _json_text(value: object) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from langswarm_sessions_otel import semconv
 from langswarm_sessions_otel.bounded import run_bounded
+from langswarm_sessions_otel.settings import read_export_settings
 
 _logger = logging.getLogger("langswarm_sessions.telemetry")
 _lock = threading.Lock()
@@ -50,16 +51,9 @@ class TelemetryRequest:
     @property
     def exports(self) -> bool:
         """Whether anything is sent by OTLP: when asked to, and when nothing else was asked for."""
-        if self.endpoint is not None or any(name in os.environ for name in _ENDPOINT_VARIABLES):
+        if self.endpoint is not None or read_export_settings().spans_endpoint is not None:
             return True
         return not self.console and self.span_file is None
-
-
-_ENDPOINT_VARIABLES = (
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,15 +14,6 @@ _TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2}
 _CANCELLED: Final = frozenset({"CancelledError", "Cancelled"})
 
 
-def current_traceparent() -> str | None:
-    """Return the W3C traceparent of the current span.
-
-    Returns:
-        The traceparent, None when there is no span or it is not sampled.
-    """
-    return traceparent_of(trace.get_current_span())
-
-
 def traceparent_of(span: trace.Span) -> str | None:
     """Return the W3C traceparent of a span.
 

@@ -1,16 +1,17 @@
-"""What the environment asks of telemetry, read once for each `Telemetry`."""
+"""What the environment asks of telemetry: what is recorded, and where it goes."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from langswarm_sessions_otel import semconv
 
 _OFF = frozenset({"off", "false", "0", "no"})
 _ON = frozenset({"on", "true", "1", "yes"})
 _CAPTURE_ON_SPANS = frozenset({"SPAN_ONLY", "SPAN_AND_EVENT"})
+_DEFAULT_ENDPOINT = "http://localhost:4318"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,38 @@ class TelemetrySettings:
     baggage: bool = False
     group_lifecycle: bool = False
     client_metrics: semconv.ClientMetrics = semconv.RELEASED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportSettings:
+    """Where telemetry goes, as the OpenTelemetry SDK reads it.
+
+    Attributes:
+        sdk_disabled: Whether the SDK records nothing.
+        spans_endpoint: The OTLP receiver of spans, None when no variable asks for an export.
+    """
+
+    sdk_disabled: bool = False
+    spans_endpoint: str | None = field(default=None, repr=False)
+
+
+def read_export_settings(environ: Mapping[str, str] | None = None) -> ExportSettings:
+    """Read from environment variables where telemetry goes.
+
+    Args:
+        environ: Variables to read; those of the process when None.
+
+    Returns:
+        What they say.
+    """
+    variables = os.environ if environ is None else environ
+    names = (semconv.OTEL_TRACES_ENDPOINT, semconv.OTEL_ENDPOINT, semconv.OTEL_METRICS_ENDPOINT)
+    traces, both, metrics = (variables.get(name, "").strip() for name in names)
+    return ExportSettings(
+        sdk_disabled=variables.get(semconv.OTEL_SDK_DISABLED, "").strip().lower() == "true",
+        # Who names a receiver of metrics alone gets the spans at OpenTelemetry's own address.
+        spans_endpoint=traces or both or (_DEFAULT_ENDPOINT if metrics else None),
+    )
 
 
 def read_settings(*, enabled: bool = True, environ: Mapping[str, str] | None = None) -> TelemetrySettings:

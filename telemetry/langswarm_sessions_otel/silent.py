@@ -83,6 +83,9 @@ class _SilentTurn(_Silent, TurnScope):
     def chat(self, **_: object) -> ChatScope:
         return _CHAT
 
+    def foreign_chat(self) -> ChatScope:
+        return _CHAT
+
     def rebuild(self, **_: object) -> RebuildScope:
         return _REBUILD
 

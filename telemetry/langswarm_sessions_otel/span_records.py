@@ -26,7 +26,7 @@ class SpanEvent:
 
     name: str
     time: int
-    attributes: Mapping[str, object] = field(default_factory=dict[str, object])
+    attributes: Mapping[str, object] = field(default_factory=dict[str, object], repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class SpanLink:
 
     trace: str
     span: str
-    attributes: Mapping[str, object] = field(default_factory=dict[str, object])
+    attributes: Mapping[str, object] = field(default_factory=dict[str, object], repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class SpanRecord:
     start: int
     end: int
     error: str | None = None
-    attributes: Mapping[str, object] = field(default_factory=dict[str, object])
+    attributes: Mapping[str, object] = field(default_factory=dict[str, object], repr=False)
     events: tuple[SpanEvent, ...] = ()
     links: tuple[SpanLink, ...] = ()
     remote: bool = False

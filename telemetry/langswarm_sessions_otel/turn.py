@@ -11,7 +11,7 @@ from opentelemetry.context import Context
 from opentelemetry.util.types import AttributeValue
 
 from langswarm_sessions_otel import semconv
-from langswarm_sessions_otel.chat import ChatScope, RequestOption
+from langswarm_sessions_otel.chat import ChatScope, ForeignChatScope, RequestOption
 from langswarm_sessions_otel.degradation import guarded
 from langswarm_sessions_otel.identity import TurnIdentity, correlation_of, is_inside, within
 from langswarm_sessions_otel.propagation import span_context_of, traceparent_of
@@ -75,12 +75,11 @@ class TurnScope(SpanScope):
             previous: Traceparent of the session's last turn, linked to.
             mode: Resolved mode, ``native`` or ``client``.
         """
-        if mode is not None:
-            self._mode = mode
+        if mode is not None and mode != self._mode:
+            self._mode = self._ending[semconv.SESSION_MODE] = mode
         if not self.recording:
             return
         self._ending[semconv.TURN_INDEX] = turn_index
-        self._ending[semconv.SESSION_MODE] = self._mode
         self._previous = span_context_of(previous) if previous else None
         if self._previous is not None:
             self._span.add_link(self._previous, {semconv.LINK_KIND: semconv.LINK_PREVIOUS_TURN})
@@ -133,6 +132,14 @@ class TurnScope(SpanScope):
             server_port=server_port,
             request_options=request_options,
         )
+
+    def foreign_chat(self) -> ChatScope:
+        """Stand in for `chat` where somebody else calls the model and traces it: nothing is counted twice.
+
+        Returns:
+            A context manager with the methods of a chat; only the first chunk is taken note of, for the turn.
+        """
+        return ForeignChatScope(self)
 
     def rebuild(self, *, reason: str, provider: str, attempt: int = 1) -> RebuildScope:
         """Open the span of a rebuild of the native thread.

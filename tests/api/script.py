@@ -1,12 +1,17 @@
-"""The documented API, line by line, as one script. Without the await words it is the blocking face's."""
+"""The documented API, line by line, as two scripts. Without the await words they are the blocking face's."""
 
 from __future__ import annotations
 
 import ast
+import asyncio
 import re
+from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
-__all__ = ["run_async", "run_blocking"]
+from langswarm_sessions import SessionContext, SessionMessage, SessionMiddleware
+
+__all__ = ["PARTS_SCRIPT", "names_used", "run_async", "run_blocking"]
 
 # Given: manager, and user (nobody else's).
 SCRIPT = """
@@ -149,15 +154,161 @@ assert [kind for kind, _ in seen].count("message_sent") == 6
 """
 
 
-async def run_async(manager: Any, user: str) -> None:
-    """Run the script as it is written."""
-    code = compile(SCRIPT, "script", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-    names: dict[str, Any] = {"manager": manager, "user": user}
-    await eval(code, names)
+# Given also: blocking, and `done`, which waits for what only the storage's own methods return. It changes the process.
+PARTS_SCRIPT = """
+from langswarm_sessions import (
+    InMemorySessionStorage, MockProviderSession, ProviderSessionFactory, RetryPolicy, SessionManager,
+    SQLiteSessionStorage, StorageFactory, add_global_lifecycle_hook, add_global_middleware, create_session_manager,
+    create_simple_session, get_session_manager, session_context, set_session_manager,
+)
+from langswarm_sessions.interfaces import (
+    IProviderSession, ISession, ISessionLifecycleHook, ISessionManager, ISessionMiddleware, ISessionStorage,
+    ProviderSession, SessionConfig, SessionContext, SessionLifecycleHook, SessionMessage, SessionMetrics,
+    SessionMiddleware, SessionStatus, SessionStorage,
+)
+from langswarm_sessions.storage import SQLiteSessionStorage as SameStorage
+from langswarm_sessions.providers import MockProviderSession as SameProvider
+
+assert SameStorage is SQLiteSessionStorage and SameProvider is MockProviderSession
+assert (IProviderSession, ISessionStorage) == (ProviderSession, SessionStorage)
+assert (ISessionMiddleware, ISessionLifecycleHook) == (SessionMiddleware, SessionLifecycleHook)
+
+class Heard(SessionLifecycleHook):
+    def __init__(self):
+        self.points = []
+    async def on_session_created(self, session_id, user_id, provider, model):
+        self.points.append(("created", session_id, user_id, provider, model))
+    async def on_message_sent(self, session_id, message):
+        self.points.append(("sent", session_id, message.content))
+    async def on_session_archived(self, session_id):
+        self.points.append(("archived", session_id))
+    async def on_session_restored(self, session_id):
+        self.points.append(("restored", session_id))
+    async def on_session_deleted(self, session_id):
+        self.points.append(("deleted", session_id))
+    async def on_session_rebuilt(self, session_id):
+        self.points.append(("rebuilt", session_id))
+    async def on_session_error(self, session_id, error):
+        self.points.append(("error", session_id, type(error).__name__))
+
+heard, everywhere = Heard(), Heard()
+manager.add_lifecycle_hook(heard)
+add_global_lifecycle_hook(everywhere)
+manager.add_middleware(Appending("!"))
+add_global_middleware(Appending("?"))
+session = await manager.create_session(user, "mock", "mock-model", session_id="heard")
+assert (await done(MockProviderSession().send_message("hi"))).content == "Mock response to: hi"
+assert (await session.send_message("hi")).content == "Mock response to: hi?!!?"
+session.provider_session.forget()
+await session.send_message("again")
+session.provider_session.fail_next("auth")
+try:
+    await session.send_message("no")
+except Exception as error:
+    assert type(error).__name__ == "AuthenticationError"
+await session.archive()
+await session.restore()
+await session.delete()
+assert heard.points == everywhere.points == [
+    ("created", "heard", user, "mock", "mock-model"), ("sent", "heard", "Mock response to: hi?!!?"),
+    ("rebuilt", "heard"), ("sent", "heard", "Mock response to: again?!!?"), ("error", "heard", "AuthenticationError"),
+    ("archived", "heard"), ("restored", "heard"), ("deleted", "heard"),
+]
+assert isinstance(await manager.optimize_storage(), dict)
+
+async with session_context(manager, user, "mock", "mock-model", session_id="block") as session:
+    await session.send_message("hi")
+assert (await manager.get_session("block")).message_count == 2
+session = await create_simple_session(
+    user_id=user, provider="mock", model="mock-model", storage="memory", blocking=blocking)
+async with session:
+    await session.send_message("hi")
+
+set_session_manager(manager)
+assert get_session_manager() is (manager.manager if blocking else manager)
+set_session_manager(None)
+
+storage = SQLiteSessionStorage(
+    db_path="parts/own.db", pool_size=1, max_overflow=0, pool_timeout=5, enable_wal=True, auto_vacuum=True,
+    durability="full", backup_enabled=True)
+ProviderSessionFactory.register_provider("documented-echo", Echo)
+own = create_session_manager(
+    storage=storage, storage_config={}, providers={"mock": None, "documented-echo": None}, preset=None,
+    strategy="hybrid", middleware=[], hooks=[], cleanup_config={"archive_after_days": 30}, retry=RetryPolicy(),
+    turn_wait=30, fallback=None, telemetry=True, blocking=blocking)
+async with own:
+    session = await own.create_session(user, "documented-echo", "e")
+    assert (await session.send_message("hi")).content == "echo hi??"
+assert (await done(storage.get_database_stats()))["sessions"] == 1
+assert isinstance(await done(storage.optimize_database()), dict)
+assert (await done(storage.backup("parts/copy.db"))).exists()
+await done(storage.close())
+
+StorageFactory.register("documented-storage", InMemorySessionStorage)
+assert isinstance(StorageFactory.create(backend="documented-storage", config={}), InMemorySessionStorage)
+own = create_session_manager(storage="documented-storage", blocking=blocking)
+session = await own.create_session(user, "mock", "mock-model")
+await session.close()
+await own.close()
+assert isinstance(SessionManager(storage="memory", providers={}), SessionManager)
+"""
 
 
-def run_blocking(manager: Any, user: str) -> None:
-    """Run the script without its await words."""
-    code = compile(re.sub(r"\b(await|async) ", "", SCRIPT), "script", "exec", dont_inherit=True)
-    names: dict[str, Any] = {"manager": manager, "user": user}
-    exec(code, names)
+class Appending(SessionMiddleware):
+    """Appends a mark to every message."""
+
+    def __init__(self, mark: str) -> None:
+        self.mark = mark
+
+    async def process_message(self, session_id: str, message: SessionMessage, context: SessionContext) -> None:
+        message.content += self.mark
+
+
+class Echo:
+    """A provider of a user's own."""
+
+    provider_session_id: str | None = None
+
+    def __init__(self, session_id: str, model: str, config: dict[str, Any]) -> None:
+        self.known_as = session_id
+
+    async def send_message(self, content: str, role: str, metadata: dict[str, Any] | None) -> str:
+        return f"echo {content}"
+
+    async def get_provider_metadata(self) -> dict[str, Any]:
+        return {}
+
+    async def update_provider_config(self, config: dict[str, Any]) -> None: ...
+
+    async def cleanup_provider_resources(self) -> None: ...
+
+
+async def run_async(manager: Any, user: str, script: str = SCRIPT) -> None:
+    """Run a script as it is written."""
+    code = compile(script, "script", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    await eval(code, {**_GIVEN, "manager": manager, "user": user, "blocking": False, "done": asyncio.ensure_future})
+
+
+def run_blocking(manager: Any, user: str, script: str = SCRIPT) -> None:
+    """Run a script without its await words."""
+    code = compile(re.sub(r"\b(await|async) ", "", script), "script", "exec", dont_inherit=True)
+
+    def done(work: Coroutine[Any, Any, Any]) -> Any:
+        return manager.bridge.call(lambda: work)
+
+    exec(code, {**_GIVEN, "manager": manager, "user": user, "blocking": True, "done": done})
+
+
+def names_used() -> set[str]:
+    """Return every name, attribute and argument the scripts and their parts use."""
+    used: set[str] = set()
+    for source in (SCRIPT, PARTS_SCRIPT, Path(__file__).read_text(encoding="utf-8")):
+        code = compile(source, "script", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST)
+        for node in ast.walk(code):
+            for field in ("id", "attr", "arg", "name"):
+                if isinstance(name := getattr(node, field, None), str):
+                    used.add(name)
+    return used
+
+
+_GIVEN: dict[str, Any] = {"Appending": Appending, "Echo": Echo}

@@ -11,12 +11,50 @@ from typing import Any
 
 import pytest
 
-from langswarm_sessions import SessionManager, create_session_manager, create_simple_session, session_context
+from langswarm_sessions import (
+    ProviderSessionFactory,
+    SessionManager,
+    StorageFactory,
+    create_session_manager,
+    create_simple_session,
+    session_context,
+)
 from langswarm_sessions.blocking import BlockingSessionManager
-from tests.api.script import run_async, run_blocking
+from tests.api.script import PARTS_SCRIPT, names_used, run_async, run_blocking
 from tests.session.kit import OpenManager, threads_left, until
 
 THREADS = 16
+
+DOCUMENTED = {
+    "the start": "create_session_manager SessionManager create_simple_session get_session_manager set_session_manager "
+    "session_context add_global_middleware add_global_lifecycle_hook RetryPolicy",
+    "its arguments": "storage storage_config providers preset strategy middleware hooks cleanup_config retry turn_wait "
+    "fallback telemetry blocking",
+    "the manager": "create_session get_session get_user_sessions search_sessions send_message get_analytics "
+    "session_events add_middleware add_lifecycle_hook archive_session restore_session delete_session "
+    "cleanup_inactive_sessions cleanup_archived_sessions cleanup_deleted_sessions optimize_storage health_check close",
+    "the session": "session_id user_id provider model status message_count created_at last_activity config "
+    "provider_session_id provider_session send_message send_message_stream send_tool_results send_system_message "
+    "add_message get_messages get_message clear_messages export_conversation update_context get_context update_config "
+    "get_provider_metadata get_metrics archive restore delete",
+    "arguments": "provider_config session_config tags text since limit cursor start_date end_date metadata tools "
+    "idempotency_key timeout timestamp role start_time end_time format",
+    "a message": "message_id session_id role content timestamp metadata status provider_message_id provider_metadata "
+    "tool_calls parts",
+    "figures": "total_sessions active_users avg_messages_per_session model_usage provider_usage total_tokens "
+    "avg_response_time_ms total_messages user_messages assistant_messages session_duration retries rebuilds",
+    "events": "type session_id user_id message_preview timestamp",
+    "the context": "get user_context",
+    "the mock": "MockProviderSession set_response_pattern",
+    "storages": "SQLiteSessionStorage db_path pool_size max_overflow pool_timeout enable_wal auto_vacuum durability "
+    "backup_enabled get_database_stats optimize_database backup close InMemorySessionStorage StorageFactory create "
+    "backend config register ProviderSessionFactory register_provider",
+    "interfaces": "SessionStorage ProviderSession SessionMiddleware SessionLifecycleHook SessionStatus SessionMessage "
+    "SessionContext SessionMetrics SessionConfig ISession ISessionManager ISessionStorage IProviderSession "
+    "ISessionMiddleware ISessionLifecycleHook process_message",
+    "hooks": "on_session_created on_message_sent on_session_archived on_session_restored on_session_deleted "
+    "on_session_rebuilt on_session_error",
+}
 
 
 @pytest.fixture
@@ -36,12 +74,32 @@ def blocking(arguments: dict[str, Any]) -> Iterator[BlockingSessionManager]:
     asyncio.run(until(lambda: not threads_left()))
 
 
+@pytest.fixture
+def unregistered() -> Iterator[None]:
+    """Take away the names that the script registers."""
+    yield
+    ProviderSessionFactory.unregister_provider("documented-echo")
+    StorageFactory._registered.pop("documented-storage", None)
+
+
 async def test_awaited(manager: SessionManager) -> None:
     await run_async(manager, "user")
 
 
 def test_blocking(blocking: BlockingSessionManager) -> None:
     run_blocking(blocking, "user")
+
+
+async def test_parts_awaited(manager: SessionManager, no_globals: None, unregistered: None) -> None:
+    await run_async(manager, "user", PARTS_SCRIPT)
+
+
+def test_parts_blocking(blocking: BlockingSessionManager, no_globals: None, unregistered: None) -> None:
+    run_blocking(blocking, "user", PARTS_SCRIPT)
+
+
+def test_nothing_documented_is_left_out() -> None:
+    assert {name for names in DOCUMENTED.values() for name in names.split()} - names_used() == set()
 
 
 def test_blocking_inside_a_running_loop(blocking: BlockingSessionManager) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -17,6 +18,9 @@ from langswarm_sessions import (
     create_simple_session,
     session_context,
 )
+from langswarm_sessions.bridge import Bridge
+from langswarm_sessions.providers.mock import MockConnection
+from tests.session.kit import threads_left
 
 HELD = {
     "a LangChain stream": """
@@ -84,6 +88,13 @@ async def test_a_rerun_keeps_its_question_in_place() -> None:
         ]
 
 
+async def test_events_of_a_closed_manager_have_ended() -> None:
+    manager = SessionManager("memory", telemetry=False)
+    await manager.close()
+    async with asyncio.timeout(5):
+        assert [event async for event in manager.session_events()] == []
+
+
 def test_a_session_for_a_block_without_await() -> None:
     with create_session_manager(storage="memory", blocking=True) as manager:
         with session_context(manager, "user", "mock", "mock-model", session_id="kept") as session:
@@ -114,3 +125,60 @@ def test_a_simple_session_without_await() -> None:
 def test_a_manager_is_not_made_of_anything(arguments: dict[str, object], field: str) -> None:
     with pytest.raises(ConfigurationError, match=field):
         SessionManager("memory", **arguments)  # type: ignore[arg-type]
+
+
+def test_a_simple_session_that_was_refused_leaves_no_thread() -> None:
+    with pytest.raises(ConfigurationError):
+        create_simple_session(provider="nobody", storage="memory", blocking=True)
+    assert not threads_left()
+
+
+def test_a_simple_session_ends_its_loop_thread() -> None:
+    session = create_simple_session(storage="memory", blocking=True)
+    assert session.send_message("hi").content == "Mock response to: hi"
+    assert threads_left()
+    session.close()
+    assert not threads_left()
+
+
+class CannotClose(MockConnection):
+    name = "broken"
+
+    async def aclose(self) -> None:
+        raise RuntimeError("the socket is gone")
+
+
+class Closed(MockConnection):
+    name = "closed"
+    is_closed = False
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
+def test_a_part_that_cannot_be_closed_keeps_no_other_open() -> None:
+    other = Closed()
+    manager = create_session_manager("memory", providers={"broken": CannotClose(), "closed": other}, blocking=True)
+    for name in ("broken", "closed"):
+        manager.create_session("user", name, "m").send_message("hi")
+    with pytest.raises(RuntimeError, match="the socket is gone"):
+        manager.close()
+    assert other.is_closed
+    assert not threads_left()
+
+
+def test_a_manager_has_one_bridge_from_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Bridge] = []
+    init = Bridge.__init__
+
+    def noting(self: Bridge) -> None:
+        init(self)
+        made.append(self)
+
+    monkeypatch.setattr(Bridge, "__init__", noting)
+    manager = SessionManager("memory")
+    with ThreadPoolExecutor(4) as pool:
+        found = {seen.result() for seen in [pool.submit(getattr, manager, "bridge") for _ in range(8)]}
+    assert found == set(made)
+    assert len(made) == 1
+    assert not threads_left(), "it starts its thread with the first call"

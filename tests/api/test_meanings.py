@@ -196,8 +196,9 @@ async def test_usage_maps_count_turns_by_name(manager: SessionManager) -> None:
 async def test_a_context_snapshot_is_a_copy(session: Session) -> None:
     await session.update_context({"k": {"deep": 1}})
     context = await session.get_context()
-    context.user_context["k"] = "changed"
-    assert (await session.get_context()).get("k") == {"deep": 1}
+    context.user_context["k"]["deep"] = "changed"
+    context.user_context["new"] = 1
+    assert (await session.get_context()).user_context == {"k": {"deep": 1}}
 
 
 async def test_session_events_subscribes_when_called(manager: SessionManager) -> None:

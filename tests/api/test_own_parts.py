@@ -19,7 +19,7 @@ from langswarm_sessions import (
     SessionStorage,
     StorageError,
 )
-from tests.session.kit import OpenManager
+from tests.session.kit import OpenManager, threads_left, until
 
 
 class Echo(ProviderSession):
@@ -123,7 +123,7 @@ async def test_a_failing_clean_up_fails_neither_delete_nor_close(
     await manager.delete_session("one")
     await manager.close()
     lines = [record.getMessage() for record in caplog.records if "cleanup_provider_resources" in record.getMessage()]
-    assert len(lines) == 2
+    assert [name for name in ("one", "two") for line in lines if f"Session {name}:" in line] == ["one", "two"]
 
 
 class Streams(Echo):
@@ -310,6 +310,21 @@ async def test_a_storage_that_fails_is_raised(open_manager: OpenManager) -> None
     assert session.provider_session.requests == []
 
 
+async def test_a_closed_manager_leaves_a_users_storage_open_and_no_thread_of_its_own(open_manager: OpenManager) -> None:
+    shelf = Shelf()
+    manager = open_manager(shelf)
+    session = await manager.create_session("user", "mock", "m", session_id="s")
+    await session.send_message("hi")
+    assert threads_left()
+    await manager.close()
+    await until(lambda: not threads_left())  # though manager and session are still held
+    assert shelf.closed == 0
+    again = await open_manager(shelf).get_session("s")
+    assert [message.content for message in await again.get_messages()] == ["hi", "Mock response to: hi"]
+    assert session.session_id in repr(session)
+    assert "mock" in repr(manager)
+
+
 async def test_a_blocking_manager_takes_own_parts_too() -> None:
     from langswarm_sessions import create_session_manager
 
@@ -318,3 +333,24 @@ async def test_a_blocking_manager_takes_own_parts_too() -> None:
         assert session.send_message("hi").content == "echo hi"
         assert session.get_provider_metadata()["turns"] == 1
         assert session.provider_session.history == ["user:hi:{}"]
+
+
+class Plain:
+    """A provider without a base class: plain methods, no id of its own."""
+
+    def send_message(self, content: str) -> str:
+        return f"plain {content}"
+
+    def get_provider_metadata(self) -> dict[str, Any]:
+        return {"kind": "plain"}
+
+    def update_provider_config(self, config: dict[str, Any]) -> None: ...
+
+    def cleanup_provider_resources(self) -> None: ...
+
+
+async def test_a_provider_of_plain_methods_is_enough(open_manager: OpenManager) -> None:
+    session = await open_manager("memory", providers={"plain": Plain}).create_session("user", "plain", "m")
+    assert (await session.send_message("hi")).content == "plain hi"
+    assert session.provider_session_id is None
+    assert await session.get_provider_metadata() == {"kind": "plain", "provider_session_id": None}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from langswarm_sessions import BlockingSessionManager
-from tests.cli.terminal import run_cli
+from tests.cli.terminal import PROGRAM, run_cli
 
 
 def test_piped_lines_are_answered_on_standard_output(library: BlockingSessionManager) -> None:
@@ -76,7 +78,15 @@ def test_a_failed_turn_of_a_pipe_is_the_exit_code(library: BlockingSessionManage
         (["notes", "--user", "eve"], "--user: session 'notes' was begun with 'ada'"),
         (["--db", ""], "must not be empty"),
         (["--db", "postgresql://localhost/x"], "SQLite"),
-        (["--db", "."], "cannot be opened"),
+        (["--db", "."], "--db: . is a folder"),
+        (["--db", "x" * 300], "File name too long"),
+        (["--db", "~nobody-of-this-name/x.db"], "--db: ~nobody-of-this-name/x.db"),
+        (["--provider", ""], "--provider must not be empty"),
+        (["--provider", "openai", "--model", ""], "--model must not be empty"),
+        (["--model", " "], "--model must not be empty"),
+        (["--user", ""], "--user must not be empty"),
+        (["--provider", "runnable", "--model", "y"], "answered by the program that wraps the Runnable"),
+        (["new", "--provider", "openai"], "--model"),
     ],
 )
 @pytest.mark.usefixtures("talked")
@@ -87,4 +97,39 @@ def test_what_cannot_work_is_refused_in_one_line(
     assert outcome.code == 1
     assert told in outcome.error
     assert not outcome.out
-    assert library.get_session("notes").message_count == 4
+    [session] = library.search_sessions()
+    assert (session.session_id, session.message_count) == ("notes", 4)
+
+
+def test_a_session_that_a_runnable_answers_is_refused_before_anything_is_asked(library: BlockingSessionManager) -> None:
+    session = library.create_session("user", "runnable", "runnable", session_id="wrapped")
+    outcome = run_cli("chat", "wrapped", said="hello\n")
+    assert outcome.code == 1
+    assert "answered by the program that wraps the Runnable" in outcome.error
+    assert not session.get_messages()
+
+
+@pytest.mark.parametrize("encoding", ["C", "C.UTF-8"])
+def test_bytes_that_are_no_text_are_refused_and_nothing_is_stored(
+    encoding: str, library: BlockingSessionManager
+) -> None:
+    spoken = b"caf\xe9\n"
+    ended = subprocess.run(
+        [*PROGRAM, "chat", "talk"],
+        input=spoken,
+        capture_output=True,
+        env={**os.environ, "LC_ALL": encoding},
+        check=False,
+    )
+    assert ended.returncode == 1
+    [line] = ended.stderr.decode().splitlines()
+    assert line.startswith("error: Line 1 of standard input is no text in UTF-8")
+    assert not library.search_sessions()
+
+
+def test_options_that_are_no_text_are_refused_and_nothing_is_stored(library: BlockingSessionManager) -> None:
+    for option in ("--system", "--user", "--model"):
+        outcome = run_cli("chat", "talk", option, "caf\udce9", said="hello\n")
+        assert outcome.code == 1
+        assert f"{option} is no text in UTF-8" in outcome.error
+    assert not library.search_sessions()

@@ -17,6 +17,9 @@ from typing import Any
 import pytest
 
 from langswarm_sessions import BlockingSessionManager, create_session_manager
+from langswarm_sessions.cli.checks import telemetry_checks
+from langswarm_sessions.cli.reach import host_of
+from langswarm_sessions_otel.settings import read_settings
 from tests.cli.terminal import PROGRAM, run_cli
 
 DATABASE = Path("langswarm_sessions.db")
@@ -147,6 +150,29 @@ def test_a_backup_is_a_database_to_go_on_with(stored: Path, library: BlockingSes
     assert "exists already" in run_cli("db", "backup", "copies/today.db").error
 
 
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("/dev/null/a.db", "/dev/null/a.db: No file can be made in /dev/null"),
+        (".", "PATH: . is a folder"),
+        ("x" * 300, "File name too long"),
+    ],
+)
+@pytest.mark.usefixtures("stored")
+def test_a_backup_that_cannot_be_made_names_its_target(target: str, told: str) -> None:
+    outcome = run_cli("db", "backup", target)
+    assert outcome.code == 1
+    assert told in outcome.error
+    assert str(DATABASE) not in outcome.error
+
+
+@pytest.mark.parametrize("command", [["list"], ["doctor"], ["db", "check"], ["db", "upgrade"], ["db", "backup", "x"]])
+def test_a_folder_is_no_database(command: list[str]) -> None:
+    outcome = run_cli(*command, "--db", ".")
+    assert outcome.code == 1
+    assert "--db: . is a folder" in outcome.error
+
+
 def test_upgrade_makes_a_database() -> None:
     assert "made, at revision 0001" in run_cli("db", "upgrade").out
     assert run_cli("db", "check").code == 0
@@ -211,6 +237,45 @@ def test_doctor_says_that_a_provider_cannot_be_reached() -> None:
     assert "hidden" not in json.dumps(checks)
 
 
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("https://user:hidden@[::1]:8/v1?key=hidden", "::1:8"),
+        ("http://localhost", "localhost"),
+        ("http://[bad", None),
+        ("http://", None),
+        ("http://localhost:port", None),
+        ("ftp://localhost", None),
+        ("localhost:4318", None),
+        ("nonsense", None),
+        ("", None),
+    ],
+)
+def test_only_host_and_port_of_an_address_are_shown(address: str, host: str | None) -> None:
+    assert host_of(address) == host
+
+
+def test_doctor_names_an_address_of_the_provider_that_is_none() -> None:
+    for arguments in ([], ["--offline"]):
+        code, checks = _doctor(*arguments, OPENAI_API_KEY=KEY, OPENAI_BASE_URL="http://[bad")
+        assert (code, checks["openai"]["state"]) == (1, "broken")
+        assert "OPENAI_BASE_URL is no address" in checks["openai"]["found"]
+        assert "http" in checks["openai"]["remedy"]
+        assert checks["spans"]["state"] == "absent"  # the report goes on to its end
+
+
+@pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
+def test_doctor_names_an_address_for_spans_that_is_none(variable: str) -> None:
+    code, checks = _doctor(**{variable: "nonsense"})
+    assert (code, checks["spans"]["state"]) == (1, "broken")
+    assert "the address of their receiver is none" in checks["spans"]["found"]
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in checks["spans"]["remedy"]
+
+
+def test_doctor_takes_an_empty_address_for_none() -> None:
+    assert _doctor(OTEL_EXPORTER_OTLP_ENDPOINT="")[1]["spans"]["state"] == "absent"
+
+
 def test_doctor_reports_telemetry() -> None:
     _, checks = _doctor(OTEL_EXPORTER_OTLP_ENDPOINT="http://user:hidden@localhost:4318")
     assert checks["spans"]["found"] == "sent to localhost:4318"
@@ -218,3 +283,27 @@ def test_doctor_reports_telemetry() -> None:
     assert checks["content"]["state"] == "notice"
     _, checks = _doctor(LANGSWARM_SESSIONS_TELEMETRY="off")
     assert "switched off" in checks["spans"]["found"]
+
+
+@pytest.mark.parametrize("asked", ["true", "SPAN_ONLY", "span_and_event", "EVENT_ONLY", "NO_CONTENT", ""])
+def test_doctor_and_telemetry_read_the_same_switch(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", asked)
+    checks = {check.name: check for check in telemetry_checks()}
+    captured = read_settings().capture_content
+    assert checks["content"].found == ("messages are put on spans" if captured else "not captured")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("OTEL_SDK_DISABLED", "1", "made, sent nowhere"),  # the SDK takes "true" alone
+        ("OTEL_SDK_DISABLED", " True", "switched off by the environment"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", " ", "made, sent nowhere"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:1", "sent to traces:1"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://metrics:1", "sent to localhost:4318"),
+    ],
+)
+def test_doctor_says_where_spans_go(name: str, value: str, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    checks = {check.name: check for check in telemetry_checks()}
+    assert checks["spans"].found == found

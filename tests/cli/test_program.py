@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+
+import pytest
 
 from tests.cli.terminal import run_cli
 
@@ -19,6 +22,24 @@ def test_help_names_every_command() -> None:
         assert f" {command} " in told.out
     for command in ("upgrade", "check", "backup"):
         assert f" {command} " in run_cli("db", "--help").out
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("chat", "mock, which needs no key"),
+        ("chat", "user"),
+        ("chat", "langswarm_sessions.db"),
+        ("export", "standard output"),
+    ],
+)
+def test_help_names_the_defaults(command: str, told: str) -> None:
+    shown = " ".join(run_cli(command, "--help").out.replace("│", " ").split())
+    assert re.search(rf"\[default: \(?{re.escape(told)}\)?\]", shown), shown
+
+
+def test_help_shows_an_argument_in_one_pair_of_brackets() -> None:
+    assert "chat [OPTIONS] [SESSION_ID]" in run_cli("chat", "--help").out
 
 
 def test_version() -> None:
@@ -56,6 +77,27 @@ def test_debug_shows_where_an_error_comes_from() -> None:
     assert told.code == 1
     assert "Traceback" in told.err
     assert told.err.rstrip().splitlines()[-1].startswith("error: ")
+
+
+_FAILING = """
+import sys
+from langswarm_sessions.cli import listing, main
+
+def list_sessions(*_, **__):
+    raise RuntimeError("the canary sings at noon")
+
+listing.list_sessions = list_sessions
+sys.argv = ["langswarm-sessions", *{options}, "list"]
+sys.exit(main())
+"""
+
+
+def test_an_unexpected_error_is_named_and_quoted_only_when_asked() -> None:
+    ended = _run_python(_FAILING.format(options=[]))
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: unexpected RuntimeError (--debug ")
+    assert "canary" not in ended.stderr
+    assert "RuntimeError: the canary sings" in _run_python(_FAILING.format(options=["--debug"])).stderr
 
 
 def test_what_the_terminal_cannot_write_does_not_fail() -> None:

@@ -101,6 +101,15 @@ def test_an_error_does_not_end_the_conversation(library: BlockingSessionManager)
     assert [message.content for message in session.get_messages(role="user")] == ["hello again"]
 
 
+def test_a_deleted_session_is_refused_before_the_first_prompt(library: BlockingSessionManager) -> None:
+    library.create_session("user", "mock", "mock-model", session_id="gone").delete()
+    with Terminal(["chat", "gone"]) as terminal:
+        code, shown = terminal.end()
+    assert code == 1
+    assert "Session 'gone' was deleted" in shown
+    assert "you ›" not in shown
+
+
 def test_a_message_cannot_steer_the_terminal(library: BlockingSessionManager) -> None:
     pattern = "\x1b]0;taken over\x07\x1b[2Jgone"
     library.create_session(

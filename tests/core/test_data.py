@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from langswarm_sessions.config import CleanupConfig, SessionConfig, Strategy
 from langswarm_sessions.export import exported
-from langswarm_sessions.hooks import LoggingHook
+from langswarm_sessions.hooks import LoggingHook, MonitoringHook
 from langswarm_sessions.interfaces import (
     ProviderConnection,
     ProviderSession,
@@ -107,7 +107,7 @@ def test_the_presets() -> None:
     assert (production.storage, production.storage_config) == ("sqlite", {"enable_wal": True})
     assert (production.cleanup.archive_after_days, production.cleanup.delete_after_days) == (30, 90)
     assert production.middleware() == []
-    assert [type(one) for one in production.hooks()] == [LoggingHook]
+    assert [type(one) for one in production.hooks()] == [MonitoringHook]
     assert development.hooks()[0] is not development.hooks()[0]
 
 

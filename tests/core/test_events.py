@@ -228,3 +228,12 @@ async def test_closing_the_bus_ends_every_stream() -> None:
     bus.close()
     assert (await task).session_id == "1"
     assert [event.session_id async for event in streams[1]] == ["1"]
+
+
+async def test_whoever_subscribes_after_the_end_reads_nothing_and_waits_for_nothing() -> None:
+    bus = EventBus()
+    bus.close()
+    stream = bus.subscribe()
+    publish(bus, "after")
+    async with asyncio.timeout(5):
+        assert [event async for event in stream] == []

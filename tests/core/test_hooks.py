@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import pytest
 from opentelemetry.trace import StatusCode
 
-from langswarm_sessions.hooks import GLOBAL_HOOKS, HookRunner, LoggingHook, add_global_lifecycle_hook
+from langswarm_sessions.hooks import GLOBAL_HOOKS, HookRunner, LoggingHook, MonitoringHook, add_global_lifecycle_hook
 from langswarm_sessions.interfaces import SessionLifecycleHook, SessionMessage
-from langswarm_sessions.messages import Role
+from langswarm_sessions.messages import Role, TurnState
+from langswarm_sessions.records import FinishTurn, Lease, Usage
 from langswarm_sessions_otel import Telemetry
 from tests.support.recorded import Recorded
 
@@ -61,6 +63,8 @@ SHAPES: list[tuple[str, dict[str, Any]]] = [
     ("sid, msg", {"sid": "s", "msg": MESSAGE}),
     ("message, sid", {"sid": "s", "message": MESSAGE}),
     ("sid, message", {"sid": "s", "message": MESSAGE}),
+    ("session_id, verbose=False", {"session_id": "s", "verbose": False}),
+    ("verbose=False, *, session_id", {"verbose": False, "session_id": "s"}),
     ("sid, msg, extra=1", {"sid": "s", "msg": MESSAGE, "extra": 1}),
     ("sid, /, msg", {"sid": "s", "msg": MESSAGE}),
     ("*, message", {"message": MESSAGE}),
@@ -200,3 +204,74 @@ async def test_the_logging_hook_tells_of_every_point_without_content(caplog: pyt
         assert "canary" not in caplog.text
     assert len(told) == len(POINTS) - 1  # a handoff is told by whoever makes it
     assert caplog.records[-1].levelno == logging.WARNING
+
+
+def failed() -> ValueError:
+    """An error with a cause and a place, that quotes what was said."""
+    try:
+        try:
+            raise KeyError("canary")
+        except KeyError as error:
+            raise ValueError("canary") from error
+    except ValueError as error:
+        return error
+
+
+async def test_detailed_errors_tell_causes_and_places_and_nothing_that_was_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    await runner(LoggingHook("debug", detailed_errors=True)).run("on_session_error", session_id="s", error=failed())
+    told = caplog.records[-1].getMessage()
+    assert told.startswith("Session s failed: ValueError")
+    assert "caused by KeyError" in told
+    assert f"{__file__}:" in told
+    assert "in failed" in told
+    assert "canary" not in told
+    await runner(LoggingHook("debug")).run("on_session_error", session_id="s", error=failed())
+    assert caplog.records[-1].getMessage() == "Session s failed: ValueError."
+
+
+def ended(**figures: Any) -> FinishTurn:
+    return FinishTurn(
+        lease=Lease(session_id="s", turn_id="t", fence=1),
+        state=TurnState.COMPLETED,
+        now=datetime.now(UTC),
+        provider="p",
+        model="m",
+        mode="client",
+        usage=Usage(total_tokens=7),
+        retries=2,
+        rebuilds=1,
+        **figures,
+    )
+
+
+async def test_monitoring_warns_of_slow_turns_and_tells_failures_with_their_figures(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    hook = runner(MonitoringHook(slow_seconds=2))
+    await hook.run("on_message_sent", **SENT, turn=ended(duration_ms=1999.0))
+    assert caplog.records[-1].levelno == logging.INFO
+    assert "slowly" not in caplog.text
+    figures = "2000 ms with p/m, 7 tokens, 2 retries, 1 rebuilds, turn t"
+    await hook.run("on_message_sent", **SENT, turn=ended(duration_ms=2000.0))
+    assert caplog.records[-1].levelno == logging.WARNING
+    assert caplog.records[-1].getMessage() == f"Session s answered slowly: {figures}."
+    await hook.run("on_session_error", session_id="s", error=failed(), turn=ended(duration_ms=2000.0))
+    assert caplog.records[-1].levelno == logging.ERROR
+    assert caplog.records[-1].getMessage() == f"Session s failed: ValueError ({figures})."
+    await hook.run("on_session_error", session_id="s", error=failed())
+    assert caplog.records[-1].getMessage() == "Session s failed: ValueError (nothing was asked)."
+    assert "canary" not in caplog.text
+
+
+async def test_a_users_hook_is_not_given_the_figures_unasked() -> None:
+    given: list[Any] = []
+
+    async def on_message_sent(session_id: str, *others: Any, **more: Any) -> None:
+        given.extend([session_id, *others, *more])
+
+    await runner(hook_with("on_message_sent", on_message_sent)).run("on_message_sent", **SENT, turn=ended())
+    assert given == ["s", "message"]

@@ -213,7 +213,7 @@ def test_a_message_is_copied_without_what_storage_gave_it() -> None:
         metadata={"a": 1, "b": 1},
         provider_payload={"p": 1},
     )
-    copied = as_message(given, role="user", metadata={"b": 2})
+    copied = as_message(given, metadata={"b": 2})
     copied.metadata["new"] = 1
     copied.parts.clear()
     assert given.metadata == {"a": 1, "b": 1}
@@ -223,6 +223,34 @@ def test_a_message_is_copied_without_what_storage_gave_it() -> None:
     assert (copied.message_id, copied.provider_payload, copied.timestamp) == ("m", {"p": 1}, given.timestamp)
     assert (copied.session_id, copied.seq, copied.turn_id) == ("", None, None)
     assert copied.status is TurnState.COMPLETED
+
+
+def test_a_message_keeps_its_role_and_no_other_is_given_to_it() -> None:
+    given = SessionMessage(role=Role.ASSISTANT, content="x")
+    assert as_message(given).role is as_message(given, role="assistant").role is Role.ASSISTANT
+    assert as_message("x").role is Role.USER
+    with pytest.raises(InvalidInputError, match="role is user, but the message says assistant; make them agree"):
+        as_message(given, role="user")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"parts": 5}, "parts must be a list of content parts"),
+        ({"parts": [{"type": "text", "text": "x"}]}, "parts must be a list of content parts"),
+        ({"tool_calls": "x"}, r"tool_calls must be a list of ToolCall"),
+        ({"message_id": None}, "message_id must be a string"),
+        ({"provider_message_id": 5}, "provider_message_id must be a string"),
+    ],
+)
+def test_fields_of_wrong_types_are_named(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        SessionMessage(role=Role.USER, **fields)
+    edited = SessionMessage(role=Role.USER, content="x")
+    for name, value in fields.items():
+        setattr(edited, name, value)
+    with pytest.raises(InvalidInputError, match=message):
+        as_message(edited)
 
 
 # Tool results

@@ -92,6 +92,21 @@ async def test_what_is_no_message_is_refused_by_name(wrong: Any) -> None:
     assert no.value.session_id == "s"
 
 
+@pytest.mark.parametrize(("field", "value"), [("parts", 5), ("tool_calls", ["f"]), ("content", None)])
+async def test_a_message_edited_to_wrong_types_is_refused_by_name(field: str, value: Any) -> None:
+    def spoil(message: SessionMessage) -> None:
+        setattr(message, field, value)
+
+    with pytest.raises(MiddlewareError, match=rf"Doing.process_message returned a wrong message: {field} must be"):
+        await MiddlewareChain([Doing(spoil)], context()).inward(user("x"))
+
+
+async def test_a_member_without_the_method_fails_the_turn_with_one_type() -> None:
+    nobody: Any = object()
+    with pytest.raises(MiddlewareError, match=r"object.process_message raised AttributeError"):
+        await MiddlewareChain([nobody], context()).outward(user("x"))
+
+
 async def test_what_it_raises_is_the_cause_and_is_not_quoted() -> None:
     def fail(message: SessionMessage) -> None:
         raise KeyError(f"canary {message.content}")
@@ -201,6 +216,8 @@ async def test_logging_tells_role_and_length_and_content_only_when_asked(caplog:
     assert "canary" not in caplog.text
     await MiddlewareChain([loud], context()).outward(user("canary"))
     assert "canary" in caplog.text
+    await MiddlewareChain([LoggingMiddleware("error")], context()).outward(user())
+    assert caplog.records[-1].levelno == logging.ERROR
 
 
 async def test_an_edited_message_loses_the_raw_payload_that_still_says_what_was_taken_out() -> None:

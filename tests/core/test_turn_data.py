@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from langswarm_sessions.config import Strategy
 from langswarm_sessions.interfaces import Completed, EngineProvider, ProviderEvent, ProviderProfile, ProviderRequest
 from langswarm_sessions.messages import (
+    FilePart,
     ImagePart,
     Part,
     ReasoningPart,
@@ -182,16 +183,36 @@ def test_without_an_id_or_when_nothing_is_kept_there_is_no_state() -> None:
 
 def test_captured_content_has_the_form_of_the_conventions() -> None:
     messages = [
-        SessionMessage(role=Role.USER, parts=[TextPart("a"), ImagePart(url="u", data="canary")]),
+        SessionMessage(
+            role=Role.USER,
+            parts=[
+                TextPart("a"),
+                ImagePart(url="https://example.org/a.png", media_type="image/png"),
+                ImagePart(url="data:image/png;base64,canary"),
+                FilePart(file_id="file-1"),
+                FilePart(data="canary", name="a.pdf"),
+            ],
+        ),
         SessionMessage(role=Role.TOOL, parts=[ToolResult(tool_call_id="c", content="r")]),
     ]
     assert captured_messages(messages) == [
-        {"role": "user", "parts": [{"type": "text", "content": "a"}, {"type": "image"}]},
+        {
+            "role": "user",
+            "parts": [
+                {"type": "text", "content": "a"},
+                {"type": "uri", "modality": "image", "mime_type": "image/png", "uri": "https://example.org/a.png"},
+                {"type": "image", "modality": "image"},
+                {"type": "file", "modality": "document", "file_id": "file-1"},
+                {"type": "document", "modality": "document"},
+            ],
+        },
         {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c", "response": "r"}]},
     ]
     answer = completed(
         parts=(ReasoningPart(text="w"), ToolCall(id="c", name="f", arguments={"a": 1}), RefusalPart("no"))
     )
+    broken = completed(parts=(ToolCall(id="c", name="f", raw_arguments="{a:"),))
+    assert captured_answer(broken)[0]["parts"] == [{"type": "tool_call", "id": "c", "name": "f", "arguments": "{a:"}]
     assert captured_answer(answer) == [
         {
             "role": "assistant",

@@ -11,12 +11,15 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from langswarm_sessions_otel import read_span_file
-from tests.cli.terminal import Terminal, run_cli
+from tests.cli.terminal import CTRL_C, CTRL_D, Terminal, run_cli
 from tests.support.programs import ProgramRunner
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SECONDS = 120
+BARE = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}  # nothing that would find the program for the user
 
 
 def _rows(query: str) -> list[tuple[object, ...]]:
@@ -58,10 +61,19 @@ def test_the_demo_holds_what_it_claims() -> None:
     assert [index for index in ended if index is not None] == [1, 2, 3]
     assert "a span that never ended" in demo.stdout
 
-    # The command line goes on with it.
-    assert "langswarm-sessions chat bees --db" in demo.stdout
-    outcome = run_cli("chat", "bees", "--db", "kept/conversation.db", said="Thank you.\n")
-    assert outcome.out == "Mock response to: Thank you.\n"
+    # The command line goes on with it, by the line that the demo ends with.
+    _, _, command = demo.stdout.rstrip().rpartition("\nGo on with it: ")
+    talk = subprocess.run(
+        command,
+        shell=True,
+        input="Thank you.\n",
+        capture_output=True,
+        text=True,
+        env=BARE,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert talk.stdout == "Mock response to: Thank you.\n", command + talk.stderr
 
 
 def test_the_conversation_runs_over_the_real_sdk(run_program: ProgramRunner) -> None:
@@ -71,6 +83,53 @@ def test_the_conversation_runs_over_the_real_sdk(run_program: ProgramRunner) -> 
     assert "Traceback" not in said
     [session] = json.loads(run_cli("list", "--json", "--db", "real.db").out)
     assert (session["provider"], session["message_count"]) == ("openai", 7)
+
+
+def _hint(**env: str) -> str:
+    """Return the line that a demo whose conversation is not kept ends with."""
+    program = "from demo_pages import Console, Stage; Stage(Console()).close(kept=None)"
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(EXAMPLES), "MAKELEVEL": "", **env},
+        check=True,
+    )
+    return ended.stdout.strip()
+
+
+def test_the_hint_to_keep_the_conversation_can_be_followed() -> None:
+    assert _hint(MAKELEVEL="1").endswith(': make demo DEMO_ARGS="--keep FOLDER"')
+    _, _, command = _hint().partition(": ")
+    assert command.endswith("demo.py --keep FOLDER")
+    Path("FOLDER").mkdir()
+    Path("FOLDER/conversation.db").write_text("mine")
+    followed = subprocess.run(command, shell=True, capture_output=True, text=True, env=BARE, check=False)
+    assert "FOLDER/conversation.db is there already" in followed.stdout.replace("\n", "")
+
+
+def test_ctrl_c_ends_the_demo_with_one_line() -> None:
+    with Terminal(["--keep", "kept"], program=[sys.executable, str(EXAMPLES / "demo.py")]) as terminal:
+        [pid] = re.findall(r"pid (\d+)", terminal.see(" · pid ") + terminal.see(" "))
+        terminal.see("model ")
+        terminal.press(CTRL_C)
+        code, shown = terminal.end()
+    assert code == 130
+    assert "Traceback" not in shown
+    assert shown.count("Interrupted") == 1
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), 0)
+
+
+def test_leaving_the_offer_is_no_error() -> None:
+    program = [sys.executable, str(EXAMPLES / "demo.py")]
+    for key in (CTRL_C, CTRL_D):
+        with Terminal([], program=program, env={"OPENAI_API_KEY": "no-key"}) as terminal:
+            terminal.see("press Enter for the mock provider")
+            terminal.press(key)
+            code, shown = terminal.end()
+        assert code == 130
+        assert "Traceback" not in shown
 
 
 def test_the_demo_offers_the_real_provider_to_somebody_with_a_key() -> None:

@@ -292,8 +292,8 @@ async def test_tracers_can_group_every_run_by_session(
     manager: SessionManager, bound: Scripted | None, how: str
 ) -> None:
     runs = Runs()
-    given = {"provider": "mock", "model": "mock-model"} if bound is None else {"bound": bound}
-    chain = SessionRunnable(manager=manager, name="memory", **given)
+    provider = "mock" if bound is None else None
+    chain = SessionRunnable(bound, manager=manager, name="memory", provider=provider, model="mock-model")
     config: Any = {**on("s"), "callbacks": [runs], "metadata": {"mine": 1}}
     match how:
         case "invoke":

@@ -14,7 +14,7 @@ from langchain_core.messages import (
     BaseMessage,
 )
 from langchain_core.output_parsers import StrOutputParser
-from langchain_core.runnables import RunnableGenerator, RunnableLambda
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableGenerator, RunnableLambda
 
 from langswarm_sessions import (
     ContextOverflowError,
@@ -179,6 +179,27 @@ def test_a_blocking_call_runs_the_runnable_in_the_callers_thread(manager: Sessio
     assert chain.invoke("hi", on("s")).text == "one two three"
     assert [chunk.text for chunk in chain.stream("hi", on("s"))] == ["one ", "two ", "three", ""]
     assert set(ran) == {threading.get_ident()}
+
+
+class Eager(Runnable[Any, str]):
+    """Begins its stream when it is called, not when its first chunk is asked for."""
+
+    def __init__(self) -> None:
+        self.began_in: list[int] = []
+
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> str:
+        return "one two"
+
+    def stream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[str]:
+        self.began_in.append(threading.get_ident())
+        return iter(["one ", "two"])
+
+
+def test_a_blocking_stream_begins_in_the_callers_thread(manager: SessionManager) -> None:
+    eager = Eager()
+    chain = SessionRunnable(eager, manager=manager)
+    assert [chunk.text for chunk in chain.stream("hi", on("s"))] == ["one ", "two", ""]
+    assert eager.began_in == [threading.get_ident()]
 
 
 def test_an_interrupt_of_a_blocking_call_interrupts_the_turn(manager: SessionManager) -> None:

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from langswarm_sessions import SessionManager, create_session_manager
 from langswarm_sessions_langchain import SessionRunnable
-from tests.langchain.chains import on, told
+from tests.langchain.chains import Scripted, on, told
 from tests.support.recorded import Recorded
 
 TURN = "invoke_agent session"
@@ -72,8 +72,7 @@ async def test_a_turn_is_under_the_callers_span(
         assert await chain.ainvoke("hi", on("s")) == "one"
         assert trace.get_current_span() is caller
     assert parent_of(recorded, TURN) == "caller"
-    assert parent_of(recorded, "the model") == "chat runnable"
-    assert parent_of(recorded, "chat runnable") == TURN
+    assert parent_of(recorded, "the model") == TURN
 
 
 def test_a_blocking_turn_is_under_the_callers_span(
@@ -83,7 +82,22 @@ def test_a_blocking_turn_is_under_the_callers_span(
         assert asking(traced, tracer).invoke("hi", on("s")).text == "one"
         assert trace.get_current_span() is caller
     assert parent_of(recorded, TURN) == "caller"
-    assert parent_of(recorded, "the model") == "chat runnable"
+    assert parent_of(recorded, "the model") == TURN
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_the_calls_of_a_wrapped_model_are_its_own_to_tell(
+    traced: SessionManager, recorded: Recorded, streamed: bool
+) -> None:
+    """Whoever instruments the model counts its tokens: a chat span of ours would count them twice."""
+    chain = SessionRunnable(Scripted(), manager=traced)
+    if streamed:
+        [_ async for _ in chain.astream("hi", on("s"))]
+        assert recorded.points("langswarm.session.turn.time_to_first_chunk")
+    else:
+        await chain.ainvoke("hi", on("s"))
+    assert [span.name for span in recorded.spans if span.kind is trace.SpanKind.CLIENT] == []
+    assert not [name for name in recorded.all_points() if name.startswith("gen_ai.client.")]
 
 
 async def test_each_item_of_a_batch_has_a_turn_of_its_own(

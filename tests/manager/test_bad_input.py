@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import sqlite3
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,18 +15,16 @@ from langswarm_sessions import (
     InvalidInputError,
     MessageNotFoundError,
     MissingDependencyError,
-    RetryPolicy,
-    SchemaError,
+    Role,
     Session,
     SessionArchivedError,
     SessionError,
     SessionExistsError,
     SessionManager,
+    SessionMessage,
     SessionNotFoundError,
-    StorageError,
-    create_session_manager,
 )
-from tests.session.kit import AT_ONCE, OpenManager, leftovers, rows_of
+from tests.session.kit import OpenManager, rows_of
 
 Attempt = Callable[[SessionManager, Session], Awaitable[Any]]
 CANARY = "canary-4711"
@@ -40,6 +36,28 @@ def create(user_id: Any = "user", provider: Any = "mock", model: Any = "m", **op
 
 def send(content: Any = "hi", **options: Any) -> Attempt:
     return lambda _, session: session.send_message(content, **options)
+
+
+def send_edited(**edits: Any) -> Attempt:
+    message = SessionMessage(role=Role.USER, content="hi")
+    for field, value in edits.items():
+        setattr(message, field, value)
+    return send(message)
+
+
+def search(tags: Any) -> Attempt:
+    return lambda manager, _: manager.search_sessions(tags=tags)
+
+
+def update_settings(config: Any) -> Attempt:
+    return lambda _, session: session.provider_session.update_provider_config(config)
+
+
+def answer_with(pattern: Any) -> Attempt:
+    async def attempt(_: SessionManager, session: Session) -> None:
+        session.provider_session.set_response_pattern(pattern)
+
+    return attempt
 
 
 CASES: dict[str, tuple[Attempt, type[SessionError], str]] = {
@@ -60,6 +78,9 @@ CASES: dict[str, tuple[Attempt, type[SessionError], str]] = {
     "unknown setting": (create(provider_config={"temprature": 1}), ConfigurationError, r"temprature.*temperature"),
     "setting of another type": (create(provider_config={"temperature": "hot"}), ConfigurationError, r"temperature"),
     "settings that are no dict": (create(provider_config=[1]), InvalidInputError, r"provider_config must be a dict"),
+    "settings of nothing": (create(provider_config=0), InvalidInputError, r"provider_config must be a dict"),
+    "settings as text": (create(provider_config=""), InvalidInputError, r"provider_config must be a dict"),
+    "settings as a list": (create(provider_config=[]), InvalidInputError, r"provider_config must be a dict"),
     "settings JSON cannot hold": (
         create(provider_config={"thread_metadata": {"o": object()}}),
         InvalidInputError,
@@ -105,7 +126,11 @@ CASES: dict[str, tuple[Attempt, type[SessionError], str]] = {
         InvalidInputError,
         r"since must be a datetime",
     ),
-    "tags to search as text": (lambda manager, _: manager.search_sessions(tags="a"), InvalidInputError, r"tags"),
+    "tags to search as text": (search("a"), InvalidInputError, r"tags must be a list of non-empty strings"),
+    "tags to search as number": (search(5), InvalidInputError, r"tags must be a list of non-empty strings"),
+    "list among tags to search": (search([[]]), InvalidInputError, r"tags must be a list of non-empty strings"),
+    "number among tags to search": (search([1]), InvalidInputError, r"tags must be a list of non-empty strings"),
+    "nothing among tags to search": (search([None]), InvalidInputError, r"tags must be a list of non-empty strings"),
     "negative days": (lambda manager, _: manager.cleanup_inactive_sessions(-1), InvalidInputError, r"days"),
     "start_date as text": (
         lambda manager, _: manager.get_analytics(start_date="2020"),  # type: ignore[arg-type]
@@ -124,6 +149,27 @@ CASES: dict[str, tuple[Attempt, type[SessionError], str]] = {
     "timeout of zero": (send(timeout=0), InvalidInputError, r"timeout must be a positive number"),
     "timeout as text": (send(timeout="1"), InvalidInputError, r"timeout"),
     "instructions of another type": (send(instructions=5), InvalidInputError, r"instructions must be a string"),
+    "parts edited to a number": (send_edited(parts=5), InvalidInputError, r"parts must be a list of content parts"),
+    "parts edited to text": (send_edited(parts="x"), InvalidInputError, r"parts must be a list of content parts"),
+    "text among edited parts": (send_edited(parts=["x"]), InvalidInputError, r"parts must be a list of content parts"),
+    "calls edited to a number": (
+        send_edited(tool_calls=5),
+        InvalidInputError,
+        r"tool_calls must be a list of ToolCall",
+    ),
+    "dict among edited calls": (send_edited(tool_calls=[{}]), InvalidInputError, r"tool_calls must be a list of Tool"),
+    "message id of bytes": (send_edited(message_id=b"b"), InvalidInputError, r"message_id must be a string"),
+    "message id as list": (send_edited(message_id=["x"]), InvalidInputError, r"message_id must be a string"),
+    "provider's id as list": (
+        send_edited(provider_message_id=["x"]),
+        InvalidInputError,
+        r"provider_message_id must be",
+    ),
+    "another role than the message's": (
+        lambda _, session: session.add_message("user", SessionMessage(role=Role.ASSISTANT, content="x")),
+        InvalidInputError,
+        r"role is user, but the message says assistant; make them agree",
+    ),
     "unknown role": (lambda _, session: session.add_message("robot", "hi"), InvalidInputError, r"role must be one of"),
     "role to read": (lambda _, session: session.get_messages(role="robot"), InvalidInputError, r"role must be one of"),
     "limit to read": (lambda _, session: session.get_messages(limit=-1), InvalidInputError, r"limit"),
@@ -167,6 +213,18 @@ CASES: dict[str, tuple[Attempt, type[SessionError], str]] = {
         ConfigurationError,
         r"temprature.*temperature",
     ),
+    "settings to update of nothing": (
+        update_settings(None),
+        ConfigurationError,
+        r"provider_config of mock must be",
+    ),
+    "settings to update as number": (update_settings(5), ConfigurationError, r"provider_config of mock must be a dict"),
+    "settings to update as text": (update_settings(""), ConfigurationError, r"provider_config of mock must be a dict"),
+    "settings to update as list": (update_settings([]), ConfigurationError, r"provider_config of mock must be a dict"),
+    "pattern of another type": (answer_with(5), InvalidInputError, r"pattern must be a string"),
+    "pattern of nothing": (answer_with(None), InvalidInputError, r"pattern must be a string"),
+    "pattern with another name": (answer_with("{inptu}"), InvalidInputError, r"{inptu} stands for nothing; .*{input}"),
+    "pattern without a name": (answer_with("{}"), InvalidInputError, r"{} stands for nothing"),
 }
 
 
@@ -180,44 +238,6 @@ async def test_bad_input_is_named_and_writes_nothing(manager: SessionManager, se
     assert str(caught.value).rstrip().endswith((".", ")")), "a message is a sentence"
     assert await _everything(manager) == before
     assert (await session.send_message("works?")).content == "Mock response to: works?"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"storage": "oracle"}, r"storage: 'oracle'.*sqlite"),
-        ({"storage": 5}, r"storage"),
-        ({"storage": "postgresql://u:canary-4711@h/d"}, r"storage: 'postgresql'"),
-        ({"storage": "sqlite", "storage_config": {"db_pth": "x"}}, r"db_pth.*db_path"),
-        ({"storage": "sqlite", "storage_config": {"db_path": ""}}, r"db_path"),
-        ({"storage": "sqlite", "storage_config": {"pool_size": 0}}, r"pool_size"),
-        ({"storage": "sqlite", "storage_config": {"durability": "maybe"}}, r"durability must be 'normal' or 'full'"),
-        ({"storage": "memory", "strategy": "magic"}, r"strategy must be one of"),
-        ({"storage": "memory", "turn_wait": -1}, r"turn_wait"),
-        ({"storage": "memory", "cleanup_config": {"archive_after": 1}}, r"archive_after.*archive_after_days"),
-        ({"storage": "memory", "cleanup_config": {"archive_after_days": "x"}}, r"archive_after_days"),
-        ({"storage": "memory", "preset": "staging"}, r"preset must be one of"),
-        ({"storage": "memory", "telemetry": "yes"}, r"telemetry must be True, False or a Telemetry"),
-        ({"storage": "memory", "providers": ["openai"]}, r"providers must be a dict"),
-        ({"storage": "memory", "providers": {"opnai": "sk-canary-4711"}}, r"unknown provider 'opnai'.*openai"),
-        ({"storage": "memory", "providers": {"cohere": "key"}}, r"'cohere' is not available in this version"),
-        ({"storage": "memory", "providers": {"gpt": "a", "openai": "sk-canary-4711"}}, r"'openai'.*give it once"),
-        ({"storage": "memory", "fallback": "nobody/m"}, r"unknown provider 'nobody'"),
-    ],
-)
-def test_bad_arguments_of_a_manager_are_named(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigurationError, match=message) as caught:
-        create_session_manager(**arguments)
-    assert CANARY not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "name"),
-    [({"max_attempts": 0}, "max_attempts"), ({"initial_delay": -1}, "initial_delay"), ({"deadline": "x"}, "deadline")],
-)
-def test_bad_retry_policies_are_named(arguments: dict[str, Any], name: str) -> None:
-    with pytest.raises(ConfigurationError, match=name):
-        RetryPolicy(**arguments)
 
 
 async def test_a_missing_extra_is_named(open_manager: OpenManager, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,131 +269,6 @@ async def test_an_archived_session_says_how_to_go_on(session: Session) -> None:
     with pytest.raises(SessionArchivedError, match="Restore it") as caught:
         await session.send_message("hi")
     assert caught.value.session_id == session.session_id
-
-
-# The database
-
-
-def _content(path: Path) -> object:
-    """Return what a file holds: a database's tables (opening one may change its header), other files' bytes."""
-    if not path.is_file():
-        return None
-    if not path.read_bytes().startswith(b"SQLite format 3"):
-        return path.read_bytes()
-    connection = sqlite3.connect(path)
-    try:
-        return list(connection.iterdump())
-    finally:
-        connection.close()
-
-
-async def _refuses(path: Path, error: type[StorageError], message: str) -> None:
-    before = _content(path)
-    manager = SessionManager("sqlite", storage_config={"db_path": str(path), "pool_timeout": 1})
-    try:
-        with pytest.raises(error, match=message) as caught:
-            await manager.create_session("user", "mock", "m")
-        assert type(caught.value) is error
-        health = await manager.health_check()
-        assert health["status"] == "unhealthy"
-        assert health["storage"]["error"]
-    finally:
-        await manager.close()
-    assert _content(path) == before
-
-
-async def test_a_file_that_is_no_database_is_left_alone(own_folder: Path) -> None:
-    path = own_folder / "notes.db"
-    path.write_bytes(b"these are my notes, not a database " * 100)
-    await _refuses(path, SchemaError, r"not a SQLite database. Point db_path at another file")
-
-
-async def test_a_database_of_another_program_is_left_alone(own_folder: Path) -> None:
-    path = own_folder / "other.db"
-    connection = sqlite3.connect(path)
-    connection.execute("CREATE TABLE sessions (id INTEGER PRIMARY KEY, what TEXT)")
-    connection.commit()
-    connection.close()
-    await _refuses(path, SchemaError, r"tables of another program.*database of its own")
-
-
-async def test_a_newer_schema_is_a_schema_error(own_folder: Path) -> None:
-    path = own_folder / "newer.db"
-    async with SessionManager("sqlite", storage_config={"db_path": str(path), "enable_wal": False}) as manager:
-        await manager.create_session("user", "mock", "m")
-    connection = sqlite3.connect(path)
-    connection.execute("UPDATE langswarm_sessions_schema SET version_num = '9999'")
-    connection.commit()
-    connection.close()
-    await _refuses(path, SchemaError, r"'9999'.*Upgrade the package")
-
-
-async def test_a_path_that_is_a_folder_is_named(own_folder: Path) -> None:
-    path = own_folder / "folder.db"
-    path.mkdir()
-    await _refuses(path, StorageError, re.escape(f"{path}: ") + r".*cannot be opened. Check that its folder")
-
-
-async def test_a_folder_that_cannot_be_made_is_named(own_folder: Path) -> None:
-    (own_folder / "file").write_text("in the way")
-    await _refuses(own_folder / "file" / "sessions.db", StorageError, r"folder|file")
-
-
-async def test_a_read_only_database_is_readable_and_refuses_writes(own_folder: Path) -> None:
-    """Enforced by SQLite itself, since root may write read-only files."""
-    path = own_folder / "sessions.db"
-    async with SessionManager("sqlite", storage_config={"db_path": str(path)}) as manager:
-        session = await manager.create_session("user", "mock", "m", session_id="s")
-        await session.send_message("before")
-        storage: Any = manager._services.storage
-        await storage._runner.write(_forbid_writing)
-        for attempt in (session.send_message("x"), session.archive(), session.update_context({"a": 1})):
-            with pytest.raises(StorageError, match=r"cannot be written. Make the file and its folder writable"):
-                await attempt
-        assert [message.content for message in await session.get_messages()] == ["before", "Mock response to: before"]
-        assert len(session.provider_session.requests) == 1
-
-
-async def test_a_full_disk_stores_nothing_by_halves_and_is_got_over(own_folder: Path) -> None:
-    """SQLite's own limit of pages stands in for the disk's: the same error, at the same place."""
-    path = own_folder / "sessions.db"
-    async with SessionManager("sqlite", storage_config={"db_path": str(path)}, retry=AT_ONCE) as manager:
-        session = await manager.create_session("user", "mock", "m", session_id="s")
-        storage: Any = manager._services.storage
-
-        def limit(connection: Any, pages: int) -> None:
-            used = connection.exec_driver_sql("PRAGMA page_count").scalar()
-            connection.exec_driver_sql(f"PRAGMA max_page_count = {used + pages}")
-
-        await storage._runner.write(limit, 3)
-        answered = failed = 0
-        for number in range(40):
-            outcome = await _outcome(session.send_message(f"{number} " + "x" * 2000))
-            assert outcome is None or "full" in outcome
-            answered += outcome is None
-            failed += outcome is not None
-        assert answered
-        assert failed
-        await storage._runner.write(limit, 1000)
-        assert (await session.send_message("room again")).content == "Mock response to: room again"
-        messages = await session.get_messages()
-        assert sum(message.status == "completed" and message.role == "user" for message in messages) == answered + 1
-        for message in messages:
-            assert message.status != "pending"
-        assert session.message_count == len(messages)
-        assert not await leftovers(manager)
-
-
-def _forbid_writing(connection: Any) -> None:
-    connection.exec_driver_sql("PRAGMA query_only = 1")
-
-
-async def _outcome(turn: Awaitable[object]) -> str | None:
-    try:
-        await turn
-    except StorageError as error:
-        return str(error)
-    return None
 
 
 async def _everything(manager: SessionManager) -> list[Any]:

@@ -202,3 +202,18 @@ def test_misuse_is_said(method: str, arguments: dict[str, Any]) -> None:
 def test_a_wrong_setting_is_refused_at_construction() -> None:
     with pytest.raises(ConfigurationError, match="pace"):
         MockProviderSession(config={"pace": -1})
+
+
+async def test_of_a_session_the_newest_thousand_answers_are_remembered() -> None:
+    connection = MockConnection()
+    mock = MockProviderSession(connection=connection)
+    other = MockProviderSession("other", connection=connection)
+    await other.send_message("hi")
+    for number in range(1005):
+        await mock.send_message(str(number))
+    assert len(connection.nodes) == 1001
+    assert len(mock.seen) == 2000
+    assert mock.seen[-1] == ("assistant", "Mock response to: 1004")
+    await mock.cleanup_provider_resources()
+    assert len(connection.nodes) == 1
+    assert [text for _, text in other.seen] == ["hi", "Mock response to: hi"]

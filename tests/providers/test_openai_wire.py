@@ -73,11 +73,18 @@ def state(native_id: str | None) -> NativeState:
     return NativeState(provider="openai", kind=NativeKind.NODE, id=native_id, cursor=1, turn_id="turn")
 
 
+async def test_configured_instructions_go_with_what_is_asked_directly(
+    opened: Open, openai_server: OpenAIServer
+) -> None:
+    await opened(instructions="Be brief.").send_message("one")
+    assert [(record.body or {})["instructions"] for record in openai_server.creates] == ["Be brief."]
+
+
 async def test_native_turns_carry_the_delta_and_everything_that_is_not_inherited(
     opened: Open, openai_server: OpenAIServer
 ) -> None:
-    session = opened(instructions="Be brief.")
-    first = await ask(session, user("one"), keep_native=True)
+    session = opened()
+    first = await ask(session, user("one"), keep_native=True, instructions="Be brief.")
     await ask(session, user("two"), keep_native=True, native=state(first.native_id), instructions="Be kind.")
     bodies = [record.body or {} for record in openai_server.creates]
     assert [body["store"] for body in bodies] == [True, True]

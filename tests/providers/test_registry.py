@@ -215,3 +215,28 @@ async def test_a_bound_session_records() -> None:
     with pytest.raises(InvalidInputError, match="role"):
         live.send_message_stream("x", role="system")
     assert isinstance(live, ProviderSession)
+
+
+async def test_one_object_is_free_again_when_its_session_is_refused_or_deleted() -> None:
+    connection = connect("mine", Echo())
+    refused = connection.open("1", "m", {})
+    await connection.discard("1", refused)
+    kept = connection.open("2", "m", {})
+    await connection.discard("2", connection.open("2", "m", {}))  # of two who opened it, one was refused
+    with pytest.raises(ConfigurationError, match="history"):
+        connection.open("3", "m", {})
+    connection.forget("1")
+    with pytest.raises(ConfigurationError, match="history"):
+        connection.open("3", "m", {})
+    connection.forget("2")
+    assert connection.open("3", "m", {}) is kept
+
+
+def test_a_class_may_say_that_it_keeps_nothing() -> None:
+    class Stateless(Echo):
+        keeps_state = False
+
+    assert connect("mine", Echo).keeps_state
+    assert connect("mine", Echo()).keeps_state
+    assert not connect("mine", Stateless).keeps_state
+    assert not connect("runnable").keeps_state, "a wrapped Runnable answers: nothing is kept for its sessions"

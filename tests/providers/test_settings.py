@@ -31,6 +31,16 @@ def test_a_wrong_value_names_its_key(name: str) -> None:
         connect_openai("sk-1").check("m", {name: WRONG[name]})
 
 
+@pytest.mark.parametrize(
+    "base_url", ["http://[bad/v1", "http://localhost:99999/v1", "http://localhost:port/v1", "ftp://host", "http://"]
+)
+def test_an_address_nothing_can_be_sent_to_is_refused(base_url: str) -> None:
+    with pytest.raises(ConfigurationError, match="base_url must be an http"):
+        connect_openai("sk-1").check("m", {"base_url": base_url})
+    with pytest.raises(ConfigurationError, match="base_url must be an http"):
+        connect_openai({"api_key": "sk-1", "base_url": base_url})
+
+
 def test_an_unknown_key_names_the_nearest() -> None:
     with pytest.raises(ConfigurationError, match="'max_tokens'"):
         connect_openai("sk-1").check("m", {"max_token": 5})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -232,3 +233,26 @@ async def test_a_plain_turn_asks_send_message_even_if_there_is_a_stream(streamed
     completed = await collect(SimpleProvider(Both()).stream_turn(asked), provider="mine")
     assert text_of(completed.parts) == text
     assert completed.usage.total_tokens == tokens
+
+
+class StreamsSlowly(Mine):
+    """A blocking stream that goes on when the event loop has done something meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop_went_on = threading.Event()
+
+    def send_message_stream(self, content: str) -> Iterator[str]:
+        yield "waiting "
+        yield "served" if self.loop_went_on.wait(10) else "starved"
+
+
+async def test_a_blocking_stream_leaves_the_loop_alone() -> None:
+    mine = StreamsSlowly()
+    request = ProviderRequest(messages=(SessionMessage(role=Role.USER, content="hi"),))
+    said: list[str] = []
+    async for event in SimpleProvider(mine).stream_turn(request):
+        if isinstance(event, TextDelta):
+            said.append(event.text)
+            asyncio.get_running_loop().call_soon(mine.loop_went_on.set)
+    assert said == ["waiting ", "served"]

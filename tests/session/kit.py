@@ -97,7 +97,7 @@ def in_database(path: Path | str, statement: str, *values: Any) -> Rows:
 async def leftovers(manager: SessionManager) -> list[str]:
     """Return what a manager's turns have left behind: tasks, gates, leases, waiters, pending turns."""
     engine: Any = manager._runtime.engine
-    found = [f"live turn of {session_id}" for session_id in engine._live]
+    found = [f"live turn of {session_id}" for session_id in engine._live._turns]
     found += [f"gate of {session_id}" for session_id in engine._gates._lines]
     found += [f"kept lease {turn_id}" for turn_id in engine._keeper._held]
     storage: Any = manager._services.storage

@@ -11,12 +11,12 @@ import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import Connection
 
-from langswarm_sessions.errors import InvalidInputError, SchemaError, SessionError, StorageError
+from langswarm_sessions.errors import ConfigurationError, InvalidInputError, SchemaError, SessionError, StorageError
 from langswarm_sessions.messages import TurnState
 from langswarm_sessions.storage import SQLiteSessionStorage
 from langswarm_sessions.storage.sql.errors import path_of_surrogate
@@ -272,3 +272,29 @@ async def test_unforeseen_failures_of_a_unit_roll_back(storage: SQLiteSessionSto
         await storage._runner.write(half_done)
     assert (await kit.record()).user_id == "user"
     assert os.path.exists(storage.db_path)
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), 1e12, -1, True, "1"])
+def test_a_wait_sqlite_would_take_for_none_is_refused(db: Path, seconds: Any) -> None:
+    with pytest.raises(ConfigurationError, match="pool_timeout must be a number of seconds, 0 to"):
+        SQLiteSessionStorage(db, pool_timeout=seconds)
+
+
+async def test_the_longest_wait_is_waited(db: Path) -> None:
+    storage = SQLiteSessionStorage(db, pool_timeout=2_147_483)
+
+    def busy_timeout(connection: Connection) -> object:
+        return connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
+
+    assert await storage._runner.read(busy_timeout) == 2_147_483_000
+    await storage.close()
+
+
+async def test_the_simple_methods_refuse_what_is_no_role_and_no_time(storage: SQLiteSessionStorage) -> None:
+    await storage.create_session("s", "user", "mock", "m")
+    await storage.add_message("s", {"role": "user", "content": "said"})
+    with pytest.raises(InvalidInputError, match="role must be one of"):
+        await storage.get_messages("s", role="bogus")
+    with pytest.raises(InvalidInputError, match="since must be a datetime"):
+        await storage.get_messages("s", since=cast("Any", "yesterday"))
+    assert [message["content"] for message in await storage.get_messages("s", role="user")] == ["said"]

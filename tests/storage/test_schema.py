@@ -77,7 +77,7 @@ async def test_a_newer_schema_is_refused_and_left_alone(storage: SQLiteSessionSt
     await storage.close()
     _set_revision(db, "9999")
     newer = SQLiteSessionStorage(db)
-    with pytest.raises(SchemaError, match=r"'9999'.*Upgrade the package"):
+    with pytest.raises(SchemaError, match=r"'9999'.*Upgrade langswarm-sessions"):
         await newer.load_session("s")
     await newer.close()
     assert rows(db, f"SELECT version_num FROM {schema.VERSION_TABLE}") == [("9999",)]
@@ -145,20 +145,17 @@ def _with_next_migration(monkeypatch: pytest.MonkeyPatch, folder: Path, operatio
     monkeypatch.setattr(schema, "scripts", lambda: ScriptDirectory(str(versions.parent)))
 
 
-async def test_check_and_upgrade_for_the_command_line(storage: SQLiteSessionStorage, db: Path) -> None:
-    await storage.insert_session(session_record("s"))
-    health = await storage.check_health()
-    assert health["schema_revision"] == schema.HEAD
+async def test_it_tells_its_revision(storage: SQLiteSessionStorage) -> None:
+    assert (await storage.check_health())["schema_revision"] == schema.HEAD
     assert (await storage.get_database_stats())["schema_revision"] == schema.HEAD
-    assert schema.check(db) == schema.HEAD
-    assert schema.upgrade_file(db) == schema.HEAD
 
 
-def test_check_tells_what_there_is(db: Path) -> None:
-    assert schema.check(db) is None
-    assert not db.exists()
-    assert schema.upgrade_file(db) == schema.HEAD
-    assert schema.check(db) == schema.HEAD
-    _set_revision(db, "9999")
-    with pytest.raises(SchemaError, match="9999"):
-        schema.check(db)
+@pytest.mark.parametrize(("found", "tables", "problem"), [("9999", 3, "newer"), (None, 1, "another program")])
+def test_what_is_not_of_this_version_is_refused(found: str | None, tables: int, problem: str) -> None:
+    with pytest.raises(SchemaError, match=problem):
+        schema.check_usable(found, tables=tables)
+
+
+def test_ours_and_nothing_at_all_are_usable() -> None:
+    schema.check_usable(schema.HEAD, tables=3)
+    schema.check_usable(None, tables=0)

@@ -28,48 +28,7 @@ from langswarm_sessions.testing.storage_kit import (
     session_record,
     texts,
 )
-
-
-class Lists(SessionStorage):
-    """The least a storage can be."""
-
-    def __init__(self) -> None:
-        self.sessions: dict[str, dict[str, Any]] = {}
-        self.messages: dict[str, list[dict[str, Any]]] = {}
-        self.closed = 0
-        self.broken = False
-
-    async def create_session(
-        self,
-        session_id: str,
-        user_id: str,
-        provider: str,
-        model: str,
-        config: dict[str, Any],
-        context: dict[str, Any],
-    ) -> None:
-        values = {"user_id": user_id, "provider": provider, "model": model, "config": config, "context": context}
-        self.sessions[session_id] = json.loads(json.dumps(values))
-        self.messages[session_id] = []
-
-    async def get_session(self, session_id: str) -> dict[str, Any] | None:
-        return self.sessions.get(session_id)
-
-    async def add_message(self, session_id: str, message: dict[str, Any]) -> None:
-        if self.broken:
-            raise ConnectionError("no route")
-        self.messages[session_id].append(json.loads(json.dumps(message)))
-
-    async def get_messages(
-        self, session_id: str, limit: int | None = None, role: str | None = None, since: datetime | None = None
-    ) -> list[dict[str, Any]]:
-        return self.messages[session_id][-limit if limit else 0 :]
-
-    async def health_check(self) -> bool:
-        return not self.broken
-
-    async def close(self) -> None:
-        self.closed += 1
+from tests.storage.lists import Lists
 
 
 class TestSimple(TurnContract, LeaseContract, RerunContract):
@@ -353,6 +312,8 @@ async def test_health_and_closing_are_the_storage_s(lists: Lists, adapter: Engin
     with pytest.raises(StorageError, match="health_check"):
         await adapter.check_health()
     await adapter.close()
+    assert lists.closed == 0, "it was opened by whoever made it"
+    await SimpleStorageAdapter(cast("SessionStorage", lists)).close()
     assert lists.closed == 1
 
 

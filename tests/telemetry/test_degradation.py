@@ -10,7 +10,7 @@ import pytest
 from opentelemetry.metrics import Histogram
 from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
 
-from langswarm_sessions_otel import Telemetry, TurnScope
+from langswarm_sessions_otel import Telemetry, TurnScope, flush
 
 if TYPE_CHECKING:
     from tests.support.recorded import Recorded
@@ -107,3 +107,21 @@ def test_wrong_values_are_no_failure_of_the_caller(
 
     assert len(recorded.spans) == 2
     assert set(_stages(recorded)) == {"began", "finished", "end"}
+
+
+def test_an_export_that_fails_is_logged_by_its_type_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Provider(TracerProvider):
+        force_flush = _broken
+
+    provider = Provider(shutdown_on_exit=False)
+    monkeypatch.setattr("opentelemetry.trace.get_tracer_provider", lambda: provider)
+    with caplog.at_level(logging.DEBUG, logger="langswarm_sessions.telemetry"):
+        assert not flush()
+        assert not flush()
+
+    [record] = [record for record in caplog.records if record.name == "langswarm_sessions.telemetry"]
+    assert record.levelno == logging.WARNING
+    assert "TelemetryBrokeError" in record.getMessage()
+    assert "canary" not in caplog.text

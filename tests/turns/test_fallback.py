@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+
 import pytest
 
 from langswarm_sessions import (
     ConfigurationError,
     IncompleteStreamError,
     MockProviderSession,
+    ProviderSession,
     ProviderSessionFactory,
+    ProviderTimeoutError,
     ProviderUnavailableError,
     RetryPolicy,
     Session,
+    SessionBusyError,
     SessionManager,
+    SessionMessage,
     SessionStatus,
     TurnState,
 )
+from tests.session.kit import Gate
 
 AT_ONCE = RetryPolicy(max_attempts=2, initial_delay=0, jitter=0)
 
@@ -90,3 +98,84 @@ async def test_a_fallback_named_by_an_alias_uses_the_providers_own_key(monkeypat
         "memory", providers={"openai": "sk-test"}, fallback="gpt/some-model", telemetry=False
     ) as manager:
         assert (await start(manager))[0].status is SessionStatus.ACTIVE
+
+
+async def test_the_deadline_is_the_turns_not_the_providers() -> None:
+    async def never() -> AsyncIterator[str]:
+        yield "part "
+        await asyncio.Event().wait()
+
+    async with manager_with("mock") as manager:
+        session, provider = await start(manager)
+        provider.set_responses([never()])
+        with pytest.raises(ProviderTimeoutError, match=r"No answer within 0.05 s"):
+            await session.send_message("hi", timeout=0.05)
+        assert (await session.get_messages())[-1].status is TurnState.FAILED
+
+
+async def test_the_deadline_counts_the_wait_in_line() -> None:
+    async with manager_with(None) as manager:
+        session, provider = await start(manager)
+        gate = Gate("held")
+        provider.set_responses([gate])
+        first = asyncio.ensure_future(session.send_message("first"))
+        await gate.asked.wait()
+        with pytest.raises(SessionBusyError, match=r"0.05 s"):
+            await session.send_message("second", timeout=0.05)
+        gate.let()
+        assert (await first).content == "held"
+        assert [message.content for message in await session.get_messages()] == ["first", "held"]
+
+
+class StandIn(ProviderSession):
+    """Takes the history; counts how often it was made and cleaned up."""
+
+    made = 0
+    cleaned = 0
+
+    def __init__(self) -> None:
+        type(self).made += 1
+
+    async def send_message(  # type: ignore[override]
+        self,
+        content: str,
+        history: list[SessionMessage],  # pyright: ignore[reportIncompatibleMethodOverride]
+    ) -> str:
+        return f"{len(history)} before {content}"
+
+    async def get_provider_metadata(self) -> dict[str, object]:
+        return {}
+
+    async def update_provider_config(self, config: dict[str, object]) -> None: ...
+
+    async def cleanup_provider_resources(self) -> None:
+        type(self).cleaned += 1
+
+
+class Forgetful(StandIn):
+    """Takes no history: it cannot stand in for anybody."""
+
+    async def send_message(self, content: str) -> str:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        return content
+
+
+async def test_what_stands_in_is_kept_once_and_cleaned_up() -> None:
+    StandIn.made = StandIn.cleaned = 0
+    async with SessionManager(
+        "memory", providers={"own": StandIn}, fallback="own", retry=AT_ONCE, telemetry=False
+    ) as manager:
+        session, provider = await start(manager)
+        assert StandIn.made == StandIn.cleaned == 1, "looked at, and given back"
+        for number in range(2):
+            provider.fail_next("unavailable", times=2)
+            assert (await session.send_message("hi")).content == f"{2 * number} before hi"
+        assert (StandIn.made, StandIn.cleaned) == (2, 1)
+        await session.delete()
+        assert (StandIn.made, StandIn.cleaned) == (2, 2)
+
+
+async def test_what_cannot_stand_in_is_refused_at_creation() -> None:
+    async with SessionManager("memory", providers={"own": Forgetful}, fallback="own", telemetry=False) as manager:
+        with pytest.raises(ConfigurationError, match="history"):
+            await start(manager)
+        assert await manager.get_user_sessions("user") == []

@@ -16,7 +16,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from langswarm_sessions import IncompleteStreamError, Session, SessionBusyError, SessionManager
+from langswarm_sessions import (
+    ConfigurationError,
+    IncompleteStreamError,
+    Session,
+    SessionArchivedError,
+    SessionBusyError,
+    SessionManager,
+    TurnState,
+)
 from langswarm_sessions.records import Lease
 from tests.session.kit import Gate, OpenManager, in_database, leftovers, until
 
@@ -268,3 +276,79 @@ async def _expire(manager: SessionManager) -> None:
 
     storage: Any = manager._services.storage
     await storage._runner.write(expire)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_beat_that_falls_on_the_finish_takes_nothing_back(
+    session: Session, manager: SessionManager, monkeypatch: pytest.MonkeyPatch, streamed: bool
+) -> None:
+    """The lease of a turn that has just been stored is no more: that is no loss."""
+    keeper, storage = manager._runtime.engine._keeper, manager._services.storage
+    finish_turn = storage.finish_turn
+
+    async def finish_and_beat(finish: Any) -> Any:
+        finished = await finish_turn(finish)
+        await asyncio.to_thread(keeper._beat, list(keeper._held.values()))
+        await asyncio.sleep(0)
+        return finished
+
+    monkeypatch.setattr(storage, "finish_turn", finish_and_beat)
+    for number in range(3):
+        if streamed:
+            stream = session.send_message_stream(f"q{number}")
+            assert "".join([chunk async for chunk in stream]) == f"Mock response to: q{number}"
+        else:
+            assert (await session.send_message(f"q{number}")).content == f"Mock response to: q{number}"
+    assert {message.status for message in await session.get_messages()} == {TurnState.COMPLETED}
+    assert await leftovers(manager) == []
+
+
+async def test_a_waiter_that_is_refused_leaves_the_line(open_manager: OpenManager, own_folder: Path) -> None:
+    first = await open_manager().create_session("user", "mock", "m", session_id="s")
+    elsewhere = open_manager()
+    gate = Gate("held")
+    first.provider_session.set_responses([gate])
+    call = asyncio.ensure_future(first.send_message("one"))
+    await gate.asked.wait()
+    waiter = asyncio.ensure_future((await elsewhere.get_session("s")).send_message("two"))
+    await until(partial(_are_waiting, 1, own_folder / "sessions.db"))
+    await first.archive()
+    with pytest.raises(SessionArchivedError):
+        await waiter
+    assert _are_waiting(0, own_folder / "sessions.db")
+    gate.let()
+    await call
+
+
+async def test_a_waiter_that_is_cancelled_while_it_asks_leaves_the_line(
+    open_manager: OpenManager, own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await open_manager().create_session("user", "mock", "m", session_id="s")
+    elsewhere = open_manager()
+    storage = elsewhere._services.storage
+    begin_turn, asks_again = storage.begin_turn, asyncio.Event()
+
+    async def begin_and_then_hang(begin: Any) -> Any:
+        if begin.ticket is None:
+            return await begin_turn(begin)
+        asks_again.set()
+        return await asyncio.Event().wait()
+
+    monkeypatch.setattr(storage, "begin_turn", begin_and_then_hang)
+    gate = Gate("held")
+    first.provider_session.set_responses([gate])
+    call = asyncio.ensure_future(first.send_message("one"))
+    await gate.asked.wait()
+    waiter = asyncio.ensure_future((await elsewhere.get_session("s")).send_message("two"))
+    await asks_again.wait()
+    waiter.cancel()
+    await asyncio.wait([waiter])
+    assert _are_waiting(0, own_folder / "sessions.db")
+    gate.let()
+    await call
+
+
+@pytest.mark.parametrize("seconds", [0, 0.09, -1, float("nan"), "15"])
+def test_a_lease_too_short_to_be_beaten_is_refused(seconds: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"lease_seconds must be a finite number of seconds, 0.1 or more"):
+        SessionManager("memory", lease_seconds=seconds)

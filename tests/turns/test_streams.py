@@ -331,3 +331,14 @@ def _pieces(*pieces: str) -> Any:
 async def _ended(session: Session) -> bool:
     messages = await session.get_messages()
     return bool(messages) and messages[0].status != "pending"
+
+
+async def test_an_export_tells_of_the_session_what_its_messages_do(session: Session) -> None:
+    """The export waits for a turn that was left; its header is as new as its messages."""
+    await session.send_message("first")
+    stream = session.send_message_stream("a b c")
+    await anext(stream)
+    del stream
+    exported = await session.export_conversation()
+    assert [message["status"] for message in exported["messages"]][2:] == ["interrupted", "interrupted"]
+    assert exported["session"]["last_activity"] == session.last_activity.isoformat()

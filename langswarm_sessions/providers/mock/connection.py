@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from langswarm_sessions.config import finite_number
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.interfaces.provider import ProviderProfile
 from langswarm_sessions.providers.base import BuiltInConnection
@@ -19,10 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["MOCK_PROFILE", "MockConnection", "connect_mock"]
 
 _OWN_SETTINGS: Mapping[str, Setting] = {
-    "pace": Setting(
-        "a number of seconds, 0 or more",
-        lambda value: isinstance(value, int | float) and not isinstance(value, bool) and value >= 0,
-    ),
+    "pace": Setting("a number of seconds, 0 or more", lambda value: finite_number(value) is not None),
     "response_pattern": Setting("a string", lambda value: isinstance(value, str)),
 }
 
@@ -56,9 +54,10 @@ class MockConnection(BuiltInConnection):
         """Return what a session was told to say."""
         return self._scripts.setdefault(session_id, MockScript())
 
-    def drop_script(self, session_id: str) -> None:
-        """Forget what a session was told to say."""
+    def forget(self, session_id: str) -> None:
+        """Forget what a session was told to say, what it was asked, and its conversations."""
         self._scripts.pop(session_id, None)
+        self.nodes.forget_session(session_id)
 
 
 def connect_mock(credential: object) -> MockConnection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from langswarm_sessions.messages import Role, SessionMessage, ToolCall
 __all__ = ["Node", "NodeMemory", "check_tool_pairs", "estimate_text_tokens"]
 
 _CHARACTERS_PER_TOKEN = 4
+_NODES_KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +36,14 @@ class Node:
 
 
 class NodeMemory:
-    """The nodes of one connection. They live as long as the process: a new one knows none of them."""
+    """The nodes of one connection. They live as long as the process: a new one knows none of them.
+
+    Of each session the newest thousand are kept.
+    """
 
     def __init__(self) -> None:
         self._nodes: dict[str, Node] = {}
+        self._of_session: dict[str, deque[str]] = {}
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -61,6 +67,10 @@ class NodeMemory:
         """Keep a node and return its id."""
         node_id = f"mocknode_{new_id()}"
         self._nodes[node_id] = node
+        known = self._of_session.setdefault(node.session_id, deque())
+        known.append(node_id)
+        if len(known) > _NODES_KEPT:
+            self.forget(known.popleft())
         return node_id
 
     def lines(self, node_id: str) -> list[tuple[str, str]]:
@@ -78,7 +88,8 @@ class NodeMemory:
 
     def forget_session(self, session_id: str) -> None:
         """Forget every node of a session."""
-        self._nodes = {key: node for key, node in self._nodes.items() if node.session_id != session_id}
+        for node_id in self._of_session.pop(session_id, ()):
+            self.forget(node_id)
 
 
 def check_tool_pairs(messages: Iterable[SessionMessage], open_calls: frozenset[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
@@ -27,6 +28,7 @@ from langswarm_sessions.records import NativeState, Usage
 
 __all__ = ["MockProviderSession"]
 
+_PLACEHOLDER = re.compile(r"\{(\w*)\}")
 _NO_FAULT = PlannedFault(kind=None, error=StreamEnds, times=0, after_chunks=sys.maxsize)
 
 
@@ -70,7 +72,19 @@ class MockProviderSession(BuiltInProviderSession[MockConnection]):
         )
 
     def set_response_pattern(self, pattern: str) -> None:
-        """Answer with `pattern`, in which `{input}` stands for the newest input."""
+        """Answer with `pattern`, in which `{input}` stands for the newest input.
+
+        Raises:
+            InvalidInputError: It is no text, or stands for something else.
+        """
+        given: object = pattern
+        if not isinstance(given, str):
+            raise InvalidInputError("set_response_pattern: pattern must be a string, such as 'You said: {input}'.")
+        unknown = [name for name in _PLACEHOLDER.findall(given) if name != "input"]
+        if unknown:
+            raise InvalidInputError(
+                f"set_response_pattern: {{{unknown[0]}}} stands for nothing; write {{input}}, or set_responses([text])."
+            )
         self._connection.script(self.session_id).pattern = pattern
 
     def set_responses(self, responses: Iterable[MockResponse]) -> None:
@@ -133,8 +147,8 @@ class MockProviderSession(BuiltInProviderSession[MockConnection]):
         return self._connection.nodes.lines(node_id) if node_id is not None else []
 
     async def cleanup_provider_resources(self) -> None:
-        """Forget what it was told to say."""
-        self._connection.drop_script(self.session_id)
+        """Forget what it was told to say and asked, and its conversations."""
+        self._connection.forget(self.session_id)
         await super().cleanup_provider_resources()
 
     async def delete_native(self, native: NativeState) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
-from langswarm_sessions.interfaces.provider import ProviderEvent, ProviderRequest, Started, TextDelta
+from langswarm_sessions.interfaces.provider import ProviderEvent, ProviderProfile, ProviderRequest, Started, TextDelta
 from langswarm_sessions.providers.base import BuiltInProviderSession
 from langswarm_sessions.providers.openai.answers import completed_answer
 from langswarm_sessions.providers.openai.client import OpenAIConnection, connect_openai
@@ -19,7 +19,7 @@ from langswarm_sessions.providers.openai.errors import (
     foreign_errors,
     translate,
 )
-from langswarm_sessions.providers.openai.profile import OPENAI_PROFILE
+from langswarm_sessions.providers.openai.profile import profile_of
 from langswarm_sessions.providers.openai.request import Dialect, is_kept, request_body
 from langswarm_sessions.records import NativeState
 
@@ -51,7 +51,6 @@ class OpenAIProviderSession(BuiltInProviderSession[OpenAIConnection]):
     __slots__ = ()
 
     name = "openai"
-    profile = OPENAI_PROFILE
 
     def __init__(
         self,
@@ -70,6 +69,11 @@ class OpenAIProviderSession(BuiltInProviderSession[OpenAIConnection]):
             owns_connection=connection is None,
         )
 
+    @property
+    def profile(self) -> ProviderProfile:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
+        """What OpenAI can do for this session; it depends on the setting `store`."""
+        return profile_of(self._config)
+
     def endpoint(self) -> tuple[str | None, int | None]:
         """Return host and port requests go to."""
         return self._connection.endpoint(self._config.get("base_url"))
@@ -83,9 +87,12 @@ class OpenAIProviderSession(BuiltInProviderSession[OpenAIConnection]):
         client = await self._connection.client(self._config)
         try:
             await client.responses.delete(native.id)
+            return
         except foreign_errors() as error:
-            if getattr(error, "status_code", None) != 404:
-                raise translate(error) from None
+            if getattr(error, "status_code", None) == 404:
+                return
+            failure = translate(error)
+        raise failure
 
     async def stream_turn(self, request: ProviderRequest) -> AsyncGenerator[ProviderEvent, None]:
         """Send one request and yield its events as they come, ending with `Completed`."""
@@ -97,9 +104,10 @@ class OpenAIProviderSession(BuiltInProviderSession[OpenAIConnection]):
                 async for event in events:
                     is_streaming = True
                     yield event
+            return
         except foreign_errors() as error:
-            continued = request.native is not None
-            raise translate(error, continued=continued, streaming=is_streaming) from None
+            failure = translate(error, continued=request.native is not None, streaming=is_streaming)
+        raise failure
 
     async def _create(self, client: AsyncOpenAI, request: ProviderRequest) -> AsyncStream[ResponseStreamEvent]:
         """Send the request; where the model refuses a field it does not know, once more without it."""

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.providers.base import BuiltInConnection
-from langswarm_sessions.providers.openai.credential import OpenAICredential, require_sdk
+from langswarm_sessions.providers.openai.credential import OpenAICredential, checked_key
 from langswarm_sessions.providers.openai.profile import OPENAI_PROFILE
 
 if TYPE_CHECKING:
@@ -74,7 +74,6 @@ class OpenAIConnection(BuiltInConnection):
         """Refuse a missing SDK, a missing key, an empty model, and unknown or ill-typed settings."""
         self.credential.check()
         super().check(model, config)
-        check_metadata(config)
 
     def check_config(self, config: Mapping[str, Any]) -> None:
         """Refuse unknown or ill-typed settings."""
@@ -88,21 +87,25 @@ class OpenAIConnection(BuiltInConnection):
         return OpenAIProviderSession(session_id, model, config, connection=self)
 
     def endpoint(self, base_url: str | None) -> tuple[str | None, int | None]:
-        """Return host and port of the address a session's requests go to."""
-        parts = urlsplit(self.credential.address(base_url))
-        return parts.hostname, parts.port or (80 if parts.scheme == "http" else 443)
+        """Return host and port of the address a session's requests go to; (None, None) when it cannot be read."""
+        try:
+            parts = urlsplit(self.credential.address(base_url))
+            port = parts.port or (80 if parts.scheme == "http" else 443)
+        except ValueError:
+            return None, None
+        return (parts.hostname, port) if parts.hostname else (None, None)
 
     async def client(self, config: Mapping[str, Any]) -> AsyncOpenAI:
         """Return the running loop's client for a session's settings.
 
         Raises:
             MissingDependencyError: The SDK is not installed.
-            ConfigurationError: A ready-made client cannot be used here.
+            ConfigurationError: A ready-made client cannot be used here, or there is no key that can be sent.
         """
         loop = asyncio.get_running_loop()
         clients = self._per_loop.get(loop)
         if clients is None:
-            require_sdk()
+            self.credential.check()  # a session of another process was checked there, not here
             if "openai" not in sys.modules:  # loading it takes most of a second
                 await asyncio.to_thread(import_module, "openai.resources.responses")
             clients = self._per_loop.get(loop) or await self._open(loop)
@@ -166,14 +169,23 @@ def _from_credential(credential: OpenAICredential) -> AsyncOpenAI:
     from openai import AsyncOpenAI, not_given
 
     return AsyncOpenAI(
-        api_key=credential.api_key,
-        base_url=credential.base_url,
+        api_key=_checking(credential.api_key) if callable(credential.api_key) else credential.api_key,
+        base_url=credential.address(None),
         organization=credential.organization,
         project=credential.project,
         timeout=not_given if credential.timeout is None else credential.timeout,
         default_headers=credential.default_headers,
         max_retries=0,
     )
+
+
+def _checking(provide: Callable[[], Awaitable[str]]) -> Callable[[], Awaitable[str]]:
+    """Return a key function that refuses what cannot be sent, in words that do not show it."""
+
+    async def key() -> str:
+        return checked_key(await provide())
+
+    return key
 
 
 def _async_twin(given: object) -> AsyncOpenAI:

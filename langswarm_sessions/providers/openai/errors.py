@@ -132,6 +132,11 @@ _TIMEOUT = _Verdict(ProviderTimeoutError, "no answer in time", "Try again, or ra
 _UNREACHABLE = _Verdict(
     ProviderUnavailableError, "the provider cannot be reached", "Check base_url and the network, or try again later."
 )
+_UNSENDABLE = _Verdict(
+    InvalidRequestError,
+    "the request cannot be encoded",
+    "The key, organization, project, headers and base_url must be printable ASCII.",
+)
 
 
 def classify(failure: Failure) -> SessionError:
@@ -220,11 +225,15 @@ def cut_stream() -> IncompleteStreamError:
 
 
 def foreign_errors() -> tuple[type[Exception], ...]:
-    """Return the exceptions the SDK and what it stands on may raise."""
+    """Return the exceptions the SDK and what it stands on may raise.
+
+    Raise what `translate` makes of one outside of the `except` that caught it: an error kept as another's context still
+    holds the request, and so the key.
+    """
     import httpx2
     from openai import OpenAIError
 
-    return (OpenAIError, httpx2.HTTPError, httpx2.StreamError, json.JSONDecodeError, UnicodeDecodeError)
+    return (OpenAIError, httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, json.JSONDecodeError, UnicodeError)
 
 
 def translate(error: Exception, *, continued: bool = False, streaming: bool = False) -> Exception:
@@ -246,6 +255,8 @@ def translate(error: Exception, *, continued: bool = False, streaming: bool = Fa
         return classify(failure_of(error, continued=continued))
     if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
         return _error(_ILLEGIBLE)
+    if isinstance(error, UnicodeError | httpx2.InvalidURL):
+        return _error(_UNSENDABLE)
     return _error(_AUTH) if isinstance(error, openai.OpenAIError) else error
 
 

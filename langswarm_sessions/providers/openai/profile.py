@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 from langswarm_sessions.interfaces.provider import ProviderProfile
 from langswarm_sessions.providers.settings import DOCUMENTED_SETTINGS
 from langswarm_sessions.records import NativeKind
 
-__all__ = ["DEFAULT_BASE_URL", "OPENAI_PROFILE"]
+__all__ = ["DEFAULT_BASE_URL", "OPENAI_PROFILE", "profile_of"]
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 
@@ -31,3 +35,10 @@ OPENAI_PROFILE = ProviderProfile(
     ignored_keys=_WITHOUT_EFFECT,
     otel_name="openai",
 )
+
+_WITHOUT_STORE = replace(OPENAI_PROFILE, native=NativeKind.NONE)
+
+
+def profile_of(config: Mapping[str, Any]) -> ProviderProfile:
+    """Return what the provider can do under a provider_config: told not to store, it keeps no conversation."""
+    return _WITHOUT_STORE if config.get("store") is False else OPENAI_PROFILE

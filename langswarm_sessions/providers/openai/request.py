@@ -89,9 +89,8 @@ def request_body(
     }
     if request.native is not None:
         body["previous_response_id"] = request.native.id
-    instructions = request.instructions or config.get("instructions")
-    if instructions:
-        body["instructions"] = instructions
+    if request.instructions:
+        body["instructions"] = request.instructions
     if dialect.encrypts:
         body["include"] = [_ENCRYPTED]
     body |= {wire: config[name] for name, wire in _PLAIN_FIELDS.items() if name in config}

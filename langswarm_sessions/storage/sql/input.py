@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
@@ -24,7 +24,7 @@ class Position:
 
     next_seq: int
     last_message_id: str | None
-    instructions: str | None
+    instructions: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

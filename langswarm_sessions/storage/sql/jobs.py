@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from enum import Enum
@@ -13,6 +14,8 @@ from sqlalchemy import Connection
 __all__ = ["Job", "Transactions", "Unit", "into_loop"]
 
 Unit = Callable[..., Any]
+
+_logger = logging.getLogger("langswarm_sessions.storage")
 
 
 class Transactions(Protocol):
@@ -121,8 +124,8 @@ class Job:
             return
         try:
             transactions.run(self.undo, (self.result,))
-        except Exception:  # noqa: BLE001 - nobody waits for it, and a lease that stays expires by itself
-            return
+        except Exception as error:  # noqa: BLE001 - nobody waits for it, and a lease that stays expires by itself
+            _logger.warning("What a caller that went away had begun could not be undone (%s).", type(error).__name__)
 
     def abandon(self) -> bool:
         """Say that nobody waits any more; return whether that is too late for the worker to undo the unit."""

@@ -19,10 +19,10 @@ from langswarm_sessions.messages import (
     part_to_json,
     parts_from_json,
 )
+from langswarm_sessions.messages.tokens import estimate_tokens
 from langswarm_sessions.storage.sql.prepared import Prepared
 from langswarm_sessions.storage.sql.tables import messages, turns
 from langswarm_sessions.storage.sql.types import select_all
-from langswarm_sessions.storage.tokens import approximate_tokens
 
 __all__ = [
     "MESSAGES_WITH_STATE",
@@ -163,8 +163,7 @@ def identified(
             status=status,
         )
         taken.add(entry.message_id)
-        if entry.tokens is None:
-            entry.tokens = approximate_tokens(entry)
+        entry.tokens = estimate_tokens(entry)
         entries.append(entry)
     return tuple(entries)
 

@@ -1,43 +1,64 @@
-"""Take over a conversation that was stored elsewhere, as it was."""
+"""Take over a conversation that was stored elsewhere, as it was; and let it go."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 
-from sqlalchemy import Connection, delete, update
+from sqlalchemy import Connection, delete, select, update
 
+from langswarm_sessions.ids import new_id
 from langswarm_sessions.messages import MessageKind, Role, SessionMessage, TurnState
 from langswarm_sessions.records import SessionRecord, TurnRecord
 from langswarm_sessions.storage.sql.counting import count_messages
 from langswarm_sessions.storage.sql.message_rows import insert_messages
+from langswarm_sessions.storage.sql.rerun import SUPERSEDED
 from langswarm_sessions.storage.sql.session_store import insert_session
 from langswarm_sessions.storage.sql.tables import sessions
 from langswarm_sessions.storage.sql.turn_rows import insert_turn
 
-__all__ = ["forget_session", "restore_session"]
+__all__ = ["forget_session", "forget_unused", "restore_session"]
+
+_Attempt = tuple[str | None, TurnState]  # a turn's id and how it ended; another end is that of an attempt before
 
 
 def restore_session(connection: Connection, record: SessionRecord, messages: Sequence[SessionMessage]) -> None:
-    """Store a session with the messages it has had, oldest first; a turn without an answer was interrupted."""
+    """Store a session with the messages it has had, oldest first.
+
+    Messages of other turns, or of none, may stand between those of a turn. A turn without an answer was interrupted.
+    """
     insert_session(connection, record)
-    seq, last_id, turns = 1, None, 0
-    for turn_id, group in groupby(messages, key=lambda message: message.turn_id):
-        entries = list(group)
-        state = _state_of(entries) if turn_id else TurnState.COMPLETED
+    ends = _ends_of(messages)
+    turns: defaultdict[_Attempt, list[SessionMessage]] = defaultdict(list)
+    names: dict[_Attempt, str | None] = {(turn_id, state): turn_id for turn_id, state in ends.items()}
+    names[None, TurnState.COMPLETED] = None
+    seq, last_id = 1, None
+    for attempt, group in groupby(messages, key=lambda message: _attempt_of(message, ends)):
         stored = insert_messages(
             connection,
-            entries,
+            list(group),
             session_id=record.session_id,
             first_seq=seq,
             parent_id=last_id,
-            turn_id=turn_id,
-            status=state,
+            turn_id=names.setdefault(attempt, new_id()),
+            status=attempt[1],
         )
-        if turn_id:
-            turns += 1
-            _store_turn(connection, record, turn_id, entries=stored, state=state, index=turns)
+        turns[attempt].extend(stored)
         seq, last_id = seq + len(stored), stored[-1].message_id
+    places = {turn_id: index for index, turn_id in enumerate(ends, start=1)}
+    for (turn_id, state), entries in turns.items():
+        if turn_id is None:
+            continue
+        turn = TurnRecord(
+            turn_id=names[turn_id, state] or turn_id,
+            session_id=record.session_id,
+            index=places[turn_id],
+            state=state,
+            started_at=entries[0].timestamp,
+            error_type=None if state is ends[turn_id] else SUPERSEDED,
+        )
+        insert_turn(connection, turn, first_seq=entries[0].seq or 1, last_seq=entries[-1].seq or 1)
     instructions = [message.content for message in messages if message.kind is MessageKind.INSTRUCTIONS]
     connection.execute(
         update(sessions)
@@ -45,8 +66,8 @@ def restore_session(connection: Connection, record: SessionRecord, messages: Seq
         .values(
             next_seq=seq,
             last_message_id=last_id,
-            last_turn_index=turns,
-            turns=turns,
+            last_turn_index=len(ends),
+            turns=len(ends),
             instructions=instructions[-1] if instructions else None,
             **count_messages(messages),
         )
@@ -58,23 +79,41 @@ def forget_session(connection: Connection, session_id: str) -> None:
     connection.execute(delete(sessions).where(sessions.c.session_id == session_id))
 
 
-def _state_of(entries: Sequence[SessionMessage]) -> TurnState:
-    answers = [message.status for message in entries if message.role is Role.ASSISTANT]
-    known = [status for status in answers if status is not TurnState.PENDING]
-    return known[-1] if known else TurnState.INTERRUPTED
+def forget_unused(connection: Connection, session_ids: Sequence[str], may_forget: Callable[[str], bool]) -> None:
+    """Drop sessions that no turn holds and nobody else works on.
 
-
-def _store_turn(
-    connection: Connection,
-    record: SessionRecord,
-    turn_id: str,
-    *,
-    entries: Sequence[SessionMessage],
-    state: TurnState,
-    index: int,
-) -> None:
-    first = entries[0].seq or 1
-    turn = TurnRecord(
-        turn_id=turn_id, session_id=record.session_id, index=index, state=state, started_at=entries[0].timestamp
+    Args:
+        connection: Within the transaction of the unit of work.
+        session_ids: Which.
+        may_forget: Asked last of each; once it says yes the session is dropped.
+    """
+    held = select(sessions.c.session_id).where(
+        sessions.c.session_id.in_(session_ids), sessions.c.lease_turn_id.is_not(None)
     )
-    insert_turn(connection, turn, first_seq=first, last_seq=first + len(entries) - 1)
+    busy = set(connection.execute(held).scalars())
+    for session_id in session_ids:
+        if session_id not in busy and may_forget(session_id):
+            forget_session(connection, session_id)
+
+
+def _ends_of(messages: Sequence[SessionMessage]) -> dict[str, TurnState]:
+    """Return how each turn ended, in the order they began: its newest answer tells."""
+    ends: dict[str, TurnState] = {}
+    for message in messages:
+        if message.turn_id:
+            ends.setdefault(message.turn_id, TurnState.INTERRUPTED)
+            if _is_settled_answer(message):
+                ends[message.turn_id] = message.status
+    return ends
+
+
+def _attempt_of(message: SessionMessage, ends: Mapping[str, TurnState]) -> _Attempt:
+    if not message.turn_id:
+        return None, TurnState.COMPLETED
+    end = ends[message.turn_id]
+    superseded = _is_settled_answer(message) and message.status is not end
+    return message.turn_id, TurnState.FAILED if superseded else end
+
+
+def _is_settled_answer(message: SessionMessage) -> bool:
+    return message.role is Role.ASSISTANT and message.status is not TurnState.PENDING

@@ -11,7 +11,6 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from sqlalchemy import Connection
 
-from langswarm_sessions.errors import StorageError
 from langswarm_sessions.storage.sql.jobs import Job, Transactions, into_loop
 from langswarm_sessions.storage.sql.workers import Workers
 
@@ -79,7 +78,6 @@ class Runner:
 
     def write_blocking(self, unit: Callable[[Connection, *Ts], T], /, *args: *Ts) -> T:
         """Run a unit that writes and wait for it in the calling thread."""
-        self._check_open()
         done = threading.Event()
 
         def deliver(_: Job) -> bool:
@@ -96,6 +94,8 @@ class Runner:
 
     async def close(self) -> None:
         """Let what is queued run, then close connections and end the threads; a second call does nothing."""
+        if self._closed:
+            return
         self._closed = True
         try:
             await asyncio.to_thread(self._stop)
@@ -104,10 +104,6 @@ class Runner:
 
     def _stop(self) -> None:
         _stop(self._writer, self._readers)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise StorageError("The storage is closed. Make a new one to go on.")
 
     async def _run(
         self,
@@ -119,7 +115,6 @@ class Runner:
         must_run: bool,
         transaction: bool = True,
     ) -> T:
-        self._check_open()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         deliver = into_loop(loop, future)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from collections.abc import Generator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.pool import NullPool
 
 from langswarm_sessions.errors import SchemaError
-from langswarm_sessions.storage.sql.errors import translated
 from langswarm_sessions.storage.sql.tables import metadata
 
 if TYPE_CHECKING:
@@ -23,28 +18,30 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HEAD",
+    "TABLES",
     "VERSION_TABLE",
     "backup_file",
-    "check",
+    "check_usable",
     "create_in_memory",
     "ensure_schema",
     "probe",
     "revision_of",
     "scripts",
     "upgrade",
-    "upgrade_file",
 ]
 
 HEAD = "0001"
 VERSION_TABLE = "langswarm_sessions_schema"
 
+TABLES = "SELECT count(*) FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
+
 _READ_VERSION = text(f"SELECT version_num FROM {VERSION_TABLE}")
 _TOUCH = text(f"UPDATE {VERSION_TABLE} SET version_num = version_num")
 _NEWER = (
-    "The database has schema revision {found!r}, which this version of langswarm-sessions (revision {head!r}) does not "
-    "know. Upgrade the package, or use another database."
+    "The database has schema revision {found!r}, newer than this version's {head!r}. Upgrade langswarm-sessions, or "
+    "use another database."
 )
-_FOREIGN = "The database holds tables of another program. Use a database of its own for langswarm-sessions."
+_FOREIGN = "The file holds tables of another program. Use a file of its own for langswarm-sessions."
 
 
 def ensure_schema(connection: Connection, raw: sqlite3.Connection, *, backup_of: Path | None = None) -> None:
@@ -62,7 +59,7 @@ def ensure_schema(connection: Connection, raw: sqlite3.Connection, *, backup_of:
     if found == HEAD:
         return
     if found is not None:
-        _check_known(found)
+        check_usable(found, tables=0)
         if backup_of is not None:
             backup_file(raw, backup_of.with_name(f"{backup_of.name}.{_now()}-schema-{found}.backup"))
     raw.execute("BEGIN IMMEDIATE")
@@ -84,6 +81,28 @@ def revision_of(connection: Connection) -> str | None:
             return None
         raise
     return None if row is None else str(row[0])
+
+
+def check_usable(found: str | None, *, tables: int) -> None:
+    """Refuse a database that is not ours, or of a version to come.
+
+    Args:
+        found: The revision of its schema; None when it has none of ours.
+        tables: How many tables and indexes it holds (see `TABLES`).
+
+    Raises:
+        SchemaError: What is wrong, and what to do.
+    """
+    if found is None:
+        if tables:
+            raise SchemaError(_FOREIGN)
+        return
+    from alembic.util import CommandError
+
+    try:
+        scripts().get_revision(found)
+    except CommandError as error:
+        raise SchemaError(_NEWER.format(found=found, head=HEAD)) from error
 
 
 def probe(connection: Connection) -> str:
@@ -111,10 +130,7 @@ def upgrade(connection: Connection) -> str:
     found = revision_of(connection)  # read again: another process may have been first
     if found == HEAD:
         return HEAD
-    if found is None:
-        _check_empty(connection)
-    else:
-        _check_known(found)
+    check_usable(found, tables=connection.execute(text(TABLES)).scalar_one())
     directory = scripts()
 
     def steps(revision: Any, _: MigrationContext) -> Any:
@@ -145,62 +161,5 @@ def backup_file(raw: sqlite3.Connection, target: Path) -> Path:
     return target
 
 
-def _check_empty(connection: Connection) -> None:
-    if connection.execute(text("SELECT count(*) FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")).scalar():
-        raise SchemaError(_FOREIGN)
-
-
-def _check_known(found: str) -> None:
-    from alembic.util import CommandError
-
-    try:
-        scripts().get_revision(found)
-    except CommandError as error:
-        raise SchemaError(_NEWER.format(found=found, head=HEAD)) from error
-
-
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-
-
-def check(path: str | os.PathLike[str]) -> str | None:
-    """Return the schema revision of a database file without changing it; None when there is no database yet.
-
-    Args:
-        path: The file.
-
-    Raises:
-        SchemaError: The schema is newer, another program's, or the file is no database.
-    """
-    if not os.path.exists(path):
-        return None
-    with translated(file=path), _opened(path) as (connection, _):
-        found = revision_of(connection)
-        if found is None:
-            _check_empty(connection)
-        else:
-            _check_known(found)
-        return found
-
-
-def upgrade_file(path: str | os.PathLike[str], *, backup: bool = False) -> str:
-    """Create or upgrade the schema of a database file; return its revision.
-
-    Args:
-        path: The file; it is made if need be.
-        backup: Whether to copy the file beside itself before an upgrade.
-
-    Raises:
-        SchemaError: The schema is newer, another program's, or the file is no database.
-    """
-    with translated(file=path), _opened(path) as (connection, raw):
-        ensure_schema(connection, raw, backup_of=Path(path) if backup else None)
-        return HEAD
-
-
-@contextmanager
-def _opened(path: str | os.PathLike[str]) -> Generator[tuple[Connection, sqlite3.Connection]]:
-    raw = sqlite3.connect(path, timeout=30, isolation_level=None)
-    engine = create_engine("sqlite://", creator=lambda: raw, poolclass=NullPool, hide_parameters=True)
-    with engine.connect() as connection:
-        yield connection, raw

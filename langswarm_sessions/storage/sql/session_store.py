@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from langswarm_sessions.errors import InvalidInputError, SessionExistsError
 from langswarm_sessions.records import Page, SessionFilter, SessionRecord, SessionStatus
+from langswarm_sessions.storage.sql.casefold import holds_text
 from langswarm_sessions.storage.sql.cursors import page_size, read_cursor, write_cursor
 from langswarm_sessions.storage.sql.locate import find_session
 from langswarm_sessions.storage.sql.prepared import Prepared
@@ -164,11 +165,12 @@ def _conditions(wanted: SessionFilter) -> list[ColumnElement[bool]]:
         found.append(sessions.c.last_activity >= wanted.since)
     if wanted.inactive_since is not None:
         found.append(sessions.c.last_activity < wanted.inactive_since)
+    if wanted.archived_before is not None:
+        found.append(sessions.c.archived_at < wanted.archived_before)
     if wanted.more_messages_than is not None:
         found.append(sessions.c.messages > wanted.more_messages_than)
     if wanted.text:
-        name, description = sessions.c.name, sessions.c.description
-        found.append(name.icontains(wanted.text, autoescape=True) | description.icontains(wanted.text, autoescape=True))
+        found.append(holds_text(sessions.c.name, wanted.text) | holds_text(sessions.c.description, wanted.text))
     for tag in dict.fromkeys(wanted.tags):
         tagged = select(session_tags.c.session_id).where(session_tags.c.tag == tag)
         found.append(sessions.c.session_id.in_(tagged))

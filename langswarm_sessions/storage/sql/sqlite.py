@@ -13,6 +13,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import NullPool
 
+from langswarm_sessions.storage.sql.casefold import install_casefold
 from langswarm_sessions.storage.sql.errors import translated
 from langswarm_sessions.storage.sql.jobs import Unit
 from langswarm_sessions.storage.sql.schema import create_in_memory, ensure_schema
@@ -97,6 +98,7 @@ class SqliteDatabase:
             raw.execute(f"PRAGMA synchronous={self.options.durability.upper()}")
             raw.execute("PRAGMA temp_store=MEMORY")
             raw.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+            install_casefold(raw)
         except BaseException:
             raw.close()
             raise

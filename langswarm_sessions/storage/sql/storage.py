@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
+from langswarm_sessions.errors import StorageError
 from langswarm_sessions.ids import now
 from langswarm_sessions.interfaces.storage import EngineStorage
 from langswarm_sessions.messages import SessionMessage
@@ -82,7 +85,13 @@ class SqlStorage(EngineStorage):
 
     async def begin_turn(self, begin: BeginTurn) -> Begun | Recorded | Busy:
         """Take the session's lease, store the input and read what the plan needs."""
-        outcome = await self._runner.write_or_undo(begin_turn, begin, _undo_begin)
+        try:
+            outcome = await self._runner.write_or_undo(begin_turn, begin, _undo_begin)
+        except asyncio.CancelledError:
+            if begin.ticket is not None:  # given by a call before: this one may have been dropped before it ran
+                with suppress(StorageError):
+                    await self.leave_line(begin.session_id, begin.ticket)
+            raise
         if isinstance(outcome, Begun) and (known := open_turn(outcome)) is not None:
             self._open_turns[outcome.lease] = known
             while len(self._open_turns) > _OPEN_TURNS:  # turns whose callers never came back

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 
+from langswarm_sessions.errors import StorageError
 from langswarm_sessions.storage.sql.jobs import Job, Transactions
 
 __all__ = ["Workers"]
@@ -64,47 +66,65 @@ class Workers:
         self._size = size
         self._overflow = overflow
         self._name = name
+        self._is_stopped = False
         self._start_afresh()
 
     def _start_afresh(self) -> None:
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._workers: list[_Worker] = []
+        self._at_rest: list[_Worker] = []
         self._lock = threading.Lock()
 
     def submit(self, job: Job) -> None:
-        """Run `job` in the next free worker; in the calling thread if the interpreter is ending."""
-        if sys.is_finalizing() or not self._ensure_worker():
+        """Run `job` in the next free worker; in the calling thread if the interpreter is ending.
+
+        Raises:
+            StorageError: The threads were ended.
+        """
+        if sys.is_finalizing():
             self._run_here(job)
-        else:
-            self._queue.put(job)
+            return
+        with self._lock:  # what is queued after the end would wait for ever
+            if self._is_stopped:
+                raise StorageError("The storage is closed. Make a new one to go on.")
+            is_taken = self._ensure_worker()
+            if is_taken:
+                self._queue.put(job)
+        if not is_taken:
+            self._run_here(job)
 
     def run_undo(self, job: Job) -> None:
-        """Undo a job that is done, after what is queued."""
+        """Undo a job that is done, after what is queued; once the threads were ended, it stays until it expires."""
         if job.undo is not None and job.error is None:
-            self.submit(Job(job.undo, (job.result,), deliver=lambda _: True, must_run=True))
+            with suppress(StorageError):
+                self.submit(Job(job.undo, (job.result,), deliver=lambda _: True, must_run=True))
 
     def stop(self) -> None:
-        """Let what is queued run, close the connections and end the threads."""
+        """Let what is queued run, close the connections and end the threads; nothing more is taken."""
         with self._lock:
+            self._is_stopped = True
             workers, self._workers = self._workers, []
-        for _ in workers:
-            self._queue.put(None)
+            for _ in workers:
+                self._queue.put(None)
         for worker in workers:
             if worker.thread is not threading.current_thread() and not sys.is_finalizing():
                 worker.thread.join()
 
     def before_fork(self) -> None:
-        """Wait for running units and close the connections: the child must not inherit open ones."""
+        """Wait for running units and close the connections: the child must not inherit open ones.
+
+        A unit that takes too long runs on, and keeps its connection.
+        """
         self._lock.acquire()
         for worker in self._workers:
             if worker.gate.acquire(timeout=_FORK_WAIT_S):
                 worker.transactions.before_fork()
+                self._at_rest.append(worker)
 
     def after_fork_in_parent(self) -> None:
         """Let the workers go on; they open their connections anew."""
-        for worker in self._workers:
-            if worker.gate.locked():
-                worker.gate.release()
+        while self._at_rest:
+            self._at_rest.pop().gate.release()
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
@@ -115,19 +135,18 @@ class Workers:
         """Return whether a thread will take the next job, starting one if all are busy and another is allowed."""
         if len(self._workers) == 1 and self._size + self._overflow == 1:
             return True
-        with self._lock:
-            alive = [worker for worker in self._workers if worker.thread.is_alive()]
-            busy = not self._queue.empty() or not any(worker.is_free for worker in alive)
-            if not alive or (busy and len(alive) < self._size + self._overflow):
-                idle_s = None if len(alive) < self._size else _OVERFLOW_IDLE_S
-                name = f"{self._name}-{len(alive) + 1}"
-                worker = _Worker(self._connect(), self._queue, name=name, idle_s=idle_s)
-                try:
-                    worker.thread.start()
-                except RuntimeError:  # no new threads at interpreter exit
-                    return bool(alive)
-                alive.append(worker)
-            self._workers = alive
+        alive = [worker for worker in self._workers if worker.thread.is_alive()]
+        busy = not self._queue.empty() or not any(worker.is_free for worker in alive)
+        if not alive or (busy and len(alive) < self._size + self._overflow):
+            idle_s = None if len(alive) < self._size else _OVERFLOW_IDLE_S
+            name = f"{self._name}-{len(alive) + 1}"
+            worker = _Worker(self._connect(), self._queue, name=name, idle_s=idle_s)
+            try:
+                worker.thread.start()
+            except RuntimeError:  # no new threads at interpreter exit
+                return bool(alive)
+            alive.append(worker)
+        self._workers = alive
         return True
 
     def _run_here(self, job: Job) -> None:

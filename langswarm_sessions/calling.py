@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 __all__ = ["accepted_arguments", "call", "takes"]
@@ -22,7 +22,8 @@ def accepted_arguments(
 ) -> tuple[list[Any], dict[str, Any]]:
     """Return the positional and the keyword arguments, out of `values`, that a function takes.
 
-    Parameters are matched by name; required ones with names of their own get the values left over, in order.
+    Parameters are matched by name; required ones with names of their own get the values left over, in order, and what
+    then is left goes to `**`, else to `*`. A parameter with a name of its own and a default keeps its default.
 
     Args:
         function: What is to be called.
@@ -33,28 +34,33 @@ def accepted_arguments(
         >>> accepted_arguments(lambda text: text, {"content": "hi", "role": "user"})
         ([], {'text': 'hi'})
     """
-    parameters = inspect.signature(function).parameters
-    kinds = {parameter.kind for parameter in parameters.values()}
-    offered = {name: value for name, value in values.items() if name in parameters or name not in by_name_only}
-    if inspect.Parameter.VAR_POSITIONAL in kinds:
-        by_name = {name: value for name, value in offered.items() if name in by_name_only}
-        return [value for name, value in offered.items() if name not in by_name], by_name
-    left_over = {name: value for name, value in offered.items() if name not in parameters}
+    parameters = inspect.signature(function).parameters.values()
+    kinds = {item.kind for item in parameters}
+    named = [item for item in parameters if item.kind not in (item.VAR_POSITIONAL, item.VAR_KEYWORD)]
+    taken, left = _shared_out(named, values, by_name_only)
+    takes_more = inspect.Parameter.VAR_POSITIONAL in kinds
     positional: list[Any] = []
-    keywords: dict[str, Any] = {}
-    for name, parameter in parameters.items():
-        is_required = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
-        if name in offered:
-            value = offered[name]
-        elif is_required and left_over:
-            value = left_over.pop(next(iter(left_over)))
-        else:
-            continue
-        if parameter.kind is parameter.POSITIONAL_ONLY:
-            positional.append(value)
-        else:
-            keywords[name] = value
-    return positional, {**keywords, **(left_over if inspect.Parameter.VAR_KEYWORD in kinds else {})}
+    for item in named:
+        if item.name not in taken and item.default is item.empty:
+            break  # there is nothing for it: the call will say so
+        if item.kind is item.POSITIONAL_ONLY or (takes_more and item.kind is item.POSITIONAL_OR_KEYWORD):
+            positional.append(taken.pop(item.name, item.default))
+    if inspect.Parameter.VAR_KEYWORD in kinds:
+        return positional, {**taken, **left}
+    return [*positional, *left.values()] if takes_more else positional, taken
+
+
+def _shared_out(
+    named: Iterable[inspect.Parameter], values: Mapping[str, Any], by_name_only: frozenset[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return which parameter gets which value, and the values left over."""
+    names = {item.name for item in named}
+    left = {name: value for name, value in values.items() if name in names or name not in by_name_only}
+    taken = {item.name: left.pop(item.name) for item in named if item.name in left}
+    for item in named:
+        if item.name not in taken and item.default is item.empty and left:
+            taken[item.name] = left.pop(next(iter(left)))
+    return taken, left
 
 
 async def call(
