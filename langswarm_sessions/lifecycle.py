@@ -180,7 +180,9 @@ async def clear_messages(runtime: Runtime, session_id: str) -> SessionRecord:
     """Hide what was said so far from reading, window and counters, and drop the native state."""
 
     def cleared(record: SessionRecord) -> SessionRecord:
-        kept = replace(record.counters, messages=0, user_messages=0, assistant_messages=0, system_messages=0)
+        kept = replace(
+            record.counters, messages=0, user_messages=0, assistant_messages=0, system_messages=0, content_bytes=0
+        )
         return replace(record, cleared_seq=record.next_seq - 1, native=None, instructions=None, counters=kept)
 
     with step_span(runtime, "clear", await _last_seen(runtime, session_id)):

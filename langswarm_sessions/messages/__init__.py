@@ -27,6 +27,7 @@ from langswarm_sessions.messages.parts import (
     text_of,
 )
 from langswarm_sessions.messages.plain import plain_mapping
+from langswarm_sessions.messages.size import content_bytes
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -49,6 +50,7 @@ __all__ = [
     "as_message",
     "as_role",
     "as_tool_messages",
+    "content_bytes",
     "part_from_json",
     "part_to_json",
     "parts_from_json",

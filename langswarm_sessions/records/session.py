@@ -65,6 +65,7 @@ class SessionCounters:
     user_messages: int = 0
     assistant_messages: int = 0
     system_messages: int = 0
+    content_bytes: int = 0
     turns: int = 0
     failed_turns: int = 0
     input_tokens: int = 0

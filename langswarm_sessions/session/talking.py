@@ -127,7 +127,7 @@ class SessionTalking(SessionReading):
             InvalidInputError: There are no open calls, or a result names none of them.
         """
         messages = as_tool_messages(results)
-        kept = plain_mapping(metadata or {}, field="metadata")
+        kept = plain_mapping({} if metadata is None else metadata, field="metadata")
         for message in messages:
             message.metadata.update(kept)
         options = await self._options_of_calls(messages, idempotency_key=idempotency_key)

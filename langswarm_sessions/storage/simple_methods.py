@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from langswarm_sessions.checks import check_moment
 from langswarm_sessions.config import SessionConfig, Strategy
+from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.ids import now
 from langswarm_sessions.interfaces.storage import EngineStorage, SessionStorage
-from langswarm_sessions.messages import SessionMessage, as_role
+from langswarm_sessions.messages import SessionMessage, as_role, plain_mapping
 from langswarm_sessions.records import MessageFilter, SessionRecord
 from langswarm_sessions.storage.plain import message_from_plain, message_to_plain, session_to_plain
 
@@ -52,7 +53,7 @@ class SimpleMethods(EngineStorage, SessionStorage):
             created_at=moment,
             last_activity=moment,
             config=SessionConfig.of(config),
-            context=dict(context or {}),
+            context=plain_mapping({} if context is None else context, field="context"),
         )
         await self.insert_session(record)
         return session_to_plain(record)
@@ -71,7 +72,10 @@ class SimpleMethods(EngineStorage, SessionStorage):
 
         Raises:
             SessionNotFoundError: There is no such session.
+            InvalidInputError: The message is none.
         """
+        if not isinstance(cast("object", message), Mapping | SessionMessage):
+            raise InvalidInputError("message must be a SessionMessage or a dict with 'role' and 'content'.")
         given = (
             message
             if isinstance(message, SessionMessage)

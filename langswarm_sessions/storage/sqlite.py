@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
 from langswarm_sessions.config import finite_number
-from langswarm_sessions.errors import ConfigurationError
+from langswarm_sessions.errors import ConfigurationError, InvalidInputError
 from langswarm_sessions.storage.simple_methods import SimpleMethods
 from langswarm_sessions.storage.sql import maintenance
 from langswarm_sessions.storage.sql.runner import Runner
@@ -45,7 +45,10 @@ class _SqliteBased(SqlStorage, SimpleMethods):
 
         Raises:
             StorageError: The file exists already or cannot be written.
+            InvalidInputError: The path is none.
         """
+        if not _is_path(path):
+            raise InvalidInputError("path must be the path of the file to make.")
         return await self._runner.outside(maintenance.backup, os.fspath(path))
 
 
@@ -146,9 +149,13 @@ def _runner_over(database: SqliteDatabase, *, readers: int, overflow: int) -> Ru
     )
 
 
-def _check_path(path: object) -> None:
+def _is_path(path: object) -> bool:
     text = os.fspath(cast("os.PathLike[str]", path)) if isinstance(path, str | os.PathLike) else ""
-    if not text or "\0" in text:
+    return bool(text) and "\0" not in text
+
+
+def _check_path(path: object) -> None:
+    if not _is_path(path):
         raise ConfigurationError("storage_config: db_path must be a non-empty path.")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from langswarm_sessions.errors import SessionBusyError, SessionError
 from langswarm_sessions.ids import new_id, now
-from langswarm_sessions.messages import MessageKind, Role, SessionMessage
+from langswarm_sessions.messages import MessageKind, Role, SessionMessage, content_bytes
 from langswarm_sessions.records import BeginTurn, Begun, Busy, Recorded
 from langswarm_sessions.storage.liveness import this_process
 from langswarm_sessions.strategies import TurnStrategy
@@ -71,7 +71,8 @@ class TurnBeginning:
         storage = self._services.storage
         with span.storage("load", backend=storage.backend, db_system=storage.db_system) as op:
             begun = await self._admitted(begin, patience)
-            op.done(count=len(begun.history) if isinstance(begun, Begun) else 1)
+            loaded = begun.history if isinstance(begun, Begun) else (begun.answer,)
+            op.done(count=len(loaded), size=content_bytes(loaded))
         self._subject.adopt(begun.session)
         return begun
 

@@ -13,7 +13,7 @@ from langswarm_sessions.errors import MiddlewareError, SessionError, TurnConflic
 from langswarm_sessions.events import EventType
 from langswarm_sessions.ids import monotonic, now
 from langswarm_sessions.interfaces.provider import Completed, EngineProvider, TextDelta
-from langswarm_sessions.messages import SessionMessage, TurnState
+from langswarm_sessions.messages import SessionMessage, TurnState, content_bytes
 from langswarm_sessions.middleware import MiddlewareChain
 from langswarm_sessions.records import Begun, Finished, FinishTurn, Recorded
 from langswarm_sessions.strategies import TurnStrategy, choose_strategy
@@ -253,16 +253,17 @@ class TurnRun:
         return self._outcome
 
     def _note(self, progress: _Progress, span: TurnScope, completed: Completed, answer: SessionMessage) -> None:
-        plan, total = progress.conversation.plan, progress.begun.session.counters.messages
+        plan, counters = progress.conversation.plan, progress.begun.session.counters
+        is_delta = plan.native is not None
         sent = len(plan.messages)
         span.finished(
             input_tokens=completed.usage.input_tokens,
             output_tokens=completed.usage.output_tokens,
             finish_reasons=[completed.finish_reason] if completed.finish_reason else [],
             messages_sent=sent,
-            messages_total=total,
-            messages_avoided=max(0, total - sent) if plan.native is not None else 0,
-            bytes_avoided=None,
+            messages_total=counters.messages,
+            messages_avoided=max(0, counters.messages - sent) if is_delta else 0,
+            bytes_avoided=max(0, counters.content_bytes - content_bytes(plan.messages)) if is_delta else 0,
             retries=progress.conversation.retries,
         )
         if span.captures_content:
@@ -343,7 +344,7 @@ class TurnRun:
         storage = self._services.storage
         with span.storage("append", backend=storage.backend, db_system=storage.db_system) as op:
             finished = await storage.finish_turn(finish)
-            op.done(count=len(finish.answers))
+            op.done(count=len(finish.answers), size=content_bytes(finish.answers))
         self._stored = finish
         return finished
 

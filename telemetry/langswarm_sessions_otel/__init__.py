@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from langswarm_sessions_otel.chat import ChatScope
     from langswarm_sessions_otel.configure import (
         MissingTelemetryDependencyError,
+        TelemetryConfigurationError,
         TelemetryHandle,
         configure_telemetry,
     )
@@ -32,6 +33,7 @@ _HOMES = {
     "RebuildScope": "steps",
     "SpanRecord": "span_records",
     "StorageScope": "steps",
+    "TelemetryConfigurationError": "configure",
     "TelemetryHandle": "configure",
     "TurnScope": "turn",
     "configure_telemetry": "configure",
@@ -48,6 +50,7 @@ __all__ = [
     "SpanRecord",
     "StorageScope",
     "Telemetry",
+    "TelemetryConfigurationError",
     "TelemetryHandle",
     "TurnScope",
     "configure_telemetry",

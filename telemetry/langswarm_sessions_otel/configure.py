@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
+from urllib.parse import urlsplit
 
 from langswarm_sessions_otel import semconv
 from langswarm_sessions_otel.bounded import run_bounded
@@ -22,6 +24,10 @@ _configured: TelemetryHandle | None = None
 
 class MissingTelemetryDependencyError(ImportError):
     """The packages of the extra ``otel`` are not installed."""
+
+
+class TelemetryConfigurationError(ValueError):
+    """An argument of `configure_telemetry` is wrong; the message names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +159,7 @@ def configure_telemetry(
         A handle to flush and shut down.
 
     Raises:
+        TelemetryConfigurationError: An argument is wrong.
         MissingTelemetryDependencyError: The extra ``otel`` is not installed.
         OSError: The span file cannot be written.
 
@@ -171,6 +178,7 @@ def configure_telemetry(
         span_file=None if span_file is None else Path(span_file),
         resource_attributes=resource_attributes,
     )
+    _check(request)
     global _configured
     with _lock:
         if _configured is None:
@@ -180,6 +188,29 @@ def configure_telemetry(
         elif _configured.request != request:
             _logger.warning("telemetry is configured already; shut that down first to configure it otherwise")
         return _configured
+
+
+def _check(request: TelemetryRequest) -> None:
+    if not isinstance(cast("object", request.service_name), str) or not request.service_name.strip():
+        raise TelemetryConfigurationError("service_name must be a non-empty string.")
+    if request.endpoint is not None and not _is_address(request.endpoint):
+        raise TelemetryConfigurationError(
+            "endpoint must be the base address of an OTLP/HTTP receiver, such as http://localhost:4318."
+        )
+    for name in ("export_timeout", "shutdown_timeout"):
+        seconds = getattr(request, name)
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
+            raise TelemetryConfigurationError(f"{name} must be a number of seconds above 0.")
+
+
+def _is_address(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _build(request: TelemetryRequest) -> tuple[Pipeline, ...]:

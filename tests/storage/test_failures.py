@@ -205,8 +205,11 @@ async def test_a_backup_while_turns_go_on(storage: SQLiteSessionStorage, kit: St
 
 
 async def test_a_backup_that_fails_leaves_no_file(storage: SQLiteSessionStorage, kit: StorageKit) -> None:
-    with pytest.raises(StorageError):
+    with pytest.raises(StorageError, match=r"^/proc/nowhere/copy\.db: "):
         await storage.backup("/proc/nowhere/copy.db")
+    for wrong in (None, 5, "", "a\0b"):
+        with pytest.raises(InvalidInputError, match="path must be"):
+            await storage.backup(cast("Any", wrong))
     await kit.turn("still", "works")
 
 
@@ -298,3 +301,12 @@ async def test_the_simple_methods_refuse_what_is_no_role_and_no_time(storage: SQ
     with pytest.raises(InvalidInputError, match="since must be a datetime"):
         await storage.get_messages("s", since=cast("Any", "yesterday"))
     assert [message["content"] for message in await storage.get_messages("s", role="user")] == ["said"]
+
+
+async def test_the_simple_methods_refuse_what_they_cannot_store(storage: SQLiteSessionStorage) -> None:
+    with pytest.raises(InvalidInputError, match="context must be a dict"):
+        await storage.create_session("s", "user", "mock", "m", context=cast("Any", 5))
+    await storage.create_session("s", "user", "mock", "m")
+    with pytest.raises(InvalidInputError, match="message must be a SessionMessage or a dict"):
+        await storage.add_message("s", cast("Any", 5))
+    assert await storage.get_messages("s") == []

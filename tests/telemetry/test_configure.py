@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -248,3 +248,27 @@ except OSError as error:
 """
     )
     assert printed in {"FileExistsError\n", "NotADirectoryError\n"}
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        *[
+            ("endpoint", value)
+            for value in ("", "localhost:4318", "ftp://host", "http://", "http://[bad", "http://h:99999", 5)
+        ],
+        *[("service_name", value) for value in ("", " ", None, 5)],
+        *[
+            (name, value)
+            for name in ("export_timeout", "shutdown_timeout")
+            for value in (0, -1, float("inf"), "5", True)
+        ],
+    ],
+)
+def test_a_wrong_argument_is_named_and_nothing_is_set_up(argument: str, value: object) -> None:
+    from langswarm_sessions_otel import TelemetryConfigurationError, configure, configure_telemetry
+
+    arguments: dict[str, Any] = {argument: value}
+    with pytest.raises(TelemetryConfigurationError, match=f"^{argument} must be"):
+        configure_telemetry(**arguments)
+    assert configure._configured is None

@@ -11,7 +11,7 @@ from langswarm_sessions.errors import TurnConflictError
 from langswarm_sessions.messages import TurnState
 from langswarm_sessions.records import BeginTurn, Begun, Busy, Lease, Recorded, SessionRecord
 from langswarm_sessions.storage.liveness import is_dead
-from langswarm_sessions.storage.sql.counting import added_to, additions, counter_updates
+from langswarm_sessions.storage.sql.counting import MESSAGE_COUNTERS, added_to, additions, counter_updates
 from langswarm_sessions.storage.sql.history import load_history
 from langswarm_sessions.storage.sql.input import StoredInput, store_input
 from langswarm_sessions.storage.sql.line import anyone_ahead, leave_line, stay_in_line
@@ -29,7 +29,7 @@ from langswarm_sessions.storage.sql.turn_rows import (
 
 __all__ = ["begin_turn"]
 
-_COUNTED = ("messages", "user_messages", "assistant_messages", "system_messages", "turns", "failed_turns")
+_COUNTED = (*MESSAGE_COUNTERS, "turns", "failed_turns")
 
 _TAKE = Prepared(
     update(sessions)

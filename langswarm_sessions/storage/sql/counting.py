@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam
 
-from langswarm_sessions.messages import Role, SessionMessage
+from langswarm_sessions.messages import Role, SessionMessage, content_bytes
 from langswarm_sessions.records import SessionCounters
 from langswarm_sessions.storage.sql.tables import sessions
 
-__all__ = ["added_to", "additions", "count_messages", "counter_updates"]
+__all__ = ["MESSAGE_COUNTERS", "added_to", "additions", "count_messages", "counter_updates"]
 
 
-def count_messages(entries: Iterable[SessionMessage]) -> dict[str, int]:
+MESSAGE_COUNTERS = ("messages", "user_messages", "assistant_messages", "system_messages", "content_bytes")
+
+
+def count_messages(entries: Sequence[SessionMessage]) -> dict[str, int]:
     """Return by how much `entries` raise each message counter."""
     roles = Counter(entry.role for entry in entries)
     return {
@@ -24,6 +27,7 @@ def count_messages(entries: Iterable[SessionMessage]) -> dict[str, int]:
         "user_messages": roles[Role.USER],
         "assistant_messages": roles[Role.ASSISTANT],
         "system_messages": roles[Role.SYSTEM],
+        "content_bytes": content_bytes(entries),
     }
 
 

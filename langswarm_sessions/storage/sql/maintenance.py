@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from langswarm_sessions.errors import StorageError
 from langswarm_sessions.storage.sql.analytics import row_counts
+from langswarm_sessions.storage.sql.errors import translated
 from langswarm_sessions.storage.sql.schema import backup_file, revision_of
 
 __all__ = ["backup", "driver_of", "optimize", "statistics"]
@@ -66,8 +67,9 @@ def backup(connection: Connection, path: str) -> Path:
         raise StorageError("The file to back up to exists already. Name a new one.")
     unfinished = target.with_name(f"{target.name}.part-{os.getpid()}")
     try:
-        backup_file(driver_of(connection), unfinished)
-        os.replace(unfinished, target)
+        with translated(file=target):
+            backup_file(driver_of(connection), unfinished)
+            os.replace(unfinished, target)
     finally:
         unfinished.unlink(missing_ok=True)
     return target

@@ -10,7 +10,13 @@ from sqlalchemy import Connection, bindparam, select, update
 from langswarm_sessions.ids import now
 from langswarm_sessions.messages import MessageKind, SessionMessage, TurnState
 from langswarm_sessions.records import Finished, MessageFilter, Page
-from langswarm_sessions.storage.sql.counting import added_to, additions, count_messages, counter_updates
+from langswarm_sessions.storage.sql.counting import (
+    MESSAGE_COUNTERS,
+    added_to,
+    additions,
+    count_messages,
+    counter_updates,
+)
 from langswarm_sessions.storage.sql.cursors import page_size, read_cursor, write_cursor
 from langswarm_sessions.storage.sql.history import FOR_MODEL
 from langswarm_sessions.storage.sql.locate import checked, find_session
@@ -20,7 +26,6 @@ from langswarm_sessions.storage.sql.tables import messages, sessions
 
 __all__ = ["append_messages", "list_messages", "load_message"]
 
-_COUNTED = ("messages", "user_messages", "assistant_messages", "system_messages")
 
 _GROW = Prepared(
     update(sessions)
@@ -31,7 +36,7 @@ _GROW = Prepared(
         last_message_id=bindparam("new_last_message_id"),
         instructions=bindparam("new_instructions"),
         version=sessions.c.version + 1,
-        **counter_updates(_COUNTED),
+        **counter_updates(MESSAGE_COUNTERS),
     )
 )
 _VISIBLE = messages.c.seq > (
@@ -70,7 +75,7 @@ def append_messages(connection: Connection, session_id: str, given: Sequence[Ses
             "new_next_seq": next_seq,
             "new_last_message_id": stored[-1].message_id,
             "new_instructions": instructions,
-            **additions(amounts, _COUNTED),
+            **additions(amounts, MESSAGE_COUNTERS),
         },
     )
     after = replace(

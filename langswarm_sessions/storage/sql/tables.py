@@ -44,6 +44,7 @@ COUNTER_NAMES = (
     "user_messages",
     "assistant_messages",
     "system_messages",
+    "content_bytes",
     "turns",
     "failed_turns",
     "input_tokens",

@@ -69,6 +69,7 @@ def _counters() -> list[sa.Column[Any]]:
         _count("user_messages"),
         _count("assistant_messages"),
         _count("system_messages"),
+        _count("content_bytes"),
         _count("turns"),
         _count("failed_turns"),
         _count("input_tokens"),
