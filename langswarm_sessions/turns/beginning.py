@@ -109,7 +109,8 @@ class TurnBeginning:
 
 def busy_error(session_id: str, waited: Deadline) -> SessionBusyError:
     """Return the error of a turn that waited in vain."""
+    seconds = round(waited.seconds or 0, 2)
     return SessionBusyError(
-        f"Another turn has held the session for {waited.seconds:.3g} s. Try again, or raise turn_wait= (and timeout=).",
+        f"Another turn has held the session for {seconds:g} s. Try again, or raise turn_wait= (and timeout=).",
         session_id=session_id,
     )

@@ -8,6 +8,7 @@ import pytest
 
 from langswarm_sessions import IncompleteStreamError, RateLimitError, Session, SessionManager
 from tests.e2e.openai_kit import Say, said, sent, turns_of
+from tests.session.kit import until
 from tests.support.openai_server import Gate, OpenAIServer, Reply, faults
 from tests.support.recorded import Recorded
 
@@ -85,6 +86,8 @@ async def leave(session: Session) -> None:
 async def cancel(session: Session, gate: Gate) -> None:
     asking = asyncio.create_task(session.send_message("two"))
     await gate.arrived(2)
+    running = session._runtime.engine._live
+    await until(lambda: any(log.text for _, log in running.of(session.session_id)))  # the first chunk is heard
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking

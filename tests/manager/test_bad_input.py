@@ -241,10 +241,10 @@ async def test_bad_input_is_named_and_writes_nothing(manager: SessionManager, se
 
 
 async def test_a_missing_extra_is_named(open_manager: OpenManager, monkeypatch: pytest.MonkeyPatch) -> None:
-    from langswarm_sessions.providers.openai import credential
+    from langswarm_sessions.providers import credentials
 
     monkeypatch.delitem(sys.modules, "openai", raising=False)
-    monkeypatch.setattr(credential, "find_spec", dict[str, object]().get)
+    monkeypatch.setattr(credentials, "find_spec", dict[str, object]().get)
     manager = open_manager("memory", providers={"openai": "sk-canary-4711"})
     with pytest.raises(MissingDependencyError, match=r"langswarm-sessions\[openai\]") as caught:
         await manager.create_session("user", "openai", "gpt-5")

@@ -161,7 +161,7 @@ def test_a_missing_key_names_the_variable() -> None:
 
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "openai")
-    monkeypatch.setattr("langswarm_sessions.providers.openai.credential.find_spec", dict[str, None]().get)
+    monkeypatch.setattr("langswarm_sessions.providers.credentials.find_spec", dict[str, None]().get)
     with pytest.raises(MissingDependencyError, match=r"pip install 'langswarm-sessions\[openai\]'"):
         connect_openai("sk-1").check(MODEL, {})
 

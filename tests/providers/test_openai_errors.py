@@ -21,7 +21,8 @@ from langswarm_sessions.errors import (
     SessionError,
 )
 from langswarm_sessions.ids import use_clock
-from langswarm_sessions.providers.openai.errors import Failure, classify, parse_retry_after, translate
+from langswarm_sessions.providers.failures import Failure, parse_retry_after
+from langswarm_sessions.providers.openai.errors import classify, translate
 
 TABLE: list[tuple[Failure, type[SessionError], bool]] = [
     (Failure(status=400, code="previous_response_not_found"), NativeStateLostError, False),

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
 from langswarm_sessions.errors import ConfigurationError
-from langswarm_sessions.providers.base import BuiltInConnection
+from langswarm_sessions.providers.clients import MadeClient
 from langswarm_sessions.providers.openai.credential import OpenAICredential, checked_key
 from langswarm_sessions.providers.openai.profile import OPENAI_PROFILE
+from langswarm_sessions.providers.remote import RemoteConnection
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -27,16 +24,11 @@ _SDK_OWN_HTTP_CLIENTS = frozenset({"AsyncHttpxClientWrapper", "SyncHttpxClientWr
 _Endpoint = tuple[str | None, str | None, str | None]
 
 
-@dataclass(slots=True)
-class _LoopClients:
-    """The clients of one event loop: they share one pool of connections.
-
-    `keeper` is an async generator that waits for its end. The loop ends it before it closes, and with it the client,
-    so that no connection outlives its loop.
-    """
+@dataclass(frozen=True, slots=True)
+class _Clients:
+    """The clients of one event loop: they share one pool of connections."""
 
     client: AsyncOpenAI
-    keeper: AsyncGenerator[None, None] | None
     variants: dict[_Endpoint, AsyncOpenAI] = field(default_factory=dict["_Endpoint", "AsyncOpenAI"])
 
     def for_config(self, config: Mapping[str, Any]) -> AsyncOpenAI:
@@ -52,28 +44,18 @@ class _LoopClients:
         return self.variants[endpoint]
 
 
-class OpenAIConnection(BuiltInConnection):
-    """OpenAI, or a server that speaks its Responses API, for one manager.
-
-    Args:
-        credential: What `providers={"openai": ...}` was given.
-    """
+class OpenAIConnection(RemoteConnection[_Clients]):
+    """OpenAI, or a server that speaks its Responses API, for one manager."""
 
     name = "openai"
     profile = OPENAI_PROFILE
+    sdk = "openai.resources.responses"
+    credential: OpenAICredential
 
     def __init__(self, credential: OpenAICredential) -> None:
-        super().__init__()
-        self.credential = credential
+        super().__init__(credential)
         self.unencrypted: set[tuple[str, str]] = set()
         """Addresses and models that refuse to encrypt reasoning, learned from their answers."""
-        self._per_loop: dict[asyncio.AbstractEventLoop, _LoopClients] = {}
-        self._lock = threading.Lock()
-
-    def check(self, model: str, config: Mapping[str, Any]) -> None:
-        """Refuse a missing SDK, a missing key, an empty model, and unknown or ill-typed settings."""
-        self.credential.check()
-        super().check(model, config)
 
     def check_config(self, config: Mapping[str, Any]) -> None:
         """Refuse unknown or ill-typed settings."""
@@ -86,64 +68,24 @@ class OpenAIConnection(BuiltInConnection):
 
         return OpenAIProviderSession(session_id, model, config, connection=self)
 
-    def endpoint(self, base_url: str | None) -> tuple[str | None, int | None]:
-        """Return host and port of the address a session's requests go to; (None, None) when it cannot be read."""
-        try:
-            parts = urlsplit(self.credential.address(base_url))
-            port = parts.port or (80 if parts.scheme == "http" else 443)
-        except ValueError:
-            return None, None
-        return (parts.hostname, port) if parts.hostname else (None, None)
-
     async def client(self, config: Mapping[str, Any]) -> AsyncOpenAI:
-        """Return the running loop's client for a session's settings.
+        """Return the running loop's client for a session's settings."""
+        return (await self.loop_client()).for_config(config)
 
-        Raises:
-            MissingDependencyError: The SDK is not installed.
-            ConfigurationError: A ready-made client cannot be used here, or there is no key that can be sent.
-        """
-        loop = asyncio.get_running_loop()
-        clients = self._per_loop.get(loop)
-        if clients is None:
-            self.credential.check()  # a session of another process was checked there, not here
-            if "openai" not in sys.modules:  # loading it takes most of a second
-                await asyncio.to_thread(import_module, "openai.resources.responses")
-            clients = self._per_loop.get(loop) or await self._open(loop)
-        return clients.for_config(config)
-
-    async def aclose(self) -> None:
-        """Close the clients made here. Those of other loops are closed on their own loops."""
-        with self._lock:
-            per_loop, self._per_loop = self._per_loop, {}
-        mine = per_loop.pop(asyncio.get_running_loop(), None)
-        if mine is not None and mine.keeper is not None:
-            await mine.keeper.aclose()
-        # Dropping the last reference to a keeper makes its own loop end it.
-
-    async def _open(self, loop: asyncio.AbstractEventLoop) -> _LoopClients:
-        client, is_ours = self._made()
-        keeper = _close_at_end(client) if is_ours else None
-        clients = _LoopClients(client, keeper)
-        with self._lock:
-            self._per_loop = {known: kept for known, kept in self._per_loop.items() if not known.is_closed()}
-            self._per_loop[loop] = clients
-        if keeper is not None:
-            await anext(keeper)  # from now on the loop knows it
-        return clients
-
-    def _made(self) -> tuple[AsyncOpenAI, bool]:
-        """Return a client for a new loop, and whether it is ours to close."""
+    def make_client(self) -> MadeClient[_Clients]:
+        """Return a client for a new loop; a ready-made one with a pool of the user's own is used as it is."""
         import openai
 
-        credential = self.credential
-        given = credential.client
+        given = self.credential.client
         if given is None:
-            return _from_credential(credential), True
-        if isinstance(given, openai.OpenAI):
-            return _async_twin(given), True
-        if not _has_sdk_http_client(given):  # the user's own pool: used as it is, on whatever loop
-            return given.with_options(max_retries=0), False
-        return given.with_options(max_retries=0, http_client=openai.DefaultAsyncHttpxClient()), True
+            made = _from_credential(self.credential)
+        elif isinstance(given, openai.OpenAI):
+            made = _async_twin(given)
+        elif not _has_sdk_http_client(given):
+            return MadeClient(_Clients(given.with_options(max_retries=0)), None)
+        else:
+            made = given.with_options(max_retries=0, http_client=openai.DefaultAsyncHttpxClient())
+        return MadeClient(_Clients(made), made.close)
 
 
 def connect_openai(credential: object) -> OpenAIConnection:
@@ -156,13 +98,6 @@ def connect_openai(credential: object) -> OpenAIConnection:
         ConfigurationError: It is something else.
     """
     return OpenAIConnection(OpenAICredential.of(credential))
-
-
-async def _close_at_end(client: AsyncOpenAI) -> AsyncGenerator[None, None]:
-    try:
-        yield
-    finally:
-        await client.close()
 
 
 def _from_credential(credential: OpenAICredential) -> AsyncOpenAI:

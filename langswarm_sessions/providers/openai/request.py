@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.interfaces.provider import ProviderRequest
+from langswarm_sessions.providers.failures import Failure
 from langswarm_sessions.providers.openai.client import merged_metadata
-from langswarm_sessions.providers.openai.errors import Failure
 from langswarm_sessions.providers.openai.mapping import Item, input_items
 from langswarm_sessions.providers.tools import function_tool, normal_tool_choice
 from langswarm_sessions.records import ToolChoice
