@@ -97,15 +97,17 @@ async def take_step(runtime: Runtime, session_id: str, step: Transition) -> tupl
         steps.append(record.status)
         return with_status(record, step.status, moment)
 
-    with step_span(runtime, step.name, await _last_seen(runtime, session_id)):
+    with step_span(runtime, step.name, await _last_seen(runtime, session_id)) as span:
         record = await runtime.services.storage.change_session(session_id, apply)
         if record is None:
             raise not_found(session_id)
         if steps:
             await settle(runtime, step, record, before=steps[0])
-        elif held := runtime.handles.get(session_id):
+            return record, True
+        span.unchanged()
+        if held := runtime.handles.get(session_id):
             held.adopt(record)
-    return record, bool(steps)
+    return record, False
 
 
 def step_span(runtime: Runtime, name: str, record: SessionRecord) -> LifecycleScope:

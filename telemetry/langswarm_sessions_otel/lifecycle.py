@@ -21,7 +21,7 @@ def _session_attributes(session_id: str, *, always_grouped: bool) -> Attributes:
 class LifecycleScope(SpanScope):
     """The span of a session's transition, made by `Telemetry.lifecycle`."""
 
-    __slots__ = ("_metric",)
+    __slots__ = ("_is_transition", "_metric")
 
     def __init__(
         self, recorder: Recorder, transition: str, *, session_id: str, mode: str | None, provider: str | None
@@ -34,8 +34,15 @@ class LifecycleScope(SpanScope):
         if provider is not None:
             attributes[semconv.PROVIDER_NAME] = semconv.PROVIDER_NAMES.get(provider, provider)
         super().__init__(recorder, semconv.LIFECYCLE_SPAN + transition, attributes=attributes)
+        self._is_transition = True
+
+    def unchanged(self) -> None:
+        """Tell that the session was there already: the span stays, no transition is counted."""
+        self._is_transition = False
 
     def _record(self, elapsed: float) -> None:
+        if not self._is_transition:
+            return
         attributes = self._metric
         if self.error_type is not None:
             attributes[semconv.ERROR_TYPE] = self.error_type

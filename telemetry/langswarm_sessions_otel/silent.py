@@ -66,6 +66,9 @@ class _SilentChat(_Silent, ChatScope):
 class _SilentLifecycle(_Silent, LifecycleScope):
     __slots__ = ()
 
+    def unchanged(self) -> None:
+        pass
+
 
 class _SilentHook(_Silent, HookScope):
     __slots__ = ()

@@ -52,7 +52,7 @@ async def test_cleaning_up_is_counted_like_archiving_by_hand(watched: SessionMan
     labels = {**MODE, "langswarm.session.transition": "archive"}
     [(found, count)] = _transitions(recorded, "archive")
     assert found == labels
-    assert count == 5, "one call each, one of them for nothing, and three by the cleanup"
+    assert count == 4, "one by hand (asked for twice), and three by the cleanup"
     assert await watched.cleanup_archived_sessions(0) == 4
     assert _transitions(recorded, "delete") == [({**MODE, "langswarm.session.transition": "delete"}, 4)]
     assert _open_sessions(recorded) == 0, "they were closed before"

@@ -255,10 +255,11 @@ async def test_lifecycle_outside_a_turn_carries_our_id_only(
 async def test_nothing_said_leaves_through_telemetry(manager: SessionManager, recorded: Recorded) -> None:
     manager.add_lifecycle_hook(Hook())
     session = await new_session(manager)
+    assert CANARY in (await session.send_message(CANARY)).content
+    assert CANARY in "".join([chunk async for chunk in session.send_message_stream(CANARY)])
     session.provider_session.fail_next("unavailable", times=9)
     with pytest.raises(ProviderUnavailableError):
         await session.send_message(CANARY)
-    session.provider_session.set_responses([])
     await session.send_system_message(CANARY)
     manager_points = recorded.all_points()
     assert CANARY not in "".join(span.to_json() for span in recorded.spans)
