@@ -69,6 +69,9 @@ if TYPE_CHECKING:
         session_context,
         set_session_manager,
     )
+    from langswarm_sessions.handoff import (
+        HandoffReport,
+    )
     from langswarm_sessions.hooks import (
         LoggingHook,
         add_global_lifecycle_hook,
@@ -107,6 +110,7 @@ if TYPE_CHECKING:
         add_global_middleware,
     )
     from langswarm_sessions.providers import (
+        AnthropicProviderSession,
         MockProviderSession,
         OpenAIProviderSession,
         ProviderSessionFactory,
@@ -126,8 +130,12 @@ if TYPE_CHECKING:
         SQLiteSessionStorage,
         StorageFactory,
     )
+    from langswarm_sessions.strategies import (
+        TurnExplanation,
+    )
     from langswarm_sessions.turns import (
         MessageStream,
+        RunningTurn,
     )
 
 _HOMES = {
@@ -181,6 +189,7 @@ _HOMES = {
         "session_context",
         "set_session_manager",
     ),
+    "handoff": ("HandoffReport",),
     "hooks": (
         "LoggingHook",
         "add_global_lifecycle_hook",
@@ -218,6 +227,7 @@ _HOMES = {
     ),
     "providers": (
         "MockProviderSession",
+        "AnthropicProviderSession",
         "OpenAIProviderSession",
         "ProviderSessionFactory",
     ),
@@ -234,12 +244,17 @@ _HOMES = {
         "SQLiteSessionStorage",
         "StorageFactory",
     ),
-    "turns": ("MessageStream",),
+    "strategies": ("TurnExplanation",),
+    "turns": (
+        "MessageStream",
+        "RunningTurn",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Analytics",
+    "AnthropicProviderSession",
     "AudioPart",
     "AuthenticationError",
     "BlockingSession",
@@ -251,6 +266,7 @@ __all__ = [
     "ContextOverflowError",
     "EventType",
     "FilePart",
+    "HandoffReport",
     "IProviderSession",
     "ISession",
     "ISessionLifecycleHook",
@@ -285,6 +301,7 @@ __all__ = [
     "RefusalPart",
     "RetryPolicy",
     "Role",
+    "RunningTurn",
     "SQLiteSessionStorage",
     "SchemaError",
     "Session",
@@ -311,6 +328,7 @@ __all__ = [
     "ToolCall",
     "ToolResult",
     "TurnConflictError",
+    "TurnExplanation",
     "TurnState",
     "add_global_lifecycle_hook",
     "add_global_middleware",

@@ -11,14 +11,15 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from langswarm_sessions.bridge import Bridge
 from langswarm_sessions.config import SessionConfig
 from langswarm_sessions.events import EventStream, Overflow, SessionEvent
+from langswarm_sessions.handoff import HandoffReport
 from langswarm_sessions.interfaces.hooks import SessionLifecycleHook, SessionMiddleware
 from langswarm_sessions.manager import SessionManager
 from langswarm_sessions.messages import Content, SessionMessage
 from langswarm_sessions.records import Page, SessionStatus
 from langswarm_sessions.session import Session
-from langswarm_sessions.turns import MessageStream
+from langswarm_sessions.turns import MessageStream, RunningTurn, TurnChunk
 
-__all__ = ["BlockingEvents", "BlockingSession", "BlockingSessionManager", "BlockingStream"]
+__all__ = ["BlockingEvents", "BlockingSession", "BlockingSessionManager", "BlockingStream", "BlockingTurn"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -54,9 +55,9 @@ def _waits(method: Callable[Concatenate[Any, P], Awaitable[T]]) -> Callable[Conc
     return twin
 
 
-def _shows(name: str) -> Any:
+def _shows(name: str, *, of: str = "Session") -> Any:
     """Make the twin of an attribute."""
-    return property(lambda self: getattr(self.wrapped, name), doc=f"See `Session.{name}`.")
+    return property(lambda self: getattr(self.wrapped, name), doc=f"See `{of}.{name}`.")
 
 
 class BlockingStream(Iterator[str]):
@@ -101,6 +102,30 @@ def _streams(
         return BlockingStream(method(self.wrapped, *args, **kwargs), self.bridge)
 
     return twin
+
+
+class BlockingTurn(_Wrapper):
+    """A turn that goes on by itself; see `RunningTurn`."""
+
+    __slots__ = ()
+
+    id = _shows("id", of="RunningTurn")
+    session_id = _shows("session_id", of="RunningTurn")
+    is_done = _shows("is_done", of="RunningTurn")
+    result = _waits(RunningTurn.result)
+    cancel = _waits(RunningTurn.cancel)
+
+    def read(self, after: int = 0) -> Iterator[TurnChunk]:
+        """Yield the chunks after number `after`; see `RunningTurn.read`."""
+        chunks = self.wrapped.read(after)
+        try:
+            while True:
+                try:
+                    yield self.bridge.call(chunks.__anext__)
+                except StopAsyncIteration:
+                    return
+        finally:
+            self.bridge.call(chunks.aclose)
 
 
 class BlockingEvents(Iterator[SessionEvent]):
@@ -193,6 +218,8 @@ class BlockingSession(_Wrapper):
     update_config = _waits(Session.update_config)
     get_provider_metadata = _waits(Session.get_provider_metadata)
     get_metrics = _waits(Session.get_metrics)
+    explain = _waits(Session.explain)
+    handoff = _waits(Session.handoff)
     refresh = _waits(Session.refresh)
     archive = _waits(Session.archive)
     restore = _waits(Session.restore)
@@ -204,6 +231,14 @@ class BlockingSession(_Wrapper):
         return BlockingProviderSession(self.wrapped.provider_session, self.bridge)
 
     send_message_stream = _streams(Session.send_message_stream)
+
+    def start_turn(self, content: Content, **options: Any) -> BlockingTurn:
+        """Say something in a turn that goes on by itself; see `Session.start_turn`."""
+        return BlockingTurn(self.bridge.call(self.wrapped.start_turn, content, **options), self.bridge)
+
+    def get_turn(self, turn_id: str) -> BlockingTurn:
+        """Return a turn that was started with `start_turn`; see `Session.get_turn`."""
+        return BlockingTurn(self.wrapped.get_turn(turn_id), self.bridge)
 
     def close(self) -> None:
         """Close the manager that was made for this session alone, and its loop thread; else do nothing."""
@@ -284,6 +319,10 @@ class BlockingSessionManager(_Wrapper):
     def send_message(self, session_id: str, content: Content, **options: Any) -> SessionMessage:
         """Say something in a session; see `Session.send_message` for the options."""
         return self.bridge.call(lambda: self.wrapped.send_message(session_id, content, **options))
+
+    def handoff(self, session_id: str, provider: str, model: str, **options: Any) -> HandoffReport:
+        """Let another provider or model answer; see `Session.handoff` for the options."""
+        return self.bridge.call(lambda: self.wrapped.handoff(session_id, provider, model, **options))
 
     def session_events(
         self, *, max_queue: int = 1000, overflow: Overflow | str = Overflow.DROP_OLDEST

@@ -175,6 +175,11 @@ class ProviderError(SessionError):
         self.retry_after = retry_after
         self.request_id = request_id
 
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether the request may have been carried out nevertheless: nobody answered, or not to the end."""
+        return self.status_code is None or self.status_code >= 500 or self.status_code == 408
+
 
 class AuthenticationError(ProviderError):
     """The provider does not accept the key."""

@@ -30,6 +30,7 @@ class EventType(StrEnum):
     SESSION_RESTORED = "session_restored"
     SESSION_DELETED = "session_deleted"
     SESSION_REBUILT = "session_rebuilt"
+    SESSION_HANDOFF = "session_handoff"
     TURN_FAILED = "turn_failed"
     TURN_INTERRUPTED = "turn_interrupted"
 

@@ -29,6 +29,7 @@ from langswarm_sessions.cleanup import archive_inactive, clean_up, delete_archiv
 from langswarm_sessions.config import CleanupConfig, RetryPolicy, SessionConfig, Strategy
 from langswarm_sessions.errors import SessionError, SessionExistsError
 from langswarm_sessions.events import EventBus, EventStream, Overflow
+from langswarm_sessions.handoff import HandoffReport
 from langswarm_sessions.hooks import HOOK_POINTS, HookRunner
 from langswarm_sessions.ids import new_id, now
 from langswarm_sessions.interfaces.hooks import SessionLifecycleHook, SessionMiddleware
@@ -281,6 +282,11 @@ class SessionManager:
     async def delete_session(self, session_id: str) -> None:
         """Delete a session softly."""
         await transit(self._runtime, check_name(session_id, field="session_id"), DELETE)
+
+    async def handoff(self, session_id: str, provider: str, model: str, **options: Any) -> HandoffReport:
+        """Let another provider or model answer; see `Session.handoff` for the options."""
+        session = await self.get_session(session_id)
+        return await session.handoff(provider, model, **options)
 
     # Cleaning up
 

@@ -1,4 +1,4 @@
-"""LangChain faces of langswarm-sessions: a session as a Runnable and as a chat message history.
+"""LangChain faces of langswarm-sessions: a session as a Runnable or a history, a chat model as a provider.
 
 Every name is loaded when it is first used.
 """
@@ -9,13 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from langswarm_sessions_langchain.chat_model import LangChainProvider
     from langswarm_sessions_langchain.history import SessionChatMessageHistory
     from langswarm_sessions_langchain.messages import from_langchain, to_langchain
     from langswarm_sessions_langchain.runnable import SessionRunnable
 
-__all__ = ["SessionChatMessageHistory", "SessionRunnable", "from_langchain", "to_langchain"]
+__all__ = ["LangChainProvider", "SessionChatMessageHistory", "SessionRunnable", "from_langchain", "to_langchain"]
 
 _HOMES = {
+    "LangChainProvider": "chat_model",
     "SessionChatMessageHistory": "history",
     "SessionRunnable": "runnable",
     "from_langchain": "messages",

@@ -21,7 +21,7 @@ from langswarm_sessions.messages import (
     ToolCall,
 )
 
-__all__ = ["blocks_of", "parts_of"]
+__all__ = ["blocks_of", "parts_of", "with_additional"]
 
 Block = Mapping[str, Any]
 Content = str | Sequence[str | Block]
@@ -52,6 +52,24 @@ def parts_of(content: Content, calls: Iterable[ToolCall] = ()) -> list[Part]:
         else:
             parts.append(_part_of(block))
     return [*parts, *waiting]
+
+
+def with_additional(parts: list[Part], additional: Block) -> list[Part]:
+    """Return an answer's parts with the reasoning and the refusal that some models keep beside the content.
+
+    Args:
+        parts: The parts of its content.
+        additional: Its `additional_kwargs`.
+    """
+    found = list(parts)
+    if not any(isinstance(part, ReasoningPart) for part in found):
+        beside = additional.get("reasoning_content")
+        text = beside if isinstance(beside, str) else _summary(_object(additional.get("reasoning")))
+        found = [*([ReasoningPart(text=text)] if text else []), *found]
+    refusal = additional.get("refusal")
+    if isinstance(refusal, str) and refusal and not any(isinstance(part, TextPart | RefusalPart) for part in found):
+        found.append(RefusalPart(refusal))
+    return found
 
 
 def blocks_of(parts: Iterable[Part]) -> list[str | dict[Any, Any]]:
@@ -100,7 +118,17 @@ def _refusal(block: Block) -> Part | None:
 
 def _reasoning(block: Block) -> Part | None:
     text = block.get("reasoning", block.get("thinking"))
-    return ReasoningPart(text=text) if isinstance(text, str) else None
+    if not isinstance(text, str):
+        text = _summary(block) or None
+    return None if text is None else ReasoningPart(text=text)
+
+
+def _summary(block: Block) -> str:
+    """Return the texts of a summary of reasoning, as the Responses API writes it."""
+    summary: object = block.get("summary")
+    items = cast("Sequence[object]", summary) if isinstance(summary, list) else ()
+    texts = (_string(_object(item).get("text")) for item in items)
+    return "\n\n".join(text for text in texts if text)
 
 
 def _image(block: Block) -> Part | None:

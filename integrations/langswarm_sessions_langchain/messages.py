@@ -38,7 +38,7 @@ from langswarm_sessions.messages import (
 )
 from langswarm_sessions.records import Usage
 from langswarm_sessions_langchain.building import build
-from langswarm_sessions_langchain.content import parts_of
+from langswarm_sessions_langchain.content import parts_of, with_additional
 from langswarm_sessions_langchain.plain_json import plain_json
 
 __all__ = ["PAYLOAD_FORMAT", "from_langchain", "payload_of", "restored_langchain", "to_langchain", "usage_of"]
@@ -172,7 +172,8 @@ def _read(kind: str, data: Mapping[str, Any]) -> _Reading:
     role = _ROLES.get(kind) or _CHAT_ROLES.get(str(data.get("role")).lower(), Role.USER)
     if kind == "remove":
         role = Role.SYSTEM
-    return _Reading(role, parts_of(data.get("content") or "", _calls(data)))
+    parts = parts_of(data.get("content") or "", _calls(data))
+    return _Reading(role, with_additional(parts, data.get("additional_kwargs") or {}) if kind == "ai" else parts)
 
 
 def _calls(data: Mapping[str, Any]) -> list[ToolCall]:

@@ -13,7 +13,16 @@ from langswarm_sessions.checks import check_name, check_seconds, turn_options
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.records import TurnOptions
 
-__all__ = ["CONFIG_SPECS", "CallOptions", "ConversationIds", "child_config", "named_config", "read_ids", "read_options"]
+__all__ = [
+    "CONFIG_SPECS",
+    "GROUPED_BY",
+    "CallOptions",
+    "ConversationIds",
+    "child_config",
+    "named_config",
+    "read_ids",
+    "read_options",
+]
 
 CONFIG_SPECS = [
     # Word for word RunnableWithMessageHistory's, so that both can stand in one chain.
@@ -35,7 +44,7 @@ CONFIG_SPECS = [
     ),
 ]
 
-_GROUPED_BY = ("session_id", "thread_id", "conversation_id")
+GROUPED_BY = ("session_id", "thread_id", "conversation_id")
 """Keys of a run's metadata by which tracing tools group runs into conversations."""
 
 
@@ -116,7 +125,7 @@ def named_config(config: RunnableConfig | None) -> RunnableConfig:
     complete = ensure_config(config)
     session_id = (complete.get("configurable") or {}).get("session_id")
     if isinstance(session_id, str):  # any other is refused within the run, where tracers see it
-        complete["metadata"] = {**(complete.get("metadata") or {}), **dict.fromkeys(_GROUPED_BY, session_id)}
+        complete["metadata"] = {**(complete.get("metadata") or {}), **dict.fromkeys(GROUPED_BY, session_id)}
     return complete
 
 

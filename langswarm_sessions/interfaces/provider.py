@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
+from langswarm_sessions.errors import NativeStateLostError
 from langswarm_sessions.messages import Part, Role, SessionMessage
 from langswarm_sessions.records import NativeKind, NativeState, TurnOptions, Usage
 
@@ -77,6 +78,9 @@ class TurnRecorder(Protocol):
         ...
 
 
+EVERY_MEDIUM = frozenset({"text", "image", "file", "audio"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderProfile:
     """What a provider can do.
@@ -88,6 +92,7 @@ class ProviderProfile:
         ignored_keys: Documented keys it accepts, keeps and warns about.
         otel_name: Its value of `gen_ai.provider.name`.
         owns_history: It remembers by itself and takes nothing but the new input.
+        takes: Types of content parts its requests can hold; in place of another medium it is told that there was one.
         is_foreign: It hands the turn to code that calls models, and traces its calls, by itself.
     """
 
@@ -97,6 +102,7 @@ class ProviderProfile:
     ignored_keys: frozenset[str] = frozenset()
     otel_name: str
     owns_history: bool = False
+    takes: frozenset[str] = EVERY_MEDIUM
     is_foreign: bool = False
 
 
@@ -146,6 +152,7 @@ class Completed:
     Args:
         parts: The answer: text, refusals, reasoning, tool calls, in the provider's order.
         native_id: Id to continue from (None: nothing was kept).
+        native_memo: What the adapter wants to find in `NativeState.memo` when it continues from there.
         payload: The provider's own items, JSON-ready, for a lossless replay to the same provider.
         earlier: Messages that came before the answer within the same turn (an agent's tool calls and their results).
         raw: The provider's own answer object, for readers that know it; never stored.
@@ -157,6 +164,7 @@ class Completed:
     finish_reason: str | None = None
     provider_message_id: str | None = None
     native_id: str | None = None
+    native_memo: Mapping[str, str] = field(default_factory=dict[str, str])
     request_id: str | None = None
     payload: Mapping[str, Any] | None = field(default=None, repr=False)
     earlier: tuple[SessionMessage, ...] = ()
@@ -187,6 +195,21 @@ class EngineProvider(ABC):
         `retryable` says whether tenacity may try again; NativeStateLostError asks for a rebuild. An error that is not
         the provider's comes back unchanged.
         """
+
+    async def reconcile(self, request: ProviderRequest) -> Completed | None:
+        """Find out what became of a request that continued a log and whose fate is unknown.
+
+        Returns:
+            The answer, if the provider holds it whole; None if the request never arrived, so that it may be sent again.
+
+        Raises:
+            NativeStateLostError: What the provider holds fits neither: the conversation is to be rebuilt. An adapter
+                that cannot look says so of every request.
+        """
+        raise NativeStateLostError(
+            f"{self.name}: it is not known whether the last message arrived. Send it again: it is rebuilt.",
+            provider=self.name,
+        )
 
     async def delete_native(self, native: NativeState) -> None:  # noqa: B027 - nothing to do unless overridden
         """Delete what the provider keeps; a state that is gone already is a success."""

@@ -6,6 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from langswarm_sessions.providers.anthropic import AnthropicProviderSession
+    from langswarm_sessions.providers.cohere import CohereProviderSession
+    from langswarm_sessions.providers.gemini import GeminiProviderSession
+    from langswarm_sessions.providers.mistral import MistralProviderSession
     from langswarm_sessions.providers.mock import MockFault, MockProviderSession
     from langswarm_sessions.providers.openai import OpenAIProviderSession
     from langswarm_sessions.providers.registry import (
@@ -18,6 +22,10 @@ if TYPE_CHECKING:
     from langswarm_sessions.providers.simple import SimpleProvider
 
 __all__ = [
+    "AnthropicProviderSession",
+    "CohereProviderSession",
+    "GeminiProviderSession",
+    "MistralProviderSession",
     "MockFault",
     "MockProviderSession",
     "OpenAIProviderSession",
@@ -30,6 +38,10 @@ __all__ = [
 ]
 
 _HOME = {
+    "AnthropicProviderSession": "langswarm_sessions.providers.anthropic",
+    "CohereProviderSession": "langswarm_sessions.providers.cohere",
+    "GeminiProviderSession": "langswarm_sessions.providers.gemini",
+    "MistralProviderSession": "langswarm_sessions.providers.mistral",
     "MockFault": "langswarm_sessions.providers.mock",
     "MockProviderSession": "langswarm_sessions.providers.mock",
     "OpenAIProviderSession": "langswarm_sessions.providers.openai",

@@ -52,7 +52,11 @@ class BuiltInConnection(ProviderConnection):
         """Refuse an empty model and unknown or ill-typed settings; log settings without effect once."""
         check_model(model, provider=self.name)
         self.check_config(config)
-        warn_of_ignored(config, provider=self.name, profile=self.profile, seen=self._warned)
+        warn_of_ignored(config, provider=self.name, profile=self.profile_for(config), seen=self._warned)
+
+    def profile_for(self, config: Mapping[str, Any]) -> ProviderProfile:
+        """Return what the provider can do under a provider_config; override where that depends on it."""
+        return self.profile
 
     def check_config(self, config: Mapping[str, Any]) -> None:
         """Refuse unknown or ill-typed settings."""
@@ -234,6 +238,7 @@ class BuiltInProviderSession(EngineSession, Generic[C]):
             cursor=0,
             turn_id="",
             model=self.model,
+            memo=completed.native_memo,
         )
 
 

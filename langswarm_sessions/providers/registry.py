@@ -37,11 +37,19 @@ ProviderFactory = Callable[..., object]
 """Makes a ProviderSession, or what has its methods, from (session_id, model, config) or those of them it takes."""
 
 _BUILT_IN: Mapping[str, str] = {
+    "anthropic": "langswarm_sessions.providers.anthropic.client:connect_anthropic",
+    "cohere": "langswarm_sessions.providers.cohere.client:connect_cohere",
+    "gemini": "langswarm_sessions.providers.gemini.client:connect_gemini",
+    "mistral": "langswarm_sessions.providers.mistral.client:connect_mistral",
     "mock": "langswarm_sessions.providers.mock.connection:connect_mock",
     "openai": "langswarm_sessions.providers.openai.client:connect_openai",
 }
-_ALIASES: Mapping[str, str] = {"gpt": "openai"}
-_ANNOUNCED = frozenset({"anthropic", "cohere", "gemini", "mistral"})
+_ADAPTERS: Mapping[str, str] = {
+    "langchain_core": "langswarm_sessions_langchain.chat_model.client:connect_chat_model",
+}
+"""Packages whose objects can be providers, and what connects one; it is loaded when there is one."""
+
+_ALIASES: Mapping[str, str] = {"claude": "anthropic", "google": "gemini", "gpt": "openai"}
 _FACE = ("send_message", "get_provider_metadata", "update_provider_config", "cleanup_provider_resources")
 
 
@@ -199,8 +207,8 @@ class ProviderSessionFactory:
 
         Args:
             name: The provider's name.
-            credential: None, a key, a dict of settings, a ready-made SDK client, a factory or class, or a live
-                ProviderSession.
+            credential: None, a key, a dict of settings, a ready-made SDK client, a factory or class, a live
+                ProviderSession, or a LangChain chat model.
 
         Raises:
             ConfigurationError: The provider is unknown, or the credential is of no use to it.
@@ -209,15 +217,15 @@ class ProviderSessionFactory:
             return credential
         if _is_session(credential):
             return CustomConnection(name, instance=cast(ProviderSession, credential))
+        if adapter := _adapter_of(credential):
+            return cast(ProviderConnection, _load(adapter)(name, credential))
         if callable(credential):
             return CustomConnection(name, factory=credential)
         factory = cls._registered.get(name)
         if factory is not None:
             return _without_credential(name, credential, factory)
-        module, _, attribute = _BUILT_IN.get(canonical_name(name), "").partition(":")
-        if module:
-            connect: Callable[[object], ProviderConnection] = getattr(import_module(module), attribute)
-            return connect(credential)
+        if path := _BUILT_IN.get(canonical_name(name)):
+            return cast(ProviderConnection, _load(path)(credential))
         for point in entry_points(group=ENTRY_POINT_GROUP, name=name):
             return _without_credential(name, credential, cast(ProviderFactory, point.load()))
         raise cls._unknown(name)
@@ -229,7 +237,9 @@ class ProviderSessionFactory:
         Raises:
             ConfigurationError: The provider is unknown.
         """
-        if isinstance(credential, ProviderConnection) or _is_session(credential) or callable(credential):
+        if isinstance(credential, ProviderConnection) or _is_session(credential):
+            return
+        if _adapter_of(credential) or callable(credential):
             return
         known = name in cls._registered or canonical_name(name) in _BUILT_IN
         if not known and not entry_points(group=ENTRY_POINT_GROUP, name=name):
@@ -238,13 +248,9 @@ class ProviderSessionFactory:
     @classmethod
     def _unknown(cls, name: str) -> ConfigurationError:
         known = ", ".join(cls.known())
-        if name in _ANNOUNCED:
-            why = f"provider {name!r} is not available in this version."
-        else:
-            why = f"unknown provider {name!r}."
         return ConfigurationError(
-            f"{why} Known providers: {known}. Bring your own with providers={{{name!r}: YourProviderSession}} "
-            "or ProviderSessionFactory.register_provider.",
+            f"unknown provider {name!r}. Known providers: {known}. Bring your own with "
+            f"providers={{{name!r}: YourProviderSession}} or ProviderSessionFactory.register_provider.",
             provider=name,
         )
 
@@ -282,6 +288,17 @@ def _without_credential(name: str, credential: object, factory: ProviderFactory)
 
 def _is_name(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip())
+
+
+def _adapter_of(value: object) -> str | None:
+    """Return what connects an object of another library, which may be of a user's subclass; None for all others."""
+    packages = (kind.__module__.partition(".")[0] for kind in type(value).__mro__)
+    return next((_ADAPTERS[package] for package in packages if package in _ADAPTERS), None)
+
+
+def _load(path: str) -> Callable[..., object]:
+    module, _, attribute = path.partition(":")
+    return cast(Callable[..., object], getattr(import_module(module), attribute))
 
 
 def _is_session(value: object) -> bool:

@@ -84,6 +84,7 @@ _TEXT_OR_OBJECT = Setting("a string or a dict", lambda value: _is_text(value) or
 
 DOCUMENTED_SETTINGS: Mapping[str, Setting] = {
     "agent_id": _TEXT,
+    "api": Setting("'responses' or 'chat'", lambda value: value in ("responses", "chat")),
     "api_version": _TEXT,
     "assistant_id": _TEXT,
     "base_url": Setting("an http(s) URL without user, password or query", _is_url),
@@ -92,6 +93,9 @@ DOCUMENTED_SETTINGS: Mapping[str, Setting] = {
     "instructions": _TEXT,
     "max_tokens": _whole(1),
     "metadata": _OBJECT,
+    "native": Setting(
+        "'node', 'log', 'ephemeral' or 'none'", lambda value: value in ("node", "log", "ephemeral", "none")
+    ),
     "organization": _TEXT,
     "parallel_tool_calls": _BOOL,
     "presence_penalty": _number(-2, 2),

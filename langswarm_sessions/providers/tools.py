@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.records import ToolChoice
 
-__all__ = ["FunctionTool", "function_tool", "normal_tool_choice"]
+__all__ = ["FunctionTool", "function_tool", "normal_tool_choice", "parse_arguments"]
 
 _MODES = {"auto": "auto", "none": "none", "required": "required", "any": "required"}
 
@@ -88,3 +89,17 @@ def normal_tool_choice(choice: ToolChoice | None) -> str | None:
     if not isinstance(name, str) or not name:
         raise InvalidInputError("tool_choice: a dict must name a function: {'type': 'function', 'name': ...}.")
     return f"tool:{name}"
+
+
+def parse_arguments(text: str) -> dict[str, Any] | None:
+    """Return the arguments of a tool call; None when the model wrote something other than a JSON object.
+
+    Example:
+        >>> parse_arguments('{"zone": "UTC"}')
+        {'zone': 'UTC'}
+    """
+    try:
+        arguments: object = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        return None
+    return cast(dict[str, Any], arguments) if isinstance(arguments, dict) else None

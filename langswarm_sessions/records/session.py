@@ -44,7 +44,8 @@ class NativeState:
 
     `cursor` is the `seq` of the newest message the provider was sent; with the messages of turn `turn_id` (the answer
     to it) that is all it knows. `open_calls` are ids of tool calls in that answer that have no result yet.
-    `suspect` means another process may have advanced it.
+    `suspect` means that it may have been advanced without our knowing. `memo` is what the provider's adapter notes for
+    itself, such as the id of the newest item it knows of.
     """
 
     provider: str
@@ -55,6 +56,7 @@ class NativeState:
     model: str | None = None
     open_calls: tuple[str, ...] = ()
     suspect: bool = False
+    memo: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

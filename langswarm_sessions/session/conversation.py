@@ -8,10 +8,12 @@ from typing import Any, Self
 
 from langswarm_sessions.calling import call
 from langswarm_sessions.checks import check_mapping
+from langswarm_sessions.handoff import HandoffReport, hand_off
 from langswarm_sessions.lifecycle import ARCHIVE, DELETE, RESTORE, change_record, transit, update_context
-from langswarm_sessions.messages import plain_mapping
+from langswarm_sessions.messages import Content, as_message, plain_mapping
 from langswarm_sessions.records import SessionContext, SessionMetrics
 from langswarm_sessions.session.talking import SessionTalking
+from langswarm_sessions.strategies import TurnExplanation, choose_strategy, explained
 from langswarm_sessions.turns import context_of
 
 __all__ = ["Session"]
@@ -60,6 +62,50 @@ class Session(SessionTalking):
         """Return what is known of the provider's side, without secrets."""
         metadata: Mapping[str, Any] = await call(self.provider_session.get_provider_metadata, {})
         return {**metadata, "provider_session_id": self.provider_session_id}
+
+    async def explain(self, content: Content) -> TurnExplanation:
+        """Return what a turn with this input would send and why, without sending or storing anything.
+
+        Args:
+            content: As in `send_message`.
+
+        Raises:
+            InvalidInputError: The content is wrong.
+
+        Example:
+            >>> async def look(session):
+            ...     print(await session.explain("What did I say first?"))
+        """
+        await self.refresh()
+        record, provider = self._record, self.engine_provider
+        strategy = choose_strategy(record.strategy, provider=provider.name, profile=provider.profile)
+        needed = strategy.needs(record)
+        storage = self._runtime.services.storage
+        history = () if needed is None else await storage.load_history(self.session_id, needed)
+        return explained(record, strategy, history=history, inputs=(as_message(content),))
+
+    async def handoff(
+        self, provider: str, model: str, *, provider_config: Mapping[str, Any] | None = None, dry_run: bool = False
+    ) -> HandoffReport:
+        """Let another provider or model answer from the next turn on; it is given the conversation so far.
+
+        Args:
+            provider: The provider's name.
+            model: Its name of the model.
+            provider_config: Its settings; None takes along those that mean the same everywhere.
+            dry_run: Only report.
+
+        Returns:
+            What crosses, what is converted and what cannot cross, and why.
+
+        Raises:
+            ConfigurationError: The provider, model or a setting cannot work.
+            SessionArchivedError: The session is archived.
+            SessionBusyError: A turn held the session for too long.
+        """
+        return await hand_off(
+            self._runtime, self.session_id, provider, model, provider_config=provider_config, dry_run=dry_run
+        )
 
     async def get_metrics(self) -> SessionMetrics:
         """Return the session's figures."""

@@ -20,7 +20,7 @@ from langswarm_sessions.messages import (
 from langswarm_sessions.records import MessageFilter, ToolChoice, TurnOptions, TurnRecord
 from langswarm_sessions.session.inputs import Tools, turn_input, unanswerable
 from langswarm_sessions.session.reading import SessionReading
-from langswarm_sessions.turns import MessageStream, TurnInput, TurnStream
+from langswarm_sessions.turns import MessageStream, RunningTurn, TurnInput, TurnStream
 
 __all__ = ["SessionTalking"]
 
@@ -102,6 +102,49 @@ class SessionTalking(SessionReading):
             stream=True,
         )
         return MessageStream(self.run_turn(turn))
+
+    async def start_turn(
+        self,
+        content: Content,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        tools: Tools | None = None,
+        tool_choice: ToolChoice | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        instructions: str | None = None,
+    ) -> RunningTurn:
+        """Say something in a turn that goes on when its readers leave; see `send_message` for the arguments.
+
+        Returns:
+            The running turn: `read(after=...)`, `result()`, `cancel()`.
+        """
+        turn = turn_input(
+            [as_message(content, metadata=metadata)],
+            options=turn_options(tools, tool_choice),
+            idempotency_key=idempotency_key,
+            timeout=timeout,
+            instructions=instructions,
+            stream=True,
+        )
+        return self._runtime.engine.launch(self, turn)
+
+    def get_turn(self, turn_id: str) -> RunningTurn:
+        """Return a turn that was started with `start_turn` in this process and runs, or has just ended.
+
+        Args:
+            turn_id: Its `id`.
+
+        Raises:
+            InvalidInputError: There is none; what it said is in `get_messages()`.
+        """
+        turn = self._runtime.engine.running.get(self.session_id, turn_id)
+        if turn is None:
+            raise InvalidInputError(
+                "turn_id: no turn with this id runs here. What it said is stored: see get_messages().",
+                session_id=self.session_id,
+            )
+        return turn
 
     async def send_tool_results(
         self,

@@ -28,6 +28,7 @@ class TurnPlan:
         mode: Whether the provider's own state carries the history.
         messages: What is sent, in order.
         native: The provider state it continues from.
+        replaces: The provider state that is given up, as it may have grown without our knowing.
         keep_native: Whether the provider is to keep the conversation.
         dropped: Messages of the transcript that did not fit the window.
         reason: Why it is done this way, for people.
@@ -36,6 +37,7 @@ class TurnPlan:
     mode: Mode
     messages: tuple[SessionMessage, ...] = field(repr=False)
     native: NativeState | None = None
+    replaces: NativeState | None = None
     keep_native: bool = False
     dropped: int = 0
     reason: str = ""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from langswarm_sessions.config import Strategy
 from langswarm_sessions.errors import ConfigurationError
-from langswarm_sessions.interfaces.provider import ProviderProfile
+from langswarm_sessions.interfaces.provider import EVERY_MEDIUM, ProviderProfile
 from langswarm_sessions.messages import SessionMessage
 from langswarm_sessions.records import HistoryQuery, NativeKind, NativeState, SessionRecord
+from langswarm_sessions.strategies.crossing import carried
 from langswarm_sessions.strategies.plan import Mode, TurnPlan, TurnStrategy
 from langswarm_sessions.window import fit, repair
 
@@ -28,6 +29,7 @@ def _budget(record: SessionRecord) -> int:
 class ClientStrategy:
     """Replay: the window is sent with every request."""
 
+    takes: frozenset[str] = EVERY_MEDIUM
     keep_native: bool = False
 
     def needs(self, record: SessionRecord) -> HistoryQuery | None:
@@ -55,7 +57,7 @@ class ClientStrategy:
         """Send the window, smaller when asked."""
         config = record.config
         window = fit(
-            [*history, *inputs],
+            [*carried(history, self.takes), *inputs],
             max_messages=config.max_messages,
             max_tokens=_budget(record) if max_tokens is None else max_tokens,
         )
@@ -70,27 +72,36 @@ class ClientStrategy:
         )
 
 
-_FIRST_REQUEST = ClientStrategy(keep_native=True)
-
-
 @dataclass(frozen=True, slots=True)
 class NativeStrategy:
-    """Continue from the provider's own state: only what it has not seen is sent."""
+    """Continue from the provider's own state: only what it has not seen is sent.
+
+    Args:
+        provider: Whose state.
+        kind: The kind of state it keeps now (None: whatever it is); one of another kind is not continued.
+        takes: Types of content parts it takes.
+    """
 
     provider: str
+    kind: NativeKind | None = None
+    takes: frozenset[str] = EVERY_MEDIUM
+
+    @property
+    def _first_request(self) -> ClientStrategy:
+        return ClientStrategy(self.takes, keep_native=True)
 
     def needs(self, record: SessionRecord) -> HistoryQuery | None:
         """Ask for what was said since the cursor; without a state to continue from, for the window."""
         native = self._usable(record)
         if native is None:
-            return _FIRST_REQUEST.needs(record) if record.next_seq > record.cleared_seq + 1 else None
+            return self._first_request.needs(record) if record.next_seq > record.cleared_seq + 1 else None
         if record.next_seq == native.cursor + 1:
             return None
         return HistoryQuery(after_seq=native.cursor, not_turn=native.turn_id, with_system=False)
 
     def needs_for_rebuild(self, record: SessionRecord) -> HistoryQuery:
         """Ask for the window."""
-        return _FIRST_REQUEST.needs_for_rebuild(record)
+        return self._first_request.needs_for_rebuild(record)
 
     def plan(
         self, record: SessionRecord, history: Sequence[SessionMessage], inputs: Sequence[SessionMessage]
@@ -98,10 +109,10 @@ class NativeStrategy:
         """Send what the provider has not seen."""
         native = self._usable(record)
         if native is None:
-            return _FIRST_REQUEST.plan(record, history, inputs)
+            return self._anew(record, history, inputs)
         return TurnPlan(
             mode=Mode.NATIVE,
-            messages=repair([*history, *inputs], open_calls=native.open_calls),
+            messages=repair([*carried(history, self.takes), *inputs], open_calls=native.open_calls),
             native=native,
             keep_native=True,
             reason="the provider keeps the conversation: only what is new is sent",
@@ -116,14 +127,29 @@ class NativeStrategy:
         max_tokens: int | None = None,
     ) -> TurnPlan:
         """Send the window and let the provider keep it anew."""
-        return _FIRST_REQUEST.rebuild(record, history, inputs, max_tokens=max_tokens)
+        return self._first_request.rebuild(record, history, inputs, max_tokens=max_tokens)
+
+    def _anew(
+        self, record: SessionRecord, history: Sequence[SessionMessage], inputs: Sequence[SessionMessage]
+    ) -> TurnPlan:
+        plan = self._first_request.plan(record, history, inputs)
+        if not self._is_own(record.native):
+            return plan
+        return replace(
+            plan,
+            replaces=record.native,
+            reason="what the provider kept may have grown unseen: it is given the window and keeps it anew",
+        )
 
     def _usable(self, record: SessionRecord) -> NativeState | None:
         native = record.native
-        if native is None or native.provider != self.provider:
+        if native is None or not self._is_own(native):
             return None
         # A suspect node is still the node it was; only a log may have grown behind our back.
         return None if native.suspect and native.kind is not NativeKind.NODE else native
+
+    def _is_own(self, native: NativeState | None) -> bool:
+        return native is not None and native.provider == self.provider and self.kind in (None, native.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +197,7 @@ def choose_strategy(strategy: Strategy, *, provider: str, profile: ProviderProfi
     if strategy is Strategy.NATIVE and not native and not profile.owns_history:
         raise ConfigurationError(
             f"strategy 'native' needs a provider that keeps conversations; {provider} does not (none does "
-            "with provider_config={'store': False}). Use strategy='client' or 'hybrid'.",
+            "with provider_config={'store': False} or {'native': 'none'}). Use strategy='client' or 'hybrid'.",
             provider=provider,
         )
     if profile.owns_history:
@@ -183,5 +209,5 @@ def choose_strategy(strategy: Strategy, *, provider: str, profile: ProviderProfi
             )
         return DelegatedStrategy()
     if strategy is Strategy.CLIENT or not native:
-        return ClientStrategy()
-    return NativeStrategy(provider)
+        return ClientStrategy(profile.takes)
+    return NativeStrategy(provider, profile.native, profile.takes)

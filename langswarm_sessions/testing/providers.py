@@ -13,11 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, cast
 
 import pytest
@@ -32,127 +29,31 @@ from langswarm_sessions.errors import (
     RateLimitError,
     SessionError,
 )
-from langswarm_sessions.interfaces.provider import Completed, ProviderEvent, ProviderRequest, TextDelta
-from langswarm_sessions.messages import Role, SessionMessage, ToolCall, ToolResult, text_of
-from langswarm_sessions.providers.base import EngineSession, answer_message
-from langswarm_sessions.records import NativeKind, NativeState, TurnOptions
+from langswarm_sessions.interfaces.provider import Completed, ProviderRequest, TextDelta
+from langswarm_sessions.messages import SessionMessage, ToolCall, text_of
+from langswarm_sessions.providers.base import answer_message
+from langswarm_sessions.records import NativeKind, TurnOptions
+from langswarm_sessions.testing.provider_kit import (
+    CLOCK,
+    ContractFault,
+    ProviderRig,
+    Seen,
+    Wanted,
+    answer,
+    read,
+    results,
+    state_after,
+    user,
+)
+from langswarm_sessions.testing.provider_logs import LogContract
 
-__all__ = ["ContractFault", "ProviderContract", "ProviderRig", "Seen", "Wanted"]
-
-CLOCK: dict[str, Any] = {
-    "name": "clock",
-    "description": "Tells the time.",
-    "parameters": {"type": "object", "properties": {"zone": {"type": "string"}}},
-}
+__all__ = ["ContractFault", "LogContract", "ProviderContract", "ProviderRig", "Seen", "Wanted"]
 
 _TURNS_OF_THE_LOOP = 50
 
 
-class ContractFault(StrEnum):
-    """What a rig must be able to let go wrong with the next request."""
-
-    RATE_LIMIT = "rate_limit"
-    """Refuse it for now and ask to wait 2 seconds."""
-    UNAVAILABLE = "unavailable"
-    AUTH = "auth"
-    OVERFLOW = "overflow"
-    DROP = "drop"
-    """Break the connection in the middle of the answer."""
-    EOF = "eof"
-    """End the stream in the middle of the answer, without an error."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A tool call the model is to make."""
-
-    name: str
-    arguments: dict[str, Any] = field(default_factory=dict[str, Any])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What the model had before it when it gave its newest answer.
-
-    Args:
-        user_texts: Texts of all user messages, kept ones included, oldest first.
-        instructions: The instructions of that request.
-        tool_names: The tools it was offered.
-        continued: Whether the request continued a kept conversation.
-    """
-
-    user_texts: list[str]
-    instructions: str | None
-    tool_names: list[str]
-    continued: bool
-
-
-class ProviderRig(ABC):
-    """A provider under test and the strings its counterparty hangs on."""
-
-    secret: str = ""
-    """The key in use; it must show up nowhere."""
-
-    @abstractmethod
-    def session(self, config: dict[str, Any] | None = None) -> EngineSession:
-        """Return a new live session."""
-
-    @abstractmethod
-    def say(self, answer: str | Sequence[Wanted]) -> None:
-        """Let the model give this answer next: a text, or tool calls made at once."""
-
-    @abstractmethod
-    def fail(self, fault: ContractFault) -> None:
-        """Let the next request fail."""
-
-    @abstractmethod
-    def forget(self) -> None:
-        """Let the provider lose every conversation it keeps."""
-
-    @abstractmethod
-    def seen(self) -> Seen:
-        """Return what the model had before it at its newest answer."""
-
-
-def user(text: str) -> SessionMessage:
-    """Return a message of the user."""
-    return SessionMessage(role=Role.USER, content=text)
-
-
-def results(*outputs: tuple[str, str]) -> SessionMessage:
-    """Return a message with tool results: call id and output each."""
-    parts = [ToolResult(tool_call_id=call_id, content=output) for call_id, output in outputs]
-    return SessionMessage(role=Role.TOOL, parts=list(parts))
-
-
-async def read(session: EngineSession, request: ProviderRequest) -> tuple[list[ProviderEvent], Completed]:
-    """Read one request's events; the last one is the answer."""
-    events = [event async for event in session.stream_turn(request)]
-    if not events or not isinstance(events[-1], Completed):
-        raise IncompleteStreamError("the stream ended without Completed")
-    return events, events[-1]
-
-
-async def answer(session: EngineSession, *messages: SessionMessage, **fields: Any) -> Completed:
-    """Send messages and return the answer."""
-    return (await read(session, ProviderRequest(messages=messages, **fields)))[1]
-
-
-def state_after(session: EngineSession, completed: Completed) -> NativeState:
-    """Return the native state to continue from."""
-    assert completed.native_id is not None, "keep_native=True must give an id to continue from"
-    return NativeState(
-        provider=session.name, kind=session.profile.native, id=completed.native_id, cursor=1, turn_id="turn"
-    )
-
-
-class ProviderContract:
+class ProviderContract(LogContract):
     """What every provider must do. Inherit, and give a fixture `rig`."""
-
-    @pytest.fixture
-    async def rig(self) -> ProviderRig:
-        """Override: the provider under test."""
-        pytest.fail("give the suite a fixture `rig`: a ProviderRig around your provider")
 
     async def test_the_deltas_are_the_answer(self, rig: ProviderRig) -> None:
         """The pieces, joined, are the text of the one Completed that ends the stream."""
@@ -293,19 +194,21 @@ class ProviderContract:
         assert text_of((await answer(session, user("hi"))).parts) == "next"
 
     async def test_instructions_and_tools_go_with_every_request(self, rig: ProviderRig) -> None:
-        """What changed between two turns reaches the model on the second, native or not."""
+        """What changed between two turns reaches the model on the second, native or not.
+
+        A provider that fixes them when a conversation begins calls its state lost, and is given the conversation anew.
+        """
         session = rig.session()
         keep = session.profile.native is not NativeKind.NONE
         first = await answer(session, user("one"), keep_native=keep, instructions="Be brief.")
         assert (rig.seen().instructions, rig.seen().tool_names) == ("Be brief.", [])
-        await answer(
-            session,
-            user("two"),
-            native=state_after(session, first) if keep else None,
-            keep_native=keep,
-            instructions="Be kind.",
-            options=TurnOptions(tools=(CLOCK,)),
-        )
+        changed: dict[str, Any] = {"instructions": "Be kind.", "options": TurnOptions(tools=(CLOCK,))}
+        native = state_after(session, first) if keep else None
+        try:
+            await answer(session, user("two"), native=native, keep_native=keep, **changed)
+        except NativeStateLostError:
+            assert keep, "nothing was kept that could be lost"
+            await answer(session, user("one"), answer_message(first), user("two"), keep_native=True, **changed)
         assert (rig.seen().instructions, rig.seen().tool_names) == ("Be kind.", ["clock"])
 
     async def test_settings_are_checked_and_nothing_secret_is_told(self, rig: ProviderRig) -> None:

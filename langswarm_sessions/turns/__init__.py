@@ -5,11 +5,14 @@ from __future__ import annotations
 from langswarm_sessions.turns.engine import TurnEngine
 from langswarm_sessions.turns.fallback import fallback_strategy
 from langswarm_sessions.turns.input import TurnInput
+from langswarm_sessions.turns.running import RunningTurn, TurnChunk
 from langswarm_sessions.turns.services import TurnServices, TurnSubject, context_of
 from langswarm_sessions.turns.stream import MessageStream, TurnOutcome, TurnStream
 
 __all__ = [
     "MessageStream",
+    "RunningTurn",
+    "TurnChunk",
     "TurnEngine",
     "TurnInput",
     "TurnOutcome",

@@ -46,6 +46,7 @@ def native_after(completed: Completed, *, plan: TurnPlan, begun: Begun, provider
         cursor=_newest(begun),
         turn_id=begun.turn.turn_id,
         model=completed.model,
+        memo=completed.native_memo,
         # Not the answer's: a middleware may have taken calls out that the provider still waits for.
         open_calls=tuple(part.id for part in completed.parts if isinstance(part, ToolCall)),
     )

@@ -10,6 +10,7 @@ from langswarm_sessions.errors import (
     ContextOverflowError,
     IncompleteStreamError,
     NativeStateLostError,
+    ProviderError,
     ProviderTimeoutError,
     SessionError,
 )
@@ -20,9 +21,9 @@ from langswarm_sessions.interfaces.provider import (
     ProviderRequest,
     TextDelta,
 )
-from langswarm_sessions.messages import SessionMessage
+from langswarm_sessions.messages import SessionMessage, text_of
 from langswarm_sessions.middleware import ChunkPipeline, MiddlewareChain
-from langswarm_sessions.records import Begun
+from langswarm_sessions.records import Begun, NativeKind, NativeState
 from langswarm_sessions.retry import run_with_retry
 from langswarm_sessions.strategies import TurnPlan, TurnStrategy
 from langswarm_sessions.turns.capture import captured_answer, captured_messages
@@ -41,9 +42,11 @@ class Conversation:
 
     Attributes:
         plan: The plan of the request that was answered.
-        retries: Requests sent again after a failure.
+        retries: Attempts made again after a failure.
         rebuilds: Times the provider's state was rebuilt (0 or 1).
+        rebuild_reason: Why it was: `not_found`, or `corrupt` when it is not what the transcript says.
         buffered: Text received while nothing could be shown.
+        doubtful: The provider's log that may have grown by what this turn sent, as it was before.
     """
 
     def __init__(
@@ -72,7 +75,9 @@ class Conversation:
         self.plan: TurnPlan = strategy.plan(begun.session, begun.history, begun.inputs)
         self.retries = 0
         self.rebuilds = 0
+        self.rebuild_reason = "not_found"
         self.buffered = ""
+        self.doubtful: NativeState | None = None
 
     async def run(self) -> Completed:
         """Return the whole answer.
@@ -96,16 +101,22 @@ class Conversation:
             ) from error
 
     async def _healing(self) -> Completed:
+        if self.plan.replaces is not None:
+            self.rebuild_reason = "corrupt"
+            return await self._rebuilding()
         try:
             return await self._fitting()
         except NativeStateLostError as error:
             if self.plan.native is None or not self._nothing_shown(error):
                 raise
+        return await self._rebuilding()
+
+    async def _rebuilding(self) -> Completed:
         self.rebuilds = 1
-        record = self._begun.session
-        with self._span.rebuild(reason="not_found", provider=self._provider.name, attempt=1) as rebuild:
-            history = await self._history()
-            self.plan = self._strategy.rebuild(record, history, self._begun.inputs)
+        with self._span.rebuild(reason=self.rebuild_reason, provider=self._provider.name, attempt=1) as rebuild:
+            if self.plan.replaces is None:
+                history = await self._history()
+                self.plan = self._strategy.rebuild(self._begun.session, history, self._begun.inputs)
             rebuild.replayed(messages=len(self.plan.messages), tokens=sum(map(estimate_tokens, self.plan.messages)))
             return await self._fitting()
 
@@ -150,20 +161,55 @@ class Conversation:
         if not self._turn.stream:
             self._log.restart()
         request = self._request()
-        with self._chat_span(request) as chat:
-            events = self._provider.stream_turn(request)
-            try:
-                completed = await self._read(events, chat)
-            finally:
-                await _close(events)
-            self._note_answer(chat, request, completed)
+        completed = await self._arrived_before(request)
+        if completed is None:
+            completed = await self._asked(request)
         if self._pipeline is not None and (rest := await self._pipeline.finish()):
             self._log.say(TextDelta(rest))
         return completed
 
-    async def _read(self, events: AsyncIterator[ProviderEvent], chat: ChatScope) -> Completed:
+    async def _asked(self, request: ProviderRequest) -> Completed:
+        with self._chat_span(request) as chat:
+            events = self._provider.stream_turn(request)
+            try:
+                completed = await self._read(events, request, chat)
+            finally:
+                await _close(events)
+            self._note_answer(chat, request, completed)
+        return completed
+
+    async def _arrived_before(self, request: ProviderRequest) -> Completed | None:
+        """Return the answer of an earlier attempt that arrived although it failed; None when there is none."""
+        if self.doubtful is None or request.native != self.doubtful:
+            return None
+        await self._log.wanted()
+        try:
+            arrived = await self._provider.reconcile(request)
+        except Exception as error:  # as in `_read`
+            translated = self._translated(error)
+            if isinstance(translated, NativeStateLostError):
+                self.rebuild_reason = "corrupt"
+                self._note_reconciled("contradiction")
+            if translated is error:
+                raise
+            raise translated from error
+        if arrived is None:
+            self.doubtful = None
+            self._note_reconciled("absent")
+            return None
+        self._note_reconciled("adopted")
+        await self._deliver(TextDelta(text_of(arrived.parts)))
+        return arrived
+
+    def _note_reconciled(self, outcome: str) -> None:
+        self._span.event("langswarm.session.turn_reconciled", {"langswarm.reconcile.outcome": outcome})
+
+    async def _read(self, events: AsyncIterator[ProviderEvent], request: ProviderRequest, chat: ChatScope) -> Completed:
+        is_accepted = False
         while True:
             await self._log.wanted()
+            if request.native is not None and request.native.kind is NativeKind.LOG:
+                self.doubtful = request.native
             try:
                 event = await anext(events)
             except StopAsyncIteration:
@@ -172,9 +218,12 @@ class Conversation:
                 ) from None
             except Exception as error:  # whatever the provider raised is classified here, once
                 translated = self._translated(error)
+                if request.native is not None and not is_accepted and _is_refusal(translated):
+                    self.doubtful = None
                 if translated is error:
                     raise
                 raise translated from error
+            is_accepted = True
             if isinstance(event, Completed):
                 return event
             if isinstance(event, TextDelta):
@@ -212,7 +261,7 @@ class Conversation:
             provider=self._provider.profile.otel_name,
             model=self._provider.model,
             stream=self._turn.stream,
-            previous_response_id=None if request.native is None else request.native.id,
+            previous_response_id=_node_of(request),
             server_address=host,
             server_port=port,
             request_options={key: config[key] for key in ("temperature", "max_tokens", "top_p") if key in config},
@@ -244,6 +293,18 @@ class Conversation:
         error.session_id = error.session_id or self._begun.session.session_id
         error.provider = error.provider or self._provider.name
         return error
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the provider said that it did nothing; an error told within an answer is none, whatever its status."""
+    if not isinstance(error, ProviderError) or error.is_ambiguous:
+        return False
+    return error.status_code is not None and error.status_code >= 400
+
+
+def _node_of(request: ProviderRequest) -> str | None:
+    native = request.native
+    return native.id if native is not None and native.kind is NativeKind.NODE else None
 
 
 async def _close(events: AsyncIterator[ProviderEvent]) -> None:

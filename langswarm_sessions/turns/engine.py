@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from functools import partial
 
 from langswarm_sessions.bridge import current_caller
+from langswarm_sessions.config import OnDisconnect
+from langswarm_sessions.ids import new_id
+from langswarm_sessions.turns.beginning import busy_error
+from langswarm_sessions.turns.deadline import Deadline
 from langswarm_sessions.turns.gate import SessionGates
 from langswarm_sessions.turns.input import TurnInput
 from langswarm_sessions.turns.keeper import LeaseKeeper
 from langswarm_sessions.turns.live import LiveTurns
 from langswarm_sessions.turns.log import Interruption, TurnLog
 from langswarm_sessions.turns.run import TurnRun
+from langswarm_sessions.turns.running import RunningTurn, RunningTurns
 from langswarm_sessions.turns.services import TurnServices, TurnSubject
 from langswarm_sessions.turns.stream import TurnOutcome, TurnStream
 
@@ -32,6 +40,7 @@ class TurnEngine:
         self._gates = SessionGates()
         self._keeper = LeaseKeeper(services.storage, lease_seconds=services.lease_seconds)
         self._live = LiveTurns()
+        self.running = RunningTurns()
 
     def start(self, subject: TurnSubject, turn: TurnInput) -> TurnStream:
         """Return a reader of a new turn; the turn starts when it is first read.
@@ -45,18 +54,30 @@ class TurnEngine:
             idle_seconds=self.services.idle_seconds,
             on_disconnect=subject.record.config.on_disconnect,
         )
+        return TurnStream(partial(self._begin, subject, turn, log), log, session_id=subject.record.session_id)
+
+    def launch(self, subject: TurnSubject, turn: TurnInput) -> RunningTurn:
+        """Start a turn that goes on whether or not anybody reads it.
+
+        Args:
+            subject: The session.
+            turn: The input; a streamed one, as its chunks may be read.
+        """
+        log = TurnLog(paced=False, idle_seconds=self.services.idle_seconds, on_disconnect=OnDisconnect.FINISH)
+        task = self._begin(subject, turn, log)
+        running = RunningTurn(task, log, turn_id=new_id(), session_id=subject.record.session_id)
+        self.running.add(running)
+        return running
+
+    def _begin(self, subject: TurnSubject, turn: TurnInput, log: TurnLog) -> asyncio.Task[TurnOutcome]:
+        session_id = subject.record.session_id
+        self._end_left_streams(session_id)
         run = TurnRun(
             services=self.services, gates=self._gates, keeper=self._keeper, subject=subject, turn=turn, log=log
         )
-        session_id = subject.record.session_id
-
-        def begin() -> asyncio.Task[TurnOutcome]:
-            self._end_left_streams(session_id)
-            task = asyncio.get_running_loop().create_task(run.execute(), name=f"turn of {session_id}")
-            self._live.add(session_id, task, log)
-            return task
-
-        return TurnStream(begin, log, session_id=session_id)
+        task = asyncio.get_running_loop().create_task(run.execute(), name=f"turn of {session_id}")
+        self._live.add(session_id, task, log)
+        return task
 
     async def settle(self, session_id: str) -> None:
         """Wait for turns of a session whose reader has left, so that what they said is stored."""
@@ -69,6 +90,22 @@ class TurnEngine:
         ]
         if ending:
             await asyncio.wait(ending)
+
+    @asynccontextmanager
+    async def between_turns(self, session_id: str) -> AsyncGenerator[None]:
+        """Wait until no turn of this process holds a session, and let none begin meanwhile.
+
+        Raises:
+            SessionBusyError: A turn held it for longer than turns wait for each other.
+        """
+        self._end_left_streams(session_id)
+        patience = Deadline.after(self.services.turn_wait)
+        if not await self._gates.enter(session_id, seconds=self.services.turn_wait):
+            raise busy_error(session_id, patience)
+        try:
+            yield
+        finally:
+            self._gates.leave(session_id)
 
     async def close(self) -> None:
         """End running turns as interrupted, on whatever loop they run, and stop keeping leases."""

@@ -70,7 +70,7 @@ class TurnRun:
         self._session_id = subject.record.session_id
         self._provider: EngineProvider = turn.provider or subject.engine_provider
         self._strategy = self._choose_strategy()
-        self._announced_rebuild = False
+        self._announced_rebuild: str | None = None
         self._turn_state: dict[object, Any] = {}
         self._beginning = TurnBeginning(
             services=services, subject=subject, turn=turn, strategy=self._strategy, turn_state=self._turn_state
@@ -128,9 +128,12 @@ class TurnRun:
 
     async def _tell_hooks(self, outcome: TurnOutcome) -> None:
         hooks = self._services.hooks
-        if self._announced_rebuild:
+        if self._announced_rebuild is not None:
             await hooks.run(
-                "on_session_rebuilt", session_id=self._session_id, provider=self._provider.name, reason="not_found"
+                "on_session_rebuilt",
+                session_id=self._session_id,
+                provider=self._provider.name,
+                reason=self._announced_rebuild,
             )
         if outcome.completed is not None:
             await hooks.run("on_message_sent", session_id=self._session_id, message=outcome.message, turn=self._stored)
@@ -218,7 +221,9 @@ class TurnRun:
             )
         strategy = fallback_strategy(self._provider)
         begun = await with_whole_history(self._services, progress.begun, strategy)
+        doubtful = progress.conversation.doubtful
         progress.conversation = self._conversation(begun, progress.chain, span, strategy=strategy)
+        progress.conversation.doubtful = doubtful
         return await progress.conversation.run()
 
     async def _answers(self, completed: Completed, chain: MiddlewareChain) -> list[SessionMessage]:
@@ -234,15 +239,15 @@ class TurnRun:
         self, progress: _Progress, span: TurnScope, completed: Completed, answers: Sequence[SessionMessage]
     ) -> TurnOutcome:
         conversation, begun = progress.conversation, progress.begun
-        native = native_after(completed, plan=conversation.plan, begun=begun, provider=self._provider)
         finish = replace(
             self._finish(progress, span, TurnState.COMPLETED),
             answers=tuple(answers),
-            native=native,
-            native_changed=conversation.plan.keep_native,
             usage=completed.usage,
             model=completed.model,
         )
+        if conversation.plan.keep_native:
+            native = native_after(completed, plan=conversation.plan, begun=begun, provider=self._provider)
+            finish = replace(finish, native=native, native_changed=True)
         finished = await self._store(finish, span)
         answer = finished.answers[-1]
         if progress.chain.chunks() is None:
@@ -272,7 +277,7 @@ class TurnRun:
     def _tell(self, progress: _Progress, finished: Finished, answer: SessionMessage) -> None:
         self._subject.adopt(finished.session)
         if progress.conversation.rebuilds:
-            self._announced_rebuild = True
+            self._announced_rebuild = progress.conversation.rebuild_reason
             self._publish(EventType.SESSION_REBUILT)
         self._publish(EventType.MESSAGE_SENT, answer.content)
 
@@ -327,8 +332,11 @@ class TurnRun:
 
     def _finish(self, progress: _Progress, span: TurnScope, state: TurnState) -> FinishTurn:
         conversation = progress.conversation
+        doubtful = conversation.doubtful
         return FinishTurn(
             lease=progress.begun.lease,
+            native=None if doubtful is None else replace(doubtful, suspect=True),
+            native_changed=doubtful is not None,
             state=state,
             now=now(),
             provider=self._provider.name,

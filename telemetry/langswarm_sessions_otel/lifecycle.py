@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from langswarm_sessions_otel import semconv
+from langswarm_sessions_otel.degradation import guarded
 from langswarm_sessions_otel.identity import correlation_of, current_turn
+from langswarm_sessions_otel.propagation import span_context_of
 from langswarm_sessions_otel.scope import Attributes, Recorder, SpanScope
 
 
@@ -39,6 +41,30 @@ class LifecycleScope(SpanScope):
     def unchanged(self) -> None:
         """Tell that the session was there already: the span stays, no transition is counted."""
         self._is_transition = False
+
+    @guarded("handed_over")
+    def handed_over(
+        self, *, source: tuple[str, str], target: tuple[str, str], messages: int, last_turn: str | None
+    ) -> None:
+        """Tell who hands the session to whom.
+
+        Args:
+            source: Provider and model that answered so far.
+            target: Provider and model that answer from now on.
+            messages: Messages that the new one is given.
+            last_turn: Traceparent of the session's last turn, linked to.
+        """
+        if not self.recording:
+            return
+        names = semconv.PROVIDER_NAMES
+        self._ending[semconv.HANDOFF_FROM_PROVIDER] = names.get(source[0], source[0])
+        self._ending[semconv.HANDOFF_FROM_MODEL] = source[1]
+        self._ending[semconv.HANDOFF_TO_PROVIDER] = names.get(target[0], target[0])
+        self._ending[semconv.HANDOFF_TO_MODEL] = target[1]
+        self._ending[semconv.HANDOFF_MESSAGES] = messages
+        context = span_context_of(last_turn) if last_turn else None
+        if context is not None:
+            self._span.add_link(context, {semconv.LINK_KIND: semconv.LINK_SOURCE_TURN})
 
     def _record(self, elapsed: float) -> None:
         if not self._is_transition:

@@ -69,6 +69,9 @@ class _SilentLifecycle(_Silent, LifecycleScope):
     def unchanged(self) -> None:
         pass
 
+    def handed_over(self, **_: object) -> None:
+        pass
+
 
 class _SilentHook(_Silent, HookScope):
     __slots__ = ()

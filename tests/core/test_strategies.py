@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from langswarm_sessions.config import SessionConfig, Strategy
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.interfaces import ProviderProfile
-from langswarm_sessions.messages import Role, SessionMessage, ToolCall
+from langswarm_sessions.messages import FilePart, ImagePart, Role, SessionMessage, TextPart, ToolCall
 from langswarm_sessions.records import HistoryQuery, NativeKind, NativeState, SessionRecord
 from langswarm_sessions.strategies import (
     ClientStrategy,
@@ -226,3 +226,18 @@ def test_a_conversation_has_exactly_one_owner(
     assert sum(owners.values()) == 1, owners
     if plan.native is not None or isinstance(planner, DelegatedStrategy):
         assert plan.messages == tuple(INPUT)
+
+
+def test_in_place_of_a_medium_that_is_not_taken_a_text_says_that_it_was_there() -> None:
+    shown = SessionMessage(role=Role.USER, parts=[TextPart("look "), ImagePart(url="u"), FilePart(file_id="f")], seq=1)
+    new = [SessionMessage(role=Role.USER, parts=[ImagePart(url="new")])]
+    for planner in (
+        ClientStrategy(frozenset({"text", "file"})),
+        NativeStrategy("p", takes=frozenset({"text", "file"})),
+    ):
+        told, *rest = planner.plan(record(), [shown], new).messages
+        assert [part.type for part in told.parts] == ["text", "text", "file"]
+        assert told.content == "look [An image was here that this model cannot be given.]"
+        assert rest == new, "what is new is for the provider to refuse"
+    assert [part.type for part in shown.parts] == ["text", "image", "file"], "the transcript is as it was"
+    assert ClientStrategy().plan(record(), [shown], new).messages[0] is shown

@@ -87,13 +87,14 @@ def _check_one_owner(server: OpenAIServer) -> None:
     views = {view.response_id: view for view in server.model_views}
     for request in server.creates:
         body: Item = dict(request.body or {})
-        assert "conversation" not in body
-        if "previous_response_id" not in body or request.response_id is None:
+        owners = {"conversation", "previous_response_id"} & set(body)
+        assert len(owners) <= 1
+        if not owners or request.response_id is None:
             continue
         context = [_key(item) for item in views[request.response_id].items]
         own = len(body["input"])
         repeated = set(context[:-own]) & set(context[-own:])
-        assert not repeated, f"sent again beside previous_response_id: {repeated}"
+        assert not repeated, f"sent again beside {owners}: {repeated}"
 
 
 def _key(item: Any) -> tuple[str, str, str]:

@@ -140,7 +140,13 @@ def test_a_prompt_with_history_before_a_bound_model(manager: SessionManager) -> 
 def test_the_names_of_the_package() -> None:
     import langswarm_sessions_langchain as package
 
-    assert sorted(package.__all__) == ["SessionChatMessageHistory", "SessionRunnable", "from_langchain", "to_langchain"]
+    assert sorted(package.__all__) == [
+        "LangChainProvider",
+        "SessionChatMessageHistory",
+        "SessionRunnable",
+        "from_langchain",
+        "to_langchain",
+    ]
     assert all(getattr(package, name) for name in package.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         package.nothing  # noqa: B018

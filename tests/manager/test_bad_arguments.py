@@ -51,7 +51,6 @@ CANARY = "canary-4711"
         ({"storage": "memory", "telemetry": "yes"}, r"telemetry must be True, False or a Telemetry"),
         ({"storage": "memory", "providers": ["openai"]}, r"providers must be a dict"),
         ({"storage": "memory", "providers": {"opnai": "sk-canary-4711"}}, r"unknown provider 'opnai'.*openai"),
-        ({"storage": "memory", "providers": {"cohere": "key"}}, r"'cohere' is not available in this version"),
         ({"storage": "memory", "providers": {"gpt": "a", "openai": "sk-canary-4711"}}, r"'openai'.*give it once"),
         ({"storage": "memory", "fallback": "nobody/m"}, r"unknown provider 'nobody'"),
     ],

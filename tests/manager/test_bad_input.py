@@ -62,7 +62,7 @@ def answer_with(pattern: Any) -> Attempt:
 
 CASES: dict[str, tuple[Attempt, type[SessionError], str]] = {
     "unknown provider": (create(provider="nobody"), ConfigurationError, r"'nobody'.*Known providers:.*mock"),
-    "announced provider": (create(provider="anthropic"), ConfigurationError, r"'anthropic' is not available"),
+    "missing key of another": (create(provider="claude"), ConfigurationError, r"ANTHROPIC_API_KEY"),
     "missing key": (create(provider="openai"), ConfigurationError, r"OPENAI_API_KEY"),
     "empty user": (create(user_id=""), InvalidInputError, r"user_id must be a non-empty string"),
     "blank user": (create(user_id="  "), InvalidInputError, r"user_id"),

@@ -14,14 +14,19 @@ from langswarm_sessions.testing.providers import ContractFault, ProviderContract
 
 
 class MockRig(ProviderRig):
-    """The mock is its own counterparty."""
+    """The mock is its own counterparty.
 
-    def __init__(self) -> None:
+    Args:
+        config: Settings of sessions that are given none.
+    """
+
+    def __init__(self, config: dict[str, Any] | None = None) -> None:
         self.connection = MockConnection()
-        self.newest = self.connection.open("session", "mock-model", {})
+        self.config = config or {}
+        self.newest = self.session()
 
     def session(self, config: dict[str, Any] | None = None) -> MockProviderSession:
-        return self.connection.open("session", "mock-model", config or {})
+        return self.connection.open("session", "mock-model", self.config if config is None else config)
 
     def say(self, answer: str | Sequence[Wanted]) -> None:
         waiting = self.connection.script("session").responses or ()
@@ -35,15 +40,25 @@ class MockRig(ProviderRig):
     def fail(self, fault: ContractFault) -> None:
         self.newest.fail_next(str(fault), retry_after=2)
 
+    def fail_before_arrival(self) -> None:
+        self.newest.fail_next("timeout", stored="nothing")
+
+    def fail_after_arrival(self) -> None:
+        self.newest.fail_next("drop", stored="later")
+
     def forget(self) -> None:
         self.newest.forget()
 
     def seen(self) -> Seen:
         request: ProviderRequest = self.newest.requests[-1]
-        kept = self.connection.nodes.lines(request.native.id) if request.native is not None else []
-        new = [message.content for message in request.messages if message.role is Role.USER]
+        log = list(self.newest.conversations.values())
+        if request.keep_native and log:
+            lines = log[-1]
+        else:
+            kept = self.connection.nodes.lines(request.native.id) if request.native is not None else []
+            lines = kept + [(str(message.role), message.content) for message in request.messages]
         return Seen(
-            user_texts=[text for role, text in kept if role == Role.USER] + new,
+            user_texts=[text for role, text in lines if role == Role.USER],
             instructions=request.instructions,
             tool_names=[str(tool["name"]) for tool in request.options.tools],
             continued=request.native is not None,
@@ -54,3 +69,15 @@ class TestMock(ProviderContract):
     @pytest.fixture
     async def rig(self) -> ProviderRig:
         return MockRig()
+
+
+class TestMockWithLogs(ProviderContract):
+    @pytest.fixture
+    async def rig(self) -> ProviderRig:
+        return MockRig({"native": "log"})
+
+
+class TestMockWithoutState(ProviderContract):
+    @pytest.fixture
+    async def rig(self) -> ProviderRig:
+        return MockRig({"native": "none"})

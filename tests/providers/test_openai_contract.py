@@ -23,15 +23,25 @@ FAULTS: dict[ContractFault, faults.Fault] = {
 
 
 class OpenAIRig(ProviderRig):
-    """The loopback server pulls the strings."""
+    """The loopback server pulls the strings.
 
-    def __init__(self, server: OpenAIServer) -> None:
+    Args:
+        server: The test's server.
+        config: Settings of sessions that are given none.
+        asks: What its sessions post to.
+    """
+
+    def __init__(
+        self, server: OpenAIServer, config: dict[str, Any] | None = None, *, asks: faults.Operation = "create"
+    ) -> None:
         self.server = server
+        self.config = config or {}
+        self.asks: faults.Operation = asks
         self.secret = server.api_key
         self.connection: OpenAIConnection = connect_openai({"api_key": server.api_key, "base_url": server.base_url})
 
     def session(self, config: dict[str, Any] | None = None) -> OpenAIProviderSession:
-        return self.connection.open("session", "gpt-6-astra", config or {})
+        return self.connection.open("session", "gpt-6-astra", self.config if config is None else config)
 
     def say(self, answer: str | Sequence[Wanted]) -> None:
         if isinstance(answer, str):
@@ -40,18 +50,25 @@ class OpenAIRig(ProviderRig):
             self.server.script(Reply(tool_calls=tuple(ToolCall(call.name, call.arguments) for call in answer)))
 
     def fail(self, fault: ContractFault) -> None:
-        self.server.fault(FAULTS[fault])
+        self.server.fault(FAULTS[fault], on=self.asks)
+
+    def fail_before_arrival(self) -> None:
+        self.server.fault(faults.drop())
+
+    def fail_after_arrival(self) -> None:
+        self.server.fault(faults.drop(stored=True))
 
     def forget(self) -> None:
         self.server.forget()
 
     def seen(self) -> Seen:
-        view = self.server.model_views[-1]
+        *earlier, view = self.server.model_views
+        is_known = view.conversation_id in {other.conversation_id for other in earlier}
         return Seen(
             user_texts=view.user_texts,
             instructions=view.instructions,
             tool_names=list(view.tool_names),
-            continued=view.previous_response_id is not None,
+            continued=view.previous_response_id is not None or (view.conversation_id is not None and is_known),
         )
 
 
@@ -59,5 +76,21 @@ class TestOpenAI(ProviderContract):
     @pytest.fixture
     async def rig(self, openai_server: OpenAIServer) -> AsyncIterator[ProviderRig]:
         rig = OpenAIRig(openai_server)
+        yield rig
+        await rig.connection.aclose()
+
+
+class TestOpenAIConversations(ProviderContract):
+    @pytest.fixture
+    async def rig(self, openai_server: OpenAIServer) -> AsyncIterator[ProviderRig]:
+        rig = OpenAIRig(openai_server, {"native": "log"})
+        yield rig
+        await rig.connection.aclose()
+
+
+class TestOpenAIChat(ProviderContract):
+    @pytest.fixture
+    async def rig(self, openai_server: OpenAIServer) -> AsyncIterator[ProviderRig]:
+        rig = OpenAIRig(openai_server, {"api": "chat"}, asks="chat")
         yield rig
         await rig.connection.aclose()

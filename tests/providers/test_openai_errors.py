@@ -29,6 +29,12 @@ TABLE: list[tuple[Failure, type[SessionError], bool]] = [
     (Failure(status=400, param="previous_response_id"), NativeStateLostError, False),
     (Failure(status=404, message="Previous response with id 'resp_1' not found."), NativeStateLostError, False),
     (Failure(status=404, message="Item with id 'rs_1' not found."), NativeStateLostError, False),
+    (Failure(status=404, message="Conversation with id 'conv_1' not found."), NativeStateLostError, False),
+    (
+        Failure(status=404, code="model_not_found", message="Conversation with id 'x' not found."),
+        InvalidRequestError,
+        False,
+    ),
     (
         Failure(status=400, message="No tool output found for function call call_1.", continued=True),
         NativeStateLostError,
@@ -38,6 +44,9 @@ TABLE: list[tuple[Failure, type[SessionError], bool]] = [
     (Failure(status=400, code="conversation_locked"), ProviderUnavailableError, True),
     (Failure(status=400, code="context_length_exceeded"), ContextOverflowError, False),
     (Failure(status=413), ContextOverflowError, False),
+    (Failure(status=400, message="This model's maximum context length is 4096 tokens."), ContextOverflowError, False),
+    (Failure(status=400, message="the request exceeds the available context size"), ContextOverflowError, False),
+    (Failure(status=404, message="no such context window"), InvalidRequestError, False),
     (Failure(status=429, code="rate_limit_exceeded", message="Request too large for gpt"), ContextOverflowError, False),
     (Failure(status=429, code="insufficient_quota"), QuotaExceededError, False),
     (Failure(status=429, type="insufficient_quota"), QuotaExceededError, False),

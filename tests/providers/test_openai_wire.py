@@ -190,6 +190,29 @@ async def test_reasoning_comes_back_sealed_and_paired(opened: Open, openai_serve
     assert "reasoning" not in [item["type"] for item in items]
 
 
+async def test_a_compaction_is_kept_and_stands_for_what_was_before(opened: Open, openai_server: OpenAIServer) -> None:
+    session = opened()
+    openai_server.script(Reply(text="long ago", is_compacted=True), "fine")
+    message = answer_message(await ask(session, user("one")))
+    assert message.content == "long ago"
+    compaction = (message.provider_payload or {})["items"][0]
+    assert compaction["type"] == "compaction"
+    system = SessionMessage(role=Role.SYSTEM, content="be kind")
+    await ask(session, system, user("one"), message, user("two"))
+    items: Any = (openai_server.creates[-1].body or {})["input"]
+    assert items[1] == {"type": "compaction", "encrypted_content": compaction["encrypted_content"]}
+    assert [(item["type"], item.get("content")) for item in items] == [
+        ("message", "be kind"),
+        ("compaction", None),
+        ("message", "long ago"),
+        ("message", "two"),
+    ]
+    foreign = replace(message, provider_payload={**(message.provider_payload or {}), "model": "another"})
+    await ask(session, user("one"), foreign, user("two"))
+    items = (openai_server.creates[-1].body or {})["input"]
+    assert [item.get("role") for item in items] == ["user", "assistant", "user"], "only its own model can read it"
+
+
 async def test_an_edited_answer_is_not_replayed_raw(opened: Open, openai_server: OpenAIServer) -> None:
     session = opened()
     openai_server.script("my number is 4711")
@@ -305,8 +328,9 @@ async def test_the_id_comes_with_the_first_event(opened: Open, openai_server: Op
         (faults.html_bad_gateway(), ProviderUnavailableError, True),
         (faults.drop(), ProviderUnavailableError, True),
         (faults.empty_body(), SessionError, True),
+        (faults.HttpFault(200, b"data: []\n\ndata: 5\n\n", "text/event-stream"), ProviderUnavailableError, True),
     ],
-    ids=["failed", "error", "nested-error", "refused", "corrupt", "html", "drop", "empty"],
+    ids=["failed", "error", "nested-error", "refused", "corrupt", "html", "drop", "empty", "no-object"],
 )
 async def test_streams_that_break_are_classified(
     opened: Open, openai_server: OpenAIServer, fault: faults.Fault, error: type[SessionError], retryable: bool

@@ -12,9 +12,10 @@ from langswarm_sessions.providers.openai.client import connect_openai
 from langswarm_sessions.providers.settings import DOCUMENTED_SETTINGS
 
 WRONG: dict[str, Any] = {
-    "agent_id": "", "api_version": 1, "assistant_id": 3, "base_url": "https://user:password@example.org/v1",
-    "conversation_metadata": "x", "frequency_penalty": 3, "instructions": " ", "max_tokens": 0, "metadata": [],
-    "organization": 1, "parallel_tool_calls": "yes", "presence_penalty": -3, "project": 1, "reasoning_effort": 1,
+    "agent_id": "", "api": "assistants", "api_version": 1, "assistant_id": 3,
+    "base_url": "https://user:password@example.org/v1", "conversation_metadata": "x", "frequency_penalty": 3,
+    "instructions": " ", "max_tokens": 0, "metadata": [], "native": "thread", "organization": 1,
+    "parallel_tool_calls": "yes", "presence_penalty": -3, "project": 1, "reasoning_effort": 1,
     "reasoning_summary": True, "response_format": 1, "seed": 1.5, "service_tier": 1, "stop": [], "store": 1,
     "temperature": True, "thread_metadata": 1, "timeout": 0, "tool_choice": 1, "top_k": 0, "top_p": 1.5,
     "truncation": "yes", "user": "", "verbosity": "loud",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from langswarm_sessions.providers.mock.connection import MockConnection
-from langswarm_sessions.providers.mock.faults import MockFault
+from langswarm_sessions.providers.mock.faults import MockFault, MockStored
 from langswarm_sessions.providers.mock.script import MockScript
 from langswarm_sessions.providers.mock.session import MockProviderSession
 
-__all__ = ["MockConnection", "MockFault", "MockProviderSession", "MockScript"]
+__all__ = ["MockConnection", "MockFault", "MockProviderSession", "MockScript", "MockStored"]

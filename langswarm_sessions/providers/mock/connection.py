@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from langswarm_sessions.config import finite_number
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.interfaces.provider import ProviderProfile
 from langswarm_sessions.providers.base import BuiltInConnection
+from langswarm_sessions.providers.mock.logs import LogMemory
 from langswarm_sessions.providers.mock.nodes import NodeMemory
 from langswarm_sessions.providers.mock.script import MockScript
 from langswarm_sessions.providers.settings import DOCUMENTED_SETTINGS, Setting
@@ -17,7 +19,7 @@ from langswarm_sessions.records import NativeKind
 if TYPE_CHECKING:
     from langswarm_sessions.providers.mock.session import MockProviderSession
 
-__all__ = ["MOCK_PROFILE", "MockConnection", "connect_mock"]
+__all__ = ["MOCK_PROFILE", "MockConnection", "connect_mock", "profile_of"]
 
 _OWN_SETTINGS: Mapping[str, Setting] = {
     "pace": Setting("a number of seconds, 0 or more", lambda value: finite_number(value) is not None),
@@ -31,6 +33,16 @@ MOCK_PROFILE = ProviderProfile(
     otel_name="mock",
 )
 
+_PROFILES: Mapping[str, ProviderProfile] = {
+    kind: MOCK_PROFILE if kind is MOCK_PROFILE.native else replace(MOCK_PROFILE, native=kind)
+    for kind in (NativeKind.NODE, NativeKind.LOG, NativeKind.NONE)
+}
+
+
+def profile_of(config: Mapping[str, Any]) -> ProviderProfile:
+    """Return what the mock can do under a provider_config: `native` says what kind of conversation it keeps."""
+    return _PROFILES[config.get("native") or NativeKind.NODE]
+
 
 class MockConnection(BuiltInConnection):
     """Opens mock sessions; holds what they were told to say and what they remember."""
@@ -42,7 +54,18 @@ class MockConnection(BuiltInConnection):
     def __init__(self) -> None:
         super().__init__()
         self.nodes = NodeMemory()
+        self.logs = LogMemory()
         self._scripts: dict[str, MockScript] = {}
+
+    def check_config(self, config: Mapping[str, Any]) -> None:
+        """Refuse what every provider refuses, and a kind of conversation the mock does not keep."""
+        super().check_config(config)
+        if (config.get("native") or NativeKind.NODE) not in _PROFILES:
+            raise ConfigurationError(
+                f"provider_config of mock: native must be 'node', 'log' or 'none'; the mock provider keeps no "
+                f"{config['native']!r} conversations.",
+                provider="mock",
+            )
 
     def open(self, session_id: str, model: str, config: Mapping[str, Any]) -> MockProviderSession:
         """Return the live mock session of one conversation; opened again, it goes on where it was."""
@@ -57,7 +80,12 @@ class MockConnection(BuiltInConnection):
     def forget(self, session_id: str) -> None:
         """Forget what a session was told to say, what it was asked, and its conversations."""
         self._scripts.pop(session_id, None)
+        self.forget_conversations(session_id)
+
+    def forget_conversations(self, session_id: str) -> None:
+        """Forget a session's conversations of whatever kind."""
         self.nodes.forget_session(session_id)
+        self.logs.forget_session(session_id)
 
 
 def connect_mock(credential: object) -> MockConnection:

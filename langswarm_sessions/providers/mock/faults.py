@@ -20,7 +20,7 @@ from langswarm_sessions.errors import (
     SessionError,
 )
 
-__all__ = ["MockFault", "PlannedFault", "StreamEnds", "plan_fault"]
+__all__ = ["MockFault", "MockStored", "PlannedFault", "StreamEnds", "plan_fault"]
 
 
 class StreamEnds(Exception):
@@ -43,6 +43,21 @@ class MockFault(StrEnum):
     QUOTA = "quota"
     OVERFLOW = "overflow"
     REFUSED = "refused"
+    BUSY = "busy"
+    """Another request holds the conversation."""
+
+
+class MockStored(StrEnum):
+    """What a log holds of a request that failed."""
+
+    NOTHING = "nothing"
+    """It never arrived, or all of it was undone."""
+    INPUT = "input"
+    """What was sent, but no answer to it."""
+    ANSWER = "answer"
+    """What was sent and the whole answer: only the caller does not know."""
+    LATER = "later"
+    """As `answer`, but not yet: the next one who comes finds the log locked."""
 
 
 _ERRORS: dict[MockFault, Callable[[float | None], SessionError | StreamEnds]] = {
@@ -68,6 +83,12 @@ _ERRORS: dict[MockFault, Callable[[float | None], SessionError | StreamEnds]] = 
     MockFault.REFUSED: lambda _: ContentRefusedError(
         "mock: the safety system refused the request. Rephrase it.", provider="mock", status_code=400
     ),
+    MockFault.BUSY: lambda after: ProviderUnavailableError(
+        "mock: another request holds the conversation. Try again.",
+        provider="mock",
+        status_code=409,
+        retry_after=after,
+    ),
 }
 
 _IN_THE_ANSWER = frozenset({MockFault.DROP, MockFault.EOF})
@@ -82,21 +103,32 @@ class PlannedFault:
         error: Makes the error to raise.
         times: How many requests it still befalls.
         after_chunks: How many pieces of the answer come first.
+        stored: What a log holds of the request afterwards.
     """
 
     kind: MockFault | None
     error: Callable[[], Exception]
     times: int
     after_chunks: int
+    stored: MockStored = MockStored.NOTHING
 
-    def strike(self, chunks: int) -> None:
-        """Raise when that many pieces were said."""
-        if chunks >= self.after_chunks:
-            raise self.error()
+    @property
+    def comes_first(self) -> bool:
+        """Whether it strikes before the request arrives."""
+        return self.after_chunks == 0 and self.stored is MockStored.NOTHING
+
+    def is_due(self, chunks: int) -> bool:
+        """Whether it strikes when that many pieces were said."""
+        return chunks >= self.after_chunks
 
 
 def plan_fault(
-    fault: MockFault | str | Exception, *, times: int, after_chunks: int | None, retry_after: float | None
+    fault: MockFault | str | Exception,
+    *,
+    times: int = 1,
+    after_chunks: int | None = None,
+    retry_after: float | None = None,
+    stored: MockStored | str | None = None,
 ) -> PlannedFault:
     """Return what `MockProviderSession.fail_next` was asked for.
 
@@ -105,12 +137,22 @@ def plan_fault(
     """
     if times < 1 or (after_chunks is not None and after_chunks < 0):
         raise InvalidInputError("fail_next: times must be at least 1 and after_chunks at least 0.")
+    kind, error = _made(fault, retry_after)
+    first = after_chunks if after_chunks is not None else int(kind in _IN_THE_ANSWER)
+    if stored is None:
+        stored = MockStored.INPUT if first else MockStored.NOTHING
+    if stored not in tuple(MockStored):
+        raise InvalidInputError(f"fail_next: stored must be one of {', '.join(MockStored)}.")
+    return PlannedFault(kind=kind, error=error, times=times, after_chunks=first, stored=MockStored(stored))
+
+
+def _made(
+    fault: MockFault | str | Exception, retry_after: float | None
+) -> tuple[MockFault | None, Callable[[], Exception]]:
     if isinstance(fault, Exception):
-        error = fault
-        return PlannedFault(kind=None, error=lambda: error, times=times, after_chunks=after_chunks or 0)
+        return None, lambda: fault
     try:
         kind = MockFault(fault)
     except ValueError:
         raise InvalidInputError(f"fail_next: fault must be one of {', '.join(MockFault)}.") from None
-    first = after_chunks if after_chunks is not None else int(kind in _IN_THE_ANSWER)
-    return PlannedFault(kind=kind, error=lambda: _ERRORS[kind](retry_after), times=times, after_chunks=first)
+    return kind, lambda: _ERRORS[kind](retry_after)

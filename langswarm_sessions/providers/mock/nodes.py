@@ -8,10 +8,18 @@ from dataclasses import dataclass, field
 
 from langswarm_sessions.errors import InvalidRequestError, NativeStateLostError
 from langswarm_sessions.ids import new_id
-from langswarm_sessions.interfaces.provider import ProviderRequest
-from langswarm_sessions.messages import Role, SessionMessage, ToolCall
+from langswarm_sessions.interfaces.provider import Completed, ProviderRequest
+from langswarm_sessions.messages import Role, SessionMessage, ToolCall, text_of
 
-__all__ = ["Node", "NodeMemory", "check_tool_pairs", "estimate_text_tokens"]
+__all__ = [
+    "Node",
+    "NodeMemory",
+    "answer_line",
+    "calls_in",
+    "check_tool_pairs",
+    "estimate_text_tokens",
+    "line_of",
+]
 
 _CHARACTERS_PER_TOKEN = 4
 _NODES_KEPT = 1000
@@ -129,5 +137,19 @@ def line_of(message: SessionMessage) -> tuple[str, str]:
     """Return role and text of a message; tool results and calls as their text."""
     if message.role is Role.TOOL and message.tool_results:
         return message.role, "\n".join(result.content for result in message.tool_results)
-    calls = "".join(f"{call.name}({call.arguments})" for call in message.tool_calls)
-    return message.role, message.content + calls
+    return message.role, message.content + _told(message.tool_calls)
+
+
+def answer_line(completed: Completed) -> tuple[str, str]:
+    """Return role and text of an answer."""
+    calls = (part for part in completed.parts if isinstance(part, ToolCall))
+    return Role.ASSISTANT, text_of(completed.parts) + _told(calls)
+
+
+def calls_in(completed: Completed) -> frozenset[str]:
+    """Return the ids of an answer's tool calls."""
+    return frozenset(part.id for part in completed.parts if isinstance(part, ToolCall))
+
+
+def _told(calls: Iterable[ToolCall]) -> str:
+    return "".join(f"{call.name}({call.arguments})" for call in calls)

@@ -29,7 +29,7 @@ MockResponse = MockReply | Callable[[ProviderRequest], MockReply | Awaitable[Moc
 class MockScript:
     """Pattern, scripted answers, pace, faults, and the requests that came: one per session and connection."""
 
-    __slots__ = ("faults", "pace", "pattern", "requests", "responses")
+    __slots__ = ("faults", "look_faults", "looks", "pace", "pattern", "requests", "responses")
 
     def __init__(self) -> None:
         self.pattern: str | None = None
@@ -37,23 +37,16 @@ class MockScript:
         self.responses: deque[MockResponse] | None = None
         self.faults: list[PlannedFault] = []
         self.requests: list[ProviderRequest] = []
+        self.look_faults: list[PlannedFault] = []
+        self.looks: list[ProviderRequest] = []
 
-    def record(self, request: ProviderRequest) -> None:
-        """Keep a request; only the newest hundred are kept."""
-        self.requests.append(request)
-        if len(self.requests) > _REQUESTS_KEPT:
-            del self.requests[0]
+    def record(self, request: ProviderRequest) -> PlannedFault | None:
+        """Keep a request and return the fault that befalls it; only the newest hundred requests are kept."""
+        return _record(request, self.requests, self.faults)
 
-    def take_fault(self, request: ProviderRequest) -> PlannedFault | None:
-        """Return the fault that befalls this request and count it."""
-        for fault in self.faults:
-            if fault.kind is MockFault.LOST and request.native is None:
-                continue
-            fault.times -= 1
-            if fault.times == 0:
-                self.faults.remove(fault)
-            return fault
-        return None
+    def record_look(self, request: ProviderRequest) -> PlannedFault | None:
+        """Keep a request whose fate was asked for, and return the fault that befalls the asking."""
+        return _record(request, self.looks, self.look_faults)
 
     async def answer(self, request: ProviderRequest, pattern: str) -> MockReply:
         """Return what to say to a request: the next scripted answer, else the pattern."""
@@ -64,6 +57,22 @@ class MockScript:
             return response
         reply = response(request)
         return await reply if inspect.isawaitable(reply) else reply
+
+
+def _record(
+    request: ProviderRequest, requests: list[ProviderRequest], faults: list[PlannedFault]
+) -> PlannedFault | None:
+    requests.append(request)
+    if len(requests) > _REQUESTS_KEPT:
+        del requests[0]
+    for fault in faults:
+        if fault.kind is MockFault.LOST and request.native is None:
+            continue
+        fault.times -= 1
+        if fault.times == 0:
+            faults.remove(fault)
+        return fault
+    return None
 
 
 def checked_responses(responses: Iterable[MockResponse]) -> deque[MockResponse]:

@@ -6,37 +6,39 @@ import asyncio
 import re
 import sys
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.ids import new_id
-from langswarm_sessions.interfaces.provider import Completed, ProviderEvent, ProviderRequest, Started, TextDelta
-from langswarm_sessions.messages import Part, Role, TextPart, ToolCall
-from langswarm_sessions.providers.base import BuiltInProviderSession
-from langswarm_sessions.providers.mock.connection import MOCK_PROFILE, MockConnection
-from langswarm_sessions.providers.mock.faults import MockFault, PlannedFault, StreamEnds, plan_fault
-from langswarm_sessions.providers.mock.nodes import Node, check_tool_pairs, estimate_text_tokens, line_of
-from langswarm_sessions.providers.mock.script import (
-    DEFAULT_PATTERN,
-    MockResponse,
-    calls_of,
-    checked_responses,
-    pieces_of,
+from langswarm_sessions.interfaces.provider import (
+    Completed,
+    ProviderEvent,
+    ProviderProfile,
+    ProviderRequest,
+    Started,
+    TextDelta,
 )
-from langswarm_sessions.records import NativeState, Usage
+from langswarm_sessions.providers.base import BuiltInProviderSession
+from langswarm_sessions.providers.mock.answering import Answering
+from langswarm_sessions.providers.mock.connection import MockConnection, profile_of
+from langswarm_sessions.providers.mock.faults import MockFault, MockStored, PlannedFault, StreamEnds, plan_fault
+from langswarm_sessions.providers.mock.logs import NEWEST
+from langswarm_sessions.providers.mock.script import DEFAULT_PATTERN, MockResponse, checked_responses
+from langswarm_sessions.records import NativeKind, NativeState
 
 __all__ = ["MockProviderSession"]
 
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
-_NO_FAULT = PlannedFault(kind=None, error=StreamEnds, times=0, after_chunks=sys.maxsize)
+_NO_FAULT = PlannedFault(kind=None, error=StreamEnds, times=0, after_chunks=sys.maxsize, stored=MockStored.ANSWER)
 
 
 class MockProviderSession(BuiltInProviderSession[MockConnection]):
     """Answers "Mock response to: <input>", or what it was told to.
 
-    It keeps conversations like a provider with immutable nodes, and takes the whole window when asked. It knows no
-    conversation of another process, which shows a session healing.
+    It keeps conversations like a provider with immutable nodes, or, with `native="log"`, like one whose conversations
+    grow in place, and takes the whole window when asked. It knows no conversation of another process, which shows a
+    session healing.
 
     Args:
         session_id: The session it belongs to.
@@ -53,7 +55,6 @@ class MockProviderSession(BuiltInProviderSession[MockConnection]):
     __slots__ = ()
 
     name = "mock"
-    profile = MOCK_PROFILE
 
     def __init__(
         self,
@@ -70,6 +71,11 @@ class MockProviderSession(BuiltInProviderSession[MockConnection]):
             connection=connection or MockConnection(),
             owns_connection=connection is None,
         )
+
+    @property
+    def profile(self) -> ProviderProfile:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
+        """What the mock can do for this session; it depends on the setting `native`."""
+        return profile_of(self._config)
 
     def set_response_pattern(self, pattern: str) -> None:
         """Answer with `pattern`, in which `{input}` stands for the newest input.
@@ -116,6 +122,7 @@ class MockProviderSession(BuiltInProviderSession[MockConnection]):
         *,
         after_chunks: int | None = None,
         retry_after: float | None = None,
+        stored: MockStored | str | None = None,
     ) -> None:
         """Let the next requests fail.
 
@@ -123,17 +130,31 @@ class MockProviderSession(BuiltInProviderSession[MockConnection]):
             fault: A `MockFault`, its name, or an exception to raise as it is.
             times: How many requests in a row fail.
             after_chunks: Pieces of the answer that come first (None: 1 for `drop` and `eof`, else 0).
-            retry_after: Seconds the failure asks to wait, for `rate_limit` and `unavailable`.
+            retry_after: Seconds the failure asks to wait, for `rate_limit`, `unavailable` and `busy`.
+            stored: What a log holds of such a request: a `MockStored` or its name (None: `input` where pieces of the
+                answer came, else `nothing`).
 
         Raises:
             InvalidInputError: There is no such fault.
         """
-        planned = plan_fault(fault, times=times, after_chunks=after_chunks, retry_after=retry_after)
+        planned = plan_fault(fault, times=times, after_chunks=after_chunks, retry_after=retry_after, stored=stored)
         self._connection.script(self.session_id).faults.append(planned)
+
+    def fail_reconcile(self, fault: MockFault | str | Exception, times: int = 1) -> None:
+        """Let the next looks into the log fail.
+
+        Args:
+            fault: As for `fail_next`.
+            times: How many looks in a row fail.
+
+        Raises:
+            InvalidInputError: There is no such fault.
+        """
+        self._connection.script(self.session_id).look_faults.append(plan_fault(fault, times=times))
 
     def forget(self) -> None:
         """Lose the conversation's native state, as an expiry at a provider would."""
-        self._connection.nodes.forget_session(self.session_id)
+        self._connection.forget_conversations(self.session_id)
 
     @property
     def requests(self) -> list[ProviderRequest]:
@@ -141,10 +162,22 @@ class MockProviderSession(BuiltInProviderSession[MockConnection]):
         return list(self._connection.script(self.session_id).requests)
 
     @property
+    def looks(self) -> list[ProviderRequest]:
+        """The newest hundred requests whose fate it was asked for, oldest first."""
+        return list(self._connection.script(self.session_id).looks)
+
+    @property
+    def conversations(self) -> dict[str, list[tuple[str, str]]]:
+        """Role and text of everything in each log of the session, those given up included, oldest first."""
+        return self._connection.logs.of_session(self.session_id)
+
+    @property
     def seen(self) -> list[tuple[str, str]]:
         """Role and text of everything in its current native conversation, oldest first."""
-        node_id = self.provider_session_id
-        return self._connection.nodes.lines(node_id) if node_id is not None else []
+        native_id = self.provider_session_id
+        if native_id is None:
+            return []
+        return self._connection.nodes.lines(native_id) or self._connection.logs.lines(native_id)
 
     async def cleanup_provider_resources(self) -> None:
         """Forget what it was told to say and asked, and its conversations."""
@@ -154,6 +187,7 @@ class MockProviderSession(BuiltInProviderSession[MockConnection]):
     async def delete_native(self, native: NativeState) -> None:
         """Forget a conversation."""
         self._connection.nodes.forget(native.id)
+        self._connection.logs.forget(native.id)
 
     def translate(self, error: Exception) -> Exception:
         """Return the error unchanged: the mock raises this library's errors."""
@@ -162,66 +196,55 @@ class MockProviderSession(BuiltInProviderSession[MockConnection]):
     async def stream_turn(self, request: ProviderRequest) -> AsyncGenerator[ProviderEvent, None]:
         """Answer one request as it was told to, word by word."""
         script = self._connection.script(self.session_id)
-        script.record(request)
-        fault = script.take_fault(request) or _NO_FAULT
-        try:
-            fault.strike(0)
-            parent = self._connection.nodes.parent_of(request)
-            check_tool_pairs(request.messages, parent.open_calls if parent is not None else frozenset())
-            reply = await script.answer(request, self._pattern(script.pattern))
-            yield Started(request_id=f"mockreq_{new_id()}")
-            pace = script.pace if script.pace is not None else self._config.get("pace", 0)
-            texts: list[str] = []
-            async with aclosing(pieces_of(reply)) as pieces:
-                async for piece in pieces:
+        fault = script.record(request) or _NO_FAULT
+        if fault.kind is MockFault.LOST and request.native is not None:
+            await self.delete_native(request.native)
+        with suppress(StreamEnds):
+            if fault.comes_first:
+                raise fault.error()
+            answering = self._arrived(request)
+            if fault.stored is not MockStored.NOTHING:
+                answering.take()
+            answering.answer_with(await script.answer(request, self._pattern(script.pattern)))
+            async with aclosing(answering.pieces):
+                if fault.is_due(0):
+                    await answering.go_on(fault.stored)
+                    raise fault.error()
+                yield Started(request_id=f"mockreq_{new_id()}")
+                pace = script.pace if script.pace is not None else self._config.get("pace", 0)
+                async for piece in answering.pieces:
                     if pace:
                         await asyncio.sleep(pace)
-                    texts.append(piece)
+                    answering.said.append(piece)
                     yield TextDelta(piece)
-                    fault.strike(len(texts))
-            if fault is not _NO_FAULT:  # the answer was shorter than the fault's place in it
-                raise fault.error()
-        except StreamEnds:
-            return
-        yield self._completed(request, parent, "".join(texts), calls_of(reply))
+                    if fault.is_due(len(answering.said)):
+                        break
+                if fault is not _NO_FAULT:  # at its place, or the answer was shorter than that
+                    await answering.go_on(fault.stored)
+                    raise fault.error()
+            yield answering.complete()
+
+    async def reconcile(self, request: ProviderRequest) -> Completed | None:
+        """Look into the log: the answer, if it holds what was sent and the answer; None if it has not grown."""
+        script = self._connection.script(self.session_id)
+        native, fault = request.native, script.record_look(request)
+        if fault is not None:
+            raise fault.error()
+        if native is None or native.kind is not NativeKind.LOG:
+            return await super().reconcile(request)
+        return self._connection.logs.find(native).answer_to(request.messages, newest=native.memo.get(NEWEST))
+
+    def _arrived(self, request: ProviderRequest) -> Answering:
+        return Answering(
+            request,
+            session_id=self.session_id,
+            model=self.model,
+            kind=self.profile.native,
+            connection=self._connection,
+        )
 
     def _pattern(self, scripted: str | None) -> str:
         if scripted is not None:
             return scripted
         configured: str = self._config.get("response_pattern", DEFAULT_PATTERN)
         return configured
-
-    def _completed(
-        self, request: ProviderRequest, parent: Node | None, text: str, calls: tuple[ToolCall, ...]
-    ) -> Completed:
-        parts: list[Part] = [TextPart(text)] if text or not calls else []
-        parts.extend(calls)
-        lines = tuple(line_of(message) for message in request.messages)
-        said = text + "".join(f"{call.name}({call.arguments})" for call in calls)
-        new = sum(estimate_text_tokens(line[1]) for line in lines)
-        known = parent.tokens if parent is not None else 0
-        told = estimate_text_tokens(request.instructions or "")
-        output = estimate_text_tokens(said)
-        native_id = None
-        if request.keep_native:
-            node = Node(
-                session_id=self.session_id,
-                parent=request.native.id if request.native is not None else None,
-                lines=(*lines, (Role.ASSISTANT.value, said)),
-                tokens=known + new + output,
-                open_calls=frozenset(call.id for call in calls),
-            )
-            native_id = self._connection.nodes.add(node)
-        return Completed(
-            parts=tuple(parts),
-            model=self.model,
-            usage=Usage(
-                input_tokens=known + new + told,
-                output_tokens=output,
-                total_tokens=known + new + told + output,
-                cached_tokens=known,
-            ),
-            finish_reason="tool_calls" if calls else "stop",
-            provider_message_id=f"mockmsg_{new_id()}",
-            native_id=native_id,
-        )

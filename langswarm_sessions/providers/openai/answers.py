@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from langswarm_sessions.interfaces.provider import Completed
 from langswarm_sessions.messages import OtherPart, Part, ReasoningPart, RefusalPart, TextPart, ToolCall
+from langswarm_sessions.providers.tools import parse_arguments
 from langswarm_sessions.records import Usage
 
 if TYPE_CHECKING:
     from openai.types.responses import Response, ResponseOutputItem
 
-__all__ = ["blocks_of", "completed_answer", "parse_arguments", "parts_of", "usage_of"]
+__all__ = [
+    "NEWEST_ITEM",
+    "adopted_answer",
+    "blocks_of",
+    "completed_answer",
+    "newest_item",
+    "parts_of",
+    "usage_of",
+]
+
+NEWEST_ITEM = "newest_item"
+"""In a native state's memo: the id of the newest item of the conversation."""
 
 
 def completed_answer(
@@ -23,6 +34,7 @@ def completed_answer(
     items: Sequence[ResponseOutputItem],
     kept: bool,
     request_id: str | None,
+    conversation: str | None = None,
 ) -> Completed:
     """Return the whole answer.
 
@@ -32,6 +44,7 @@ def completed_answer(
         items: The items the stream delivered, for servers whose terminal event repeats none.
         kept: Whether the provider keeps it.
         request_id: The provider's id of the request.
+        conversation: The conversation the answer is an entry of, if it is one.
     """
     output = list(getattr(response, "output", None) or items)
     data = [item.to_dict(mode="json", warnings=False) for item in output]
@@ -42,10 +55,37 @@ def completed_answer(
         usage=usage_of(response),
         finish_reason=_finish_reason(response, parts),
         provider_message_id=_message_id(data) or response.id,
-        native_id=response.id if kept else None,
+        native_id=conversation or (response.id if kept else None),
+        native_memo=newest_item(data) if conversation else {},
         request_id=request_id,
         payload={"provider": "openai", "model": model, "items": data},
     )
+
+
+def adopted_answer(items: Sequence[dict[str, Any]], *, model: str, conversation: str) -> Completed:
+    """Return an answer that is only known from the items of its conversation: its tokens are not told there.
+
+    Args:
+        items: The answer's items.
+        model: The model that was asked for.
+        conversation: The conversation that holds them.
+    """
+    parts = parts_of(items)
+    return Completed(
+        parts=tuple(parts),
+        model=model,
+        usage=Usage(),
+        finish_reason="tool_calls" if any(isinstance(part, ToolCall) for part in parts) else "stop",
+        provider_message_id=_message_id(items),
+        native_id=conversation,
+        native_memo=newest_item(items),
+        payload={"provider": "openai", "model": model, "items": list(items)},
+    )
+
+
+def newest_item(items: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Return what is noted of a conversation after these items; empty when they do not tell where they end."""
+    return {NEWEST_ITEM: str(items[-1]["id"])} if items and items[-1].get("id") else {}
 
 
 def parts_of(items: Iterable[dict[str, Any]]) -> list[Part]:
@@ -85,15 +125,6 @@ def _tool_call(item: dict[str, Any]) -> ToolCall:
     if arguments is None:
         return ToolCall(id=call_id, name=name, raw_arguments=text)
     return ToolCall(id=call_id, name=name, arguments=arguments)
-
-
-def parse_arguments(text: str) -> dict[str, Any] | None:
-    """Return the arguments of a tool call; None when the model wrote something other than a JSON object."""
-    try:
-        arguments: object = json.loads(text) if text else {}
-    except ValueError:
-        return None
-    return cast(dict[str, Any], arguments) if isinstance(arguments, dict) else None
 
 
 def _message_id(items: Iterable[dict[str, Any]]) -> str | None:

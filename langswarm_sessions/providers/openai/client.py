@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from langswarm_sessions.errors import ConfigurationError
+from langswarm_sessions.interfaces.provider import ProviderProfile
 from langswarm_sessions.providers.clients import MadeClient
 from langswarm_sessions.providers.openai.credential import OpenAICredential, checked_key
-from langswarm_sessions.providers.openai.profile import OPENAI_PROFILE
+from langswarm_sessions.providers.openai.profile import OPENAI_PROFILE, check_native, profile_of
 from langswarm_sessions.providers.remote import RemoteConnection
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
     from langswarm_sessions.providers.openai.adapter import OpenAIProviderSession
+    from langswarm_sessions.providers.openai.chat_request import ChatDialect
+    from langswarm_sessions.providers.openai.conversations import OpenTurn
 
-__all__ = ["OpenAIConnection", "connect_openai"]
+__all__ = ["METADATA_KEYS", "OpenAIConnection", "check_metadata", "connect_openai", "merged_metadata"]
 
 _SDK_OWN_HTTP_CLIENTS = frozenset({"AsyncHttpxClientWrapper", "SyncHttpxClientWrapper"})
 _Endpoint = tuple[str | None, str | None, str | None]
@@ -56,11 +59,24 @@ class OpenAIConnection(RemoteConnection[_Clients]):
         super().__init__(credential)
         self.unencrypted: set[tuple[str, str]] = set()
         """Addresses and models that refuse to encrypt reasoning, learned from their answers."""
+        self.chat_dialects: dict[tuple[str, str], ChatDialect] = {}
+        """What addresses and models take of Chat Completions, where it is not what they were first asked."""
+        self.open_turns: dict[str, OpenTurn] = {}
+        """Turns on conversations whose end is not known, by session."""
 
     def check_config(self, config: Mapping[str, Any]) -> None:
         """Refuse unknown or ill-typed settings."""
         super().check_config(config)
+        check_native(config)
         check_metadata(config)
+
+    def profile_for(self, config: Mapping[str, Any]) -> ProviderProfile:
+        """Return what the provider can do under a provider_config."""
+        return profile_of(config)
+
+    def forget(self, session_id: str) -> None:
+        """Drop what is kept here of a conversation that was deleted."""
+        self.open_turns.pop(session_id, None)
 
     def open(self, session_id: str, model: str, config: Mapping[str, Any]) -> OpenAIProviderSession:
         """Return the live session of one conversation. Nothing is sent or loaded yet."""
@@ -162,7 +178,7 @@ def _has_sdk_http_client(client: object) -> bool:
     return type(getattr(client, "_client", None)).__name__ in _SDK_OWN_HTTP_CLIENTS
 
 
-_METADATA_KEYS = ("thread_metadata", "conversation_metadata", "metadata")
+METADATA_KEYS = ("thread_metadata", "conversation_metadata", "metadata")
 
 
 def check_metadata(config: Mapping[str, Any]) -> None:
@@ -180,9 +196,14 @@ def check_metadata(config: Mapping[str, Any]) -> None:
         )
 
 
-def merged_metadata(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the metadata to attach to each response: thread's and conversation's and the plain one, as text."""
+def merged_metadata(config: Mapping[str, Any], names: Iterable[str] = METADATA_KEYS) -> dict[str, str]:
+    """Return metadata as text: by default thread's and conversation's and the plain one, merged.
+
+    Args:
+        config: provider_config.
+        names: The settings to merge; later ones win.
+    """
     merged: dict[str, Any] = {}
-    for name in _METADATA_KEYS:
+    for name in names:
         merged.update(config.get(name) or {})
     return {str(key): value if isinstance(value, str) else str(value) for key, value in merged.items()}

@@ -12,7 +12,7 @@ from langswarm_sessions.providers.failures import Failure, FailureClassifier, Ve
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["OPENAI_FAILURES", "classify", "failure_of", "foreign_errors", "translate"]
+__all__ = ["OPENAI_FAILURES", "classify", "failure_of", "foreign_errors", "is_definite", "translate"]
 
 OPENAI_FAILURES = FailureClassifier("openai", key_variable="OPENAI_API_KEY")
 
@@ -32,9 +32,11 @@ _REFUSED_CODES = frozenset(
     }
 )
 _LOST_CODES = frozenset({"previous_response_not_found", "response_not_found"})
-_LOST_MESSAGES = ("previous response with id", "item with id", "response with id")
+_LOST_MESSAGES = ("previous response with id", "item with id", "response with id", "conversation with id")
 _UNPAIRED_MESSAGES = ("no tool output found for function call", "no tool call found for function call output")
 _TOO_LARGE_MESSAGE = "request too large for"
+_OVERFLOW_WORDS = ("maximum context length", "context window", "context size", "context_size")
+"""How compatible servers put it, which have no code for it."""
 _BUSY_CODES = frozenset({"conversation_locked"})
 _RATE_CODES = frozenset({"rate_limit_exceeded", "tokens", "requests"})
 _SERVER_CODES = frozenset(
@@ -69,6 +71,8 @@ def _by_code(failure: Failure) -> Verdict | None:
         return OPENAI_FAILURES.quota
     if code in _OVERFLOW_CODES or failure.status == 413 or failure.says(_TOO_LARGE_MESSAGE):
         return OPENAI_FAILURES.overflow
+    if failure.status == 400 and code is None and failure.mentions(*_OVERFLOW_WORDS):
+        return OPENAI_FAILURES.overflow
     if code in _REFUSED_CODES:
         return OPENAI_FAILURES.refused
     if code in _BUSY_CODES:
@@ -87,6 +91,19 @@ def _by_status(failure: Failure) -> Verdict:
         is_ours = failure.type == "invalid_request_error" or (failure.code or "").startswith("invalid")
         return OPENAI_FAILURES.malformed if is_ours else OPENAI_FAILURES.down
     return OPENAI_FAILURES.by_status(failure.status)
+
+
+def is_definite(error: Exception) -> bool:
+    """Whether a failed request is known to have left nothing behind: the provider refused it.
+
+    A locked conversation is no such refusal: what locks it may be this very request, sent before.
+
+    Args:
+        error: One of `foreign_errors`.
+    """
+    status: object = getattr(error, "status_code", None)
+    is_refused = isinstance(status, int) and 400 <= status < 500 and status not in {408, 409}
+    return is_refused and getattr(error, "code", None) not in _BUSY_CODES
 
 
 def foreign_errors() -> tuple[type[Exception], ...]:

@@ -22,30 +22,40 @@ from langswarm_sessions.messages import (
     ToolResult,
     text_of,
 )
-from langswarm_sessions.providers.openai.answers import blocks_of, parse_arguments
+from langswarm_sessions.providers.openai.answers import blocks_of
+from langswarm_sessions.providers.tools import parse_arguments
 
-__all__ = ["Item", "input_items", "payload_items"]
+__all__ = [
+    "IMAGE_DETAILS",
+    "Item",
+    "arguments_text",
+    "data_url",
+    "first_of_new_input",
+    "input_items",
+    "payload_items",
+]
 
 Item = dict[str, Any]
 
-_IMAGE_DETAILS = frozenset({"auto", "high", "low", "original"})
+IMAGE_DETAILS = frozenset({"auto", "high", "low", "original"})
 _REPLAYED_TYPES = frozenset({"function_call", "message"})
 
 
 def input_items(messages: Sequence[SessionMessage], *, model: str, replay_reasoning: bool = True) -> list[Item]:
     """Return the input items that say what the messages say.
 
-    An answer this provider and model gave is replayed as it came; every other message is built from its parts.
+    An answer this provider and model gave is replayed as it came; every other message is built from its parts. A
+    compaction item stands for what was said before it, which is left out, but for system messages and open calls.
 
     Args:
         messages: In order; tool calls and results already paired.
         model: The model the request is for.
-        replay_reasoning: Whether encrypted reasoning of earlier answers is sent back.
+        replay_reasoning: Whether what earlier answers hold encrypted is sent back: reasoning and compaction.
 
     Raises:
         InvalidRequestError: The new input holds sound or another content the API does not take.
     """
-    newest = _first_of_new_input(messages)
+    newest = first_of_new_input(messages)
     items: list[Item] = []
     for index, message in enumerate(messages):
         if message.kind is MessageKind.INSTRUCTIONS:
@@ -57,10 +67,18 @@ def input_items(messages: Sequence[SessionMessage], *, model: str, replay_reason
         elif content := _content(message, is_new=index >= newest):
             role = "system" if message.role is Role.SYSTEM else "user"
             items.append({"type": "message", "role": role, "content": content})
-    return items
+    return _since_compaction(items)
 
 
-def _first_of_new_input(messages: Sequence[SessionMessage]) -> int:
+def _since_compaction(items: list[Item]) -> list[Item]:
+    newest = max((at for at, item in enumerate(items) if item["type"] == "compaction"), default=0)
+    answered = {item["call_id"] for item in items[newest:] if item["type"] == "function_call_output"}
+    kept = [item for item in items[:newest] if item.get("role") == "system" or item.get("call_id") in answered]
+    return [*kept, *items[newest:]]
+
+
+def first_of_new_input(messages: Sequence[SessionMessage]) -> int:
+    """Return the index of the first message that no answer followed yet."""
     answers = [index for index, message in enumerate(messages) if message.role is Role.ASSISTANT]
     return answers[-1] + 1 if answers else 0
 
@@ -77,10 +95,10 @@ def payload_items(message: SessionMessage, *, model: str, with_reasoning: bool =
     Args:
         message: An answer.
         model: The model the request is for.
-        with_reasoning: Whether reasoning is sent back.
+        with_reasoning: Whether what is encrypted is sent back: reasoning and compaction.
     """
     payload = message.provider_payload or {}
-    if payload.get("provider") != "openai" or payload.get("model") != model:
+    if payload.get("provider") != "openai" or payload.get("model") != model or payload.get("api") == "chat":
         return []
     stored: list[Item] = payload.get("items") or []
     if not _says_the_same(stored, message):
@@ -91,6 +109,8 @@ def payload_items(message: SessionMessage, *, model: str, with_reasoning: bool =
         kind = item.get("type")
         if kind == "reasoning" and item.get("encrypted_content") and with_reasoning:
             waiting.append(_only(item, "id", "type", "summary", "encrypted_content"))
+        elif kind == "compaction":
+            kept += [_only(item, "type", "encrypted_content")] if with_reasoning else []
         elif kind in _REPLAYED_TYPES:
             if replayed := _replayed(item):
                 kept += [*waiting, replayed]
@@ -137,7 +157,7 @@ def _assistant_items(message: SessionMessage) -> list[Item]:
     text = "".join(part.text for part in message.parts if isinstance(part, TextPart | RefusalPart))
     items = [_answer_item(text)] if text else []
     return items + [
-        {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": _arguments(call)}
+        {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": arguments_text(call)}
         for call in message.tool_calls
     ]
 
@@ -147,7 +167,8 @@ def _answer_item(text: str, *, phase: str | None = None) -> Item:
     return {**item, "phase": phase} if phase is not None else item
 
 
-def _arguments(call: ToolCall) -> str:
+def arguments_text(call: ToolCall) -> str:
+    """Return the arguments of a call as the model wrote them, or would write them."""
     return call.raw_arguments if call.raw_arguments is not None else json.dumps(call.arguments, ensure_ascii=False)
 
 
@@ -184,8 +205,8 @@ def _block(part: Part, *, is_new: bool) -> Item | None:
         case TextPart() | RefusalPart():
             return {"type": "input_text", "text": part.text} if part.text else None
         case ImagePart() if part.url or part.data:
-            detail = part.detail if part.detail in _IMAGE_DETAILS else "auto"
-            url = part.url or _data_url(part.data, part.media_type or "image/png")
+            detail = part.detail if part.detail in IMAGE_DETAILS else "auto"
+            url = part.url or data_url(part.data, part.media_type or "image/png")
             return {"type": "input_image", "detail": detail, "image_url": url}
         case FilePart() if part.file_id or part.url or part.data:
             return _file_block(part)
@@ -206,10 +227,11 @@ def _file_block(part: FilePart) -> Item:
     if part.file_id:
         return {**block, "file_id": part.file_id}
     if part.data:
-        block["file_data"] = _data_url(part.data, part.media_type or "application/octet-stream")
+        block["file_data"] = data_url(part.data, part.media_type or "application/octet-stream")
         return {**block, "filename": part.name or "file"}
     return {**block, "file_url": part.url}
 
 
-def _data_url(data: str | None, media_type: str) -> str:
+def data_url(data: str | None, media_type: str) -> str:
+    """Return base64 data as a URL."""
     return f"data:{media_type};base64,{data}"

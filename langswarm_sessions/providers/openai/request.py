@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.interfaces.provider import ProviderRequest
 from langswarm_sessions.providers.failures import Failure
-from langswarm_sessions.providers.openai.client import merged_metadata
+from langswarm_sessions.providers.openai.client import METADATA_KEYS, merged_metadata
 from langswarm_sessions.providers.openai.mapping import Item, input_items
 from langswarm_sessions.providers.tools import function_tool, normal_tool_choice
 from langswarm_sessions.records import ToolChoice
@@ -66,6 +66,7 @@ def request_body(
     model: str,
     config: Mapping[str, Any],
     dialect: Dialect,
+    conversation: str | None = None,
 ) -> ResponseCreateParamsStreaming:
     """Return the body of `POST /responses`.
 
@@ -75,6 +76,7 @@ def request_body(
         model: The model.
         config: The session's provider_config.
         dialect: What the model takes.
+        conversation: The conversation it is a turn of; None continues from the request's node, if it has one.
 
     Raises:
         InvalidInputError: A tool definition is malformed.
@@ -87,7 +89,9 @@ def request_body(
         "store": is_kept(request, config) or config.get("store") is True,
         "prompt_cache_key": hashlib.sha256(session_id.encode()).hexdigest()[:32],
     }
-    if request.native is not None:
+    if conversation is not None:
+        body["conversation"] = conversation
+    elif request.native is not None:
         body["previous_response_id"] = request.native.id
     if request.instructions:
         body["instructions"] = request.instructions
@@ -95,7 +99,7 @@ def request_body(
         body["include"] = [_ENCRYPTED]
     body |= {wire: config[name] for name, wire in _PLAIN_FIELDS.items() if name in config}
     body |= _reasoning(config) | _text(config) | _tools(request, config)
-    if metadata := merged_metadata(config):
+    if metadata := merged_metadata(config, METADATA_KEYS if conversation is None else ("metadata",)):
         body["metadata"] = metadata
     return cast("ResponseCreateParamsStreaming", body)
 

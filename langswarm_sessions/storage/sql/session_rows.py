@@ -163,6 +163,7 @@ def native_to_json(native: NativeState | None) -> dict[str, Any] | None:
         "model": native.model,
         "open_calls": list(native.open_calls),
         "suspect": native.suspect,
+        "memo": dict(native.memo),
     }
 
 

@@ -1,12 +1,14 @@
 """A stateful loopback counterparty for tests that drive the real OpenAI SDK over HTTP.
 
-It judges every request with the SDK's own request types, keeps responses as the provider does, answers with the SDK's
-own response models, fails on demand, and writes down everything that came over the wire. See `OpenAIServer`.
+It judges every request with the SDK's own request types, keeps responses and conversations as the provider does,
+answers with the SDK's own response models, fails on demand, and writes down everything that came over the wire. Beside
+the Responses API it speaks streamed Chat Completions, with the manners of compatible servers. See `OpenAIServer`.
 """
 
 from __future__ import annotations
 
 from . import faults
+from .chat_api import ChatManners
 from .context import ModelView, default_reply
 from .gates import Gate
 from .journal import RequestRecord, Violation
@@ -14,6 +16,7 @@ from .replies import Reply, ToolCall
 from .server import OpenAIServer
 
 __all__ = [
+    "ChatManners",
     "Gate",
     "ModelView",
     "OpenAIServer",

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from openai.types.responses import (
     Response,
+    ResponseCompactionItem,
     ResponseError,
     ResponseFunctionToolCall,
     ResponseOutputItem,
@@ -67,7 +68,7 @@ def as_json(model: BaseModel) -> JsonObject:
 
 
 def build_output(reply: Reply, ids: IdSource, *, is_sealed: bool) -> list[ResponseOutputItem]:
-    """Return a reply's output items, complete, in the order reasoning, message, tool calls.
+    """Return a reply's output items, complete, in the order compaction, reasoning, message, tool calls.
 
     Args:
         reply: What the model says.
@@ -75,8 +76,10 @@ def build_output(reply: Reply, ids: IdSource, *, is_sealed: bool) -> list[Respon
         is_sealed: Whether reasoning carries its encrypted content.
     """
     items: list[ResponseOutputItem] = []
+    if reply.is_compacted:
+        items.append(ResponseCompactionItem(id=ids.issue("cmp"), type="compaction", encrypted_content=_sealed_text()))
     if reply.reasoning is not None:
-        sealed = f"gAAAA{secrets.token_urlsafe(48)}" if is_sealed else None
+        sealed = _sealed_text() if is_sealed else None
         summary = [Summary(type="summary_text", text=reply.reasoning)] if reply.reasoning else []
         items.append(
             ResponseReasoningItem(id=ids.issue("rs"), type="reasoning", summary=summary, encrypted_content=sealed)
@@ -104,6 +107,10 @@ def build_output(reply: Reply, ids: IdSource, *, is_sealed: bool) -> list[Respon
             )
         )
     return items
+
+
+def _sealed_text() -> str:
+    return f"gAAAA{secrets.token_urlsafe(48)}"
 
 
 def _message_part(reply: Reply) -> ResponseOutputText | ResponseOutputRefusal | None:
@@ -166,8 +173,14 @@ def build_response(
             "service_tier": "default",
             "store": body.get("store") is not False,
             "usage": usage,
+            "conversation": _conversation(body),
         }
     )
+
+
+def _conversation(body: JsonObject) -> JsonObject | None:
+    given = body.get("conversation")
+    return {"id": given} if isinstance(given, str) else given if isinstance(given, dict) else None
 
 
 def in_progress(response: Response) -> Response:

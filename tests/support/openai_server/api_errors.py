@@ -55,3 +55,14 @@ def item_not_found(item_id: str) -> ApiError:
 def response_not_found(response_id: str) -> ApiError:
     """Return the refusal of a retrieve or delete of an unknown response."""
     return ApiError(404, f"Response with id '{response_id}' not found.")
+
+
+def conversation_not_found(conversation_id: str) -> ApiError:
+    """Return the refusal of a conversation that is not (or no longer) kept; it has no code."""
+    return ApiError(404, f"Conversation with id '{conversation_id}' not found.")
+
+
+def conversation_locked() -> ApiError:
+    """Return the refusal of a second turn on a conversation while one is running."""
+    message = "Another process is currently operating on this conversation. Please retry in a few seconds."
+    return ApiError(400, message, code="conversation_locked", param="conversation")

@@ -13,7 +13,7 @@ _NUMBER_LIMITS: dict[str, tuple[float, float]] = {
     "max_output_tokens": (16, 10_000_000),
     "top_logprobs": (0, 20),
 }
-_NOT_SERVED = ("background", "conversation", "prompt")
+_NOT_SERVED = ("background", "prompt")
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _METADATA_PAIRS, _METADATA_KEY, _METADATA_VALUE = 16, 64, 512
 
@@ -25,16 +25,25 @@ def check_body(body: JsonObject) -> None:
         ApiError: 400, naming the field.
     """
     _check_presence(body)
+    check_numbers(body)
+    check_metadata(body)
+    for index, tool in enumerate(objects(body.get("tools"))):
+        if string(tool, "type") == "function":
+            check_function(tool, index)
+
+
+def check_numbers(body: JsonObject) -> None:
+    """Refuse numbers out of their limits.
+
+    Raises:
+        ApiError: 400, naming the field.
+    """
     for field, (lowest, highest) in _NUMBER_LIMITS.items():
         value = body.get(field)
         if isinstance(value, int | float) and not lowest <= value <= highest:
             side = "below_min" if value < lowest else "above_max"
             message = f"Invalid '{field}': expected a value between {lowest:g} and {highest:g}, but got {value:g}."
             raise ApiError(400, message, code=f"{'integer' if lowest > 1 else 'decimal'}_{side}_value", param=field)
-    _check_metadata(body)
-    for index, tool in enumerate(objects(body.get("tools"))):
-        if string(tool, "type") == "function":
-            _check_function(tool, index)
 
 
 def _check_presence(body: JsonObject) -> None:
@@ -46,12 +55,17 @@ def _check_presence(body: JsonObject) -> None:
     for field in _NOT_SERVED:
         if body.get(field):
             raise ApiError(400, f"Unsupported parameter: '{field}'.", code="unsupported_parameter", param=field)
-    if not body.get("input") and not body.get("previous_response_id"):
+    if not (body.get("input") or body.get("previous_response_id") or body.get("conversation")):
         message = "One of 'input', 'previous_response_id', 'prompt' or 'conversation' must be provided."
         raise ApiError(400, message, code="missing_required_parameter", param="input")
 
 
-def _check_metadata(body: JsonObject) -> None:
+def check_metadata(body: JsonObject) -> None:
+    """Refuse more metadata than the API takes: 16 pairs, keys of 64 and values of 512 characters.
+
+    Raises:
+        ApiError: 400, naming the limit.
+    """
     metadata = body.get("metadata")
     pairs = metadata if isinstance(metadata, dict) else {}
     if len(pairs) > _METADATA_PAIRS:
@@ -64,7 +78,12 @@ def _check_metadata(body: JsonObject) -> None:
             )
 
 
-def _check_function(tool: JsonObject, index: int) -> None:
+def check_function(tool: JsonObject, index: int) -> None:
+    """Refuse a function whose name or strict schema the API does not take.
+
+    Raises:
+        ApiError: 400, naming the tool.
+    """
     name = string(tool, "name")
     if not _TOOL_NAME.fullmatch(name):
         message = f"Invalid 'tools[{index}].name': string does not match pattern '^[a-zA-Z0-9_-]+$'."

@@ -13,7 +13,7 @@ from .replies import Reply
 
 _CHARACTERS_PER_TOKEN = 4
 _TOKENS_PER_ITEM = 3
-_GENERATED_TYPES = frozenset({"message", "function_call", "reasoning"})
+_GENERATED_TYPES = frozenset({"message", "function_call", "reasoning", "compaction"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,7 @@ class ModelView:
         tool_names: The tools on offer, in order.
         previous_response_id: The native state the request built on, None without any.
         items: Every input and output item so far, in the order the model reads them.
+        conversation_id: The conversation the request was a turn of, None without any.
     """
 
     response_id: str
@@ -35,6 +36,7 @@ class ModelView:
     tool_names: tuple[str, ...]
     previous_response_id: str | None
     items: tuple[JsonObject, ...]
+    conversation_id: str | None = None
 
     @property
     def user_texts(self) -> list[str]:

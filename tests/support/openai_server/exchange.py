@@ -19,6 +19,7 @@ from .faults import (
     FailedFault,
     Fault,
     HttpFault,
+    RunOnFault,
 )
 from .gates import Gate
 from .journal import Journal, Outcome
@@ -26,7 +27,7 @@ from .json_types import JsonObject, encode
 from .responses_api import Answer, ResponsesApi
 from .wire import ClientGoneError, Wire
 
-_MidStream: TypeAlias = CutFault | FailedFault | ErrorEventFault | CorruptFault
+_MidStream: TypeAlias = CutFault | RunOnFault | FailedFault | ErrorEventFault | CorruptFault
 _CORRUPT_JSON = b'{"type":"response.output_text.delta","delta":"half a wo'
 
 
@@ -73,6 +74,9 @@ class CreateExchange:
             case _:
                 pass
         answer = self._api.create(body)
+        if isinstance(fault, RunOnFault) and (fault.after_events is None or body.get("stream") is not True):
+            self._run_on(answer, fault.gate, ends_by="client_gone")
+            raise ClientGoneError
         if isinstance(fault, DelayFault) and fault.is_stored:
             self._api.finish(answer)
             self._pass(fault.gate)
@@ -92,7 +96,7 @@ class CreateExchange:
             case FailedFault():
                 response = self._api.fail(answer, message=fault.message)
             case CutFault():
-                self._settle(answer, is_stored=fault.is_stored)
+                self._settle(answer, fault)
                 self._sent(answer, "cut")
                 self._wire.send_half(as_json(response), is_clean=fault.is_clean)
                 return
@@ -147,11 +151,15 @@ class CreateExchange:
                 self._wire.send_event("response.output_text.delta", _CORRUPT_JSON)
                 return False
             case CutFault():
-                self._settle(answer, is_stored=fault.is_stored)
+                self._settle(answer, fault)
                 self._journal.ended(self._number, "cut")
                 if not fault.is_clean:
                     self._wire.drop()
                     return True
+            case RunOnFault():
+                self._wire.drop()
+                self._run_on(answer, fault.gate, ends_by="cut")
+                return True
             case FailedFault():
                 broken = self._api.fail(answer, message=fault.message)
                 self._journal.ended(self._number, "answered")
@@ -171,11 +179,17 @@ class CreateExchange:
     def _send(self, event: ResponseStreamEvent) -> None:
         self._wire.send_event(event.type, encode(as_json(event)))
 
-    def _settle(self, answer: Answer, *, is_stored: bool) -> None:
-        if is_stored:
-            self._api.finish(answer)
+    def _settle(self, answer: Answer, fault: CutFault) -> None:
+        if fault.is_stored:
+            self._api.finish(answer, is_entered=fault.is_entered)
         else:
             self._api.discard(answer)
+
+    def _run_on(self, answer: Answer, gate: Gate, *, ends_by: Outcome) -> None:
+        """Finish an answer nobody listens to any more, when the gate lets it."""
+        if gate.pass_through(self._is_closing):
+            self._api.finish(answer)
+        self._journal.ended(self._number, ends_by)
 
     def _sent(self, answer: Answer, outcome: Outcome) -> None:
         self._journal.sent(self._number, 200, response_id=answer.response.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,6 +44,18 @@ class CutFault:
     after_events: int
     is_clean: bool
     is_stored: bool
+    is_entered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RunOnFault:
+    """The connection ends, but the model goes on: it finishes when the gate opens.
+
+    `after_events` None: not a byte of the answer is sent, and it is the client that gives up.
+    """
+
+    gate: Gate
+    after_events: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +83,10 @@ class CorruptFault:
     after_events: int
 
 
-Fault = HttpFault | DelayFault | DropFault | CutFault | FailedFault | ErrorEventFault | CorruptFault
+Fault = HttpFault | DelayFault | DropFault | CutFault | RunOnFault | FailedFault | ErrorEventFault | CorruptFault
 """Any fault the server knows."""
 
-Operation = Literal["create", "retrieve", "delete"]
+Operation = Literal["create", "retrieve", "delete", "chat", "conversations", "items"]
 """What a fault can befall."""
 
 
@@ -83,11 +95,7 @@ class FaultQueue:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: dict[Operation, deque[Fault | None]] = {
-            "create": deque(),
-            "retrieve": deque(),
-            "delete": deque(),
-        }
+        self._waiting: defaultdict[Operation, deque[Fault | None]] = defaultdict(deque)
 
     def put(self, fault: Fault, *, times: int, after: int, operation: Operation) -> None:
         """Let ``after`` requests pass, then have the fault befall ``times`` of them."""
@@ -162,14 +170,30 @@ def drop(*, stored: bool = False) -> DropFault:
     return DropFault(is_stored=stored)
 
 
-def cut_stream(*, after_events: int = 4, stored: bool = True) -> CutFault:
-    """Break the connection after that many events (plain: in the middle of the body)."""
-    return CutFault(after_events, is_clean=False, is_stored=stored)
+def cut_stream(*, after_events: int = 4, stored: bool = True, entered: bool = True) -> CutFault:
+    """Break the connection after that many events (plain: in the middle of the body).
+
+    Args:
+        after_events: Events that are sent first.
+        stored: Whether the response is finished and kept, or lost.
+        entered: Whether a finished turn gets into its conversation.
+    """
+    return CutFault(after_events, is_clean=False, is_stored=stored, is_entered=entered)
 
 
 def end_stream(*, after_events: int = 4, stored: bool = True) -> CutFault:
     """End the stream properly after that many events, without its terminal event."""
     return CutFault(after_events, is_clean=True, is_stored=stored)
+
+
+def run_on(gate: Gate, *, after_events: int | None = 4) -> RunOnFault:
+    """Break the connection after that many events while the model goes on until the gate opens.
+
+    Args:
+        gate: Where the model waits; its conversation is locked meanwhile.
+        after_events: None sends nothing and waits for the client to give up.
+    """
+    return RunOnFault(gate, after_events)
 
 
 def failed_response(

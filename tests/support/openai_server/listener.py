@@ -6,24 +6,37 @@ import contextlib
 import hmac
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import BaseServer
 from urllib.parse import urlsplit
 
-from .answers import as_json
 from .api_errors import ApiError
-from .body_rules import check_body
+from .body_rules import check_body, check_metadata
+from .chat_api import ChatApi
+from .chat_exchange import ChatExchange
+from .chat_rules import check_chat_body
 from .exchange import CreateExchange
-from .faults import Fault, FaultQueue, HttpFault, Operation
+from .faults import Fault, FaultQueue, HttpFault
 from .journal import Journal, RequestRecord, Violation, visible_headers
-from .json_types import JsonObject, parse_object
-from .request_judge import find_type_errors
+from .json_types import JsonObject, encode, parse_object
+from .request_judge import Endpoint, find_type_errors
 from .responses_api import ResponsesApi
+from .routes import StoredRequest, stored_request
 from .wire import ClientGoneError, Wire
 
-_CREATE_PATH = "/v1/responses"
+_ENDPOINTS: dict[str, Endpoint] = {
+    "/v1/responses": "responses",
+    "/v1/chat/completions": "chat",
+    "/v1/conversations": "conversations",
+}
+_RULES: dict[Endpoint, Callable[[JsonObject], None]] = {
+    "responses": check_body,
+    "chat": check_chat_body,
+    "conversations": check_metadata,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +44,7 @@ class Site:
     """What a listener serves."""
 
     api: ResponsesApi
+    chat: ChatApi
     journal: Journal
     api_key: str
     faults: FaultQueue
@@ -152,29 +166,28 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, raw: bytes, body: JsonObject | None, *, number: int, wire: Wire) -> None:
         self._check_key()
-        path = urlsplit(self.path).path
-        if self.command == "POST" and path == _CREATE_PATH:
-            judged = self._judge(raw, body)
-            exchange = CreateExchange(
-                self._site.api,
-                self._site.journal,
-                number=number,
-                wire=wire,
-                is_closing=lambda: self._listener.is_closing,
+        endpoint = _ENDPOINTS.get(urlsplit(self.path).path) if self.command == "POST" else None
+        judged = self._judge(raw, body, endpoint) if endpoint is not None else None
+        site = self._site
+        if endpoint == "responses" and judged is not None:
+            CreateExchange(site.api, site.journal, number=number, wire=wire, is_closing=self._is_closing).run(
+                judged, site.faults.take("create")
             )
-            exchange.run(judged, self._site.faults.take("create"))
-            return
-        response_id = path.removeprefix(f"{_CREATE_PATH}/")
-        is_response_path = path != response_id and bool(response_id) and "/" not in response_id
-        if self.command not in {"GET", "DELETE"} or not is_response_path:
-            raise ApiError(404, f"Invalid URL ({self.command} {path})")
-        operation: Operation = "retrieve" if self.command == "GET" else "delete"
-        self._stored(operation, response_id, number=number, wire=wire)
+        elif endpoint == "chat" and judged is not None:
+            ChatExchange(site.chat, site.journal, number=number, wire=wire, is_closing=self._is_closing).run(
+                judged, site.faults.take("chat")
+            )
+        else:
+            asked = stored_request(site.api, method=self.command, url=self.path, body=judged)
+            self._stored(asked, number=number, wire=wire)
 
-    def _stored(self, operation: Operation, response_id: str, *, number: int, wire: Wire) -> None:
-        """Answer a request about a stored response."""
+    def _is_closing(self) -> bool:
+        return self._listener.is_closing
+
+    def _stored(self, asked: StoredRequest, *, number: int, wire: Wire) -> None:
+        """Answer a request about something stored."""
         journal = self._site.journal
-        fault: Fault | None = self._site.faults.take(operation)
+        fault: Fault | None = self._site.faults.take(asked.operation)
         if isinstance(fault, HttpFault):
             journal.sent(number, fault.status)
             journal.ended(number, "answered")
@@ -184,13 +197,9 @@ class _Handler(BaseHTTPRequestHandler):
             journal.ended(number, "cut")
             wire.drop()
             return
-        found: JsonObject
-        if operation == "retrieve":
-            found = as_json(self._site.api.retrieve(response_id))
-        else:
-            self._site.api.delete(response_id)
-            found = {"id": response_id, "object": "response", "deleted": True}
-        journal.sent(number, 200, response_id=response_id)
+        with self._site.api.lock:
+            found = asked.answer()
+        journal.sent(number, 200, response_id=asked.response_id)
         journal.ended(number, "answered")
         wire.send_json(200, found)
 
@@ -199,13 +208,14 @@ class _Handler(BaseHTTPRequestHandler):
         if not hmac.compare_digest(given.encode(), self._site.api_key.encode()):
             raise ApiError(401, "Incorrect API key provided.", code="invalid_api_key")
 
-    def _judge(self, raw: bytes, body: JsonObject | None) -> JsonObject:
+    def _judge(self, raw: bytes, body: JsonObject | None, endpoint: Endpoint) -> JsonObject:
         """Return the body if it is legal; else write down the violation and refuse it."""
         journal = self._site.journal
         if body is None:
             journal.violated(Violation("the body is no JSON object", None))
             raise ApiError(400, "We could not parse the JSON body of your request.")
-        problems = find_type_errors(raw, body)
+        known = self._site.chat.known(body) if endpoint == "chat" else body
+        problems = find_type_errors(raw if known is body else encode(known), known, endpoint)
         if problems:
             journal.violated(Violation("; ".join(problems), body))
             field, _, message = problems[0].partition(": ")
@@ -214,7 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
             text = f"Unknown parameter: '{field}'." if is_unknown else f"Invalid value for '{field}': {message}."
             raise ApiError(400, text, code=code, param=field)
         try:
-            check_body(body)
+            _RULES[endpoint](body)
         except ApiError as error:
             journal.violated(Violation(error.message, body))
             raise

@@ -35,7 +35,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One scripted answer. Items come in the order reasoning, message, tool calls.
+    """One scripted answer. Items come in the order compaction, reasoning, message, tool calls.
 
     Args:
         text: The message's text; streamed word by word.
@@ -44,6 +44,7 @@ class Reply:
         reasoning: Summary of a reasoning item that precedes the rest.
         refusal: A refusal in place of the text.
         incomplete: Why the answer stops early; None means it is complete.
+        is_compacted: Whether a compaction item stands in front of the rest.
         gate: Asked for a permit before each delta of a stream, and once before the headers of a plain answer.
     """
 
@@ -53,6 +54,7 @@ class Reply:
     reasoning: str | None = None
     refusal: str | None = None
     incomplete: Literal["max_output_tokens", "content_filter"] | None = None
+    is_compacted: bool = False
     gate: Gate | None = None
 
     @property

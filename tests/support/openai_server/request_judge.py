@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import cast
+from typing import Any, Literal, cast
 
+from openai.types.chat.completion_create_params import (
+    CompletionCreateParamsNonStreaming,
+    CompletionCreateParamsStreaming,
+)
+from openai.types.conversations import ConversationCreateParams
 from openai.types.responses.response_create_params import (
     ResponseCreateParamsNonStreaming,
     ResponseCreateParamsStreaming,
@@ -19,35 +24,42 @@ from pydantic_core import CoreSchema, ErrorDetails, SchemaValidator
 
 from .json_types import JsonObject
 
+Endpoint = Literal["responses", "chat", "conversations"]
+"""What a body is posted to."""
+
+_TYPES: dict[tuple[Endpoint, bool], Any] = {
+    ("responses", True): ResponseCreateParamsStreaming,
+    ("responses", False): ResponseCreateParamsNonStreaming,
+    ("chat", True): CompletionCreateParamsStreaming,
+    ("chat", False): CompletionCreateParamsNonStreaming,
+    ("conversations", False): ConversationCreateParams,
+}
 _LONGEST_MESSAGE = 160
 _Location = tuple[int | str, ...]
 
 
-def find_type_errors(raw: bytes, body: JsonObject) -> list[str]:
+def find_type_errors(raw: bytes, body: JsonObject, endpoint: Endpoint = "responses") -> list[str]:
     """Return what the SDK's request types object to, most telling first; empty for a legal body.
 
     Args:
         raw: The body as it came over the wire, judged strictly (the text "1" is no number).
         body: The same body parsed, which tells the streaming type from the plain one.
+        endpoint: What it is posted to.
 
     Example:
         >>> find_type_errors(b'{"model":"m","input":"x","tempo":1}', {"model": "m", "input": "x", "tempo": 1})
         ["tempo: Extra inputs are not permitted"]
     """
     try:
-        _validator(is_streaming=body.get("stream") is True).validate_json(raw, strict=True)
+        _validator(endpoint, is_streaming=body.get("stream") is True).validate_json(raw, strict=True)
     except ValidationError as error:
         return _readable(error.errors(include_url=False, include_input=False))
     return []
 
 
 @cache
-def _validator(*, is_streaming: bool) -> SchemaValidator:
-    adapter: TypeAdapter[ResponseCreateParamsStreaming] | TypeAdapter[ResponseCreateParamsNonStreaming]
-    if is_streaming:
-        adapter = TypeAdapter(ResponseCreateParamsStreaming)
-    else:
-        adapter = TypeAdapter(ResponseCreateParamsNonStreaming)
+def _validator(endpoint: Endpoint, *, is_streaming: bool) -> SchemaValidator:
+    adapter: TypeAdapter[Any] = TypeAdapter(_TYPES[endpoint, is_streaming])
     return SchemaValidator(cast(CoreSchema, _strict(adapter.core_schema)))
 
 

@@ -13,6 +13,7 @@ from . import context
 from .answers import IdSource, as_json, build_output, build_response, build_usage, failed, in_progress
 from .api_errors import ApiError, previous_response_not_found, response_not_found
 from .context import ModelView
+from .conversations import Conversations
 from .journal import Journal, Violation
 from .json_types import JsonObject, objects, string
 from .replies import Reply
@@ -52,6 +53,12 @@ class Answer:
     reply: Reply
 
 
+def conversation_of(body: JsonObject) -> str | None:
+    """Return the id of the conversation a request is a turn of, None without any."""
+    given = body.get("conversation")
+    return string(given, "id") if isinstance(given, dict) else given if isinstance(given, str) else None
+
+
 class ResponsesApi:
     """Answers create, retrieve and delete, and remembers. Thread-safe.
 
@@ -66,8 +73,9 @@ class ResponsesApi:
         self.context_length = context_length
         self.rule: ReplyRule = context.default_reply
         self.ids = IdSource()
+        self.conversations = Conversations(self.ids)
+        self.lock = threading.RLock()
         self._journal = journal
-        self._lock = threading.RLock()
         self._kept: dict[str, _Kept] = {}
         self._items: dict[str, tuple[str, JsonObject]] = {}
         self._needed_reasoning: dict[str, str] = {}
@@ -77,7 +85,7 @@ class ResponsesApi:
 
     def script(self, *replies: Reply) -> None:
         """Queue replies for the next answered requests."""
-        with self._lock:
+        with self.lock:
             self._script.extend(replies)
 
     def create(self, body: JsonObject) -> Answer:
@@ -86,32 +94,52 @@ class ResponsesApi:
         Raises:
             ApiError: The body, its model, its native state or its items are refused.
         """
-        self._check_model(body)
-        with self._lock:
+        self.check_model(body)
+        with self.lock:
             parent = self._parent(string(body, "previous_response_id"))
+            conversation_id = conversation_of(body)
+            before = parent.chain() if parent else self._turns_so_far(conversation_id)
             inputs = context.resolve_references(context.input_items(body.get("input")), self._find_item)
             context.check_new_items(inputs, is_kept=self._is_kept, is_sealed=self._sealed.__contains__)
-            view = self._view(body, [*(parent.chain() if parent else []), *inputs])
-            reply = self._script.popleft() if self._script else self.rule(view)
-            answer = self._answer(body, view, reply)
+            view = self._view(body, [*before, *inputs])
+            answer = self._answer(body, view, self.next_reply(view))
             self._journal.saw(view)
             if body.get("store") is not False:
                 self._keep(_Kept(answer.response, parent, inputs, [as_json(item) for item in answer.response.output]))
+            if conversation_id is not None:
+                self.conversations.begin(conversation_id, answer.response.id, inputs)
             return answer
 
-    def finish(self, answer: Answer) -> None:
-        """Let a kept response end as it was answered; from now on others can build on it."""
+    def next_reply(self, view: ModelView) -> Reply:
+        """Return what the model says next: from the script, else by the rule."""
+        with self.lock:
+            return self._script.popleft() if self._script else self.rule(view)
+
+    def finish(self, answer: Answer, *, is_entered: bool = True) -> None:
+        """Let a kept response end as it was answered; from now on others can build on it.
+
+        Args:
+            answer: The answer.
+            is_entered: Whether the turn gets into its conversation; False loses it there.
+        """
         self._update(answer.response)
+        self._leave(answer, outputs=[as_json(item) for item in answer.response.output] if is_entered else None)
 
     def fail(self, answer: Answer, *, message: str) -> Response:
         """Let a response end as failed, and return it so."""
         broken = failed(answer.response, message=message)
         self._update(broken)
+        self._leave(answer, outputs=None)
         return broken
 
     def discard(self, answer: Answer) -> None:
         """Lose a response that never came to its end."""
         self.forget(answer.response.id)
+        self._leave(answer, outputs=None)
+
+    def _leave(self, answer: Answer, *, outputs: list[JsonObject] | None) -> None:
+        with self.lock:
+            self.conversations.end(answer.response.id, outputs)
 
     def retrieve(self, response_id: str) -> Response:
         """Return a kept response.
@@ -119,7 +147,7 @@ class ResponsesApi:
         Raises:
             ApiError: 404, unless it is kept.
         """
-        with self._lock:
+        with self.lock:
             if response_id not in self._kept:
                 raise response_not_found(response_id)
             return self._kept[response_id].response
@@ -134,18 +162,25 @@ class ResponsesApi:
         self.forget(response_id)
 
     def forget(self, response_id: str | None = None) -> None:
-        """Lose one response, or all of them, without a word."""
-        with self._lock:
+        """Lose one response, or all of them and every conversation, without a word."""
+        with self.lock:
+            if response_id is None:
+                self.conversations.forget()
             for lost in [response_id] if response_id is not None else list(self._kept):
                 self._kept.pop(lost, None)
                 self._items = {key: owned for key, owned in self._items.items() if owned[0] != lost}
 
     def stored_ids(self) -> list[str]:
         """Return the ids of all kept responses, oldest first."""
-        with self._lock:
+        with self.lock:
             return list(self._kept)
 
-    def _check_model(self, body: JsonObject) -> None:
+    def check_model(self, body: JsonObject) -> None:
+        """Refuse a model that does not exist.
+
+        Raises:
+            ApiError: 404 ``model_not_found``.
+        """
         model = string(body, "model")
         if self.models is not None and model not in self.models:
             message = f"The model '{model}' does not exist or you do not have access to it."
@@ -159,6 +194,12 @@ class ResponsesApi:
             raise previous_response_not_found(response_id)
         return kept
 
+    def _turns_so_far(self, conversation_id: str | None) -> list[JsonObject]:
+        if conversation_id is None:
+            return []
+        self.conversations.check_free(conversation_id)
+        return list(self.conversations.get(conversation_id).items)
+
     def _view(self, body: JsonObject, items: list[JsonObject]) -> ModelView:
         context.check_sequence(items, needed_reasoning=self._needed_reasoning.get)
         instructions = body.get("instructions")
@@ -169,6 +210,7 @@ class ResponsesApi:
             tool_names=tuple(string(tool, "name") or string(tool, "type") for tool in objects(body.get("tools"))),
             previous_response_id=string(body, "previous_response_id") or None,
             items=tuple(items),
+            conversation_id=conversation_of(body),
         )
         return context.fit_context(view, limit=self.context_length, may_truncate=body.get("truncation") == "auto")
 
@@ -179,12 +221,12 @@ class ResponsesApi:
         include = body.get("include")
         asked = isinstance(include, list) and "reasoning.encrypted_content" in include
         output = build_output(reply, self.ids, is_sealed=asked or body.get("store") is False)
-        usage = build_usage(view, reply, cached_tokens=self._cached_tokens(view))
+        usage = build_usage(view, reply, cached_tokens=self.cached_tokens(view))
         response = build_response(body, response_id=view.response_id, output=output, usage=usage, reply=reply)
         self._sealed.update(filter(None, (string(as_json(item), "encrypted_content") for item in output)))
         return Answer(response, reply)
 
-    def _cached_tokens(self, view: ModelView) -> int:
+    def cached_tokens(self, view: ModelView) -> int:
         """Count the tokens of the longest prefix an earlier request had too, and remember this one's."""
         cached = 0
         total = context.count_tokens(view.instructions or "")
@@ -210,7 +252,7 @@ class ResponsesApi:
                 reasoning = None
 
     def _update(self, response: Response) -> None:
-        with self._lock:
+        with self.lock:
             if response.id in self._kept:
                 self._kept[response.id].response = response
 

@@ -9,9 +9,11 @@ from typing import Self
 
 from openai import AsyncOpenAI, OpenAI
 
-from .context import ModelView
+from .chat_api import ChatApi
+from .context import ModelView, text_of
 from .faults import Fault, FaultQueue, Operation
 from .journal import Journal, RequestRecord, Violation
+from .json_types import JsonObject, string
 from .listener import Listener, Site
 from .replies import Reply
 from .responses_api import ReplyRule, ResponsesApi
@@ -21,11 +23,11 @@ _POLL_SECONDS = 0.02
 
 
 class OpenAIServer:
-    """A stateful counterparty for the OpenAI Responses API on a loopback port.
+    """A stateful counterparty for OpenAI's Responses, Conversations and Chat Completions on a loopback port.
 
-    It takes what the SDK's own request types allow, keeps responses like the provider, answers with the SDK's own
-    models, and by default says ``[{user messages}] You said: {last user text}``, so that a reply proves what history
-    the model had. Thread-safe; usable from sync and async tests alike.
+    It takes what the SDK's own request types allow, keeps responses and conversations like the provider, answers with
+    the SDK's own models, and by default says ``[{user messages}] You said: {last user text}``, so that a reply proves
+    what history the model had. Thread-safe; usable from sync and async tests alike.
 
     Args:
         api_key: The one key that is let in.
@@ -48,6 +50,7 @@ class OpenAIServer:
         self.api_key = api_key
         self.journal = Journal()
         self.api = ResponsesApi(self.journal, models=models, context_length=context_length)
+        self.chat = ChatApi(self.api, self.journal)
         self._faults = FaultQueue()
         self._port = 0
         self._listener: Listener | None = None
@@ -66,7 +69,7 @@ class OpenAIServer:
 
     def start(self) -> None:
         """Listen on a free port; after a `stop`, on the same port as before."""
-        site = Site(api=self.api, journal=self.journal, api_key=self.api_key, faults=self._faults)
+        site = Site(api=self.api, chat=self.chat, journal=self.journal, api_key=self.api_key, faults=self._faults)
         self._listener = Listener(site, host=_LOOPBACK, port=self._port)
         self._port = self._listener.server_port
         self._thread = threading.Thread(
@@ -121,6 +124,25 @@ class OpenAIServer:
         """The ids of all responses kept now, oldest first."""
         return self.api.stored_ids()
 
+    @property
+    def conversation_ids(self) -> list[str]:
+        """The ids of all conversations kept now, oldest first."""
+        return self.api.conversations.ids()
+
+    def held(self, conversation_id: str) -> list[JsonObject]:
+        """Return the items a conversation holds, oldest first."""
+        with self.api.lock:
+            return list(self.api.conversations.get(conversation_id).items)
+
+    def held_texts(self, conversation_id: str, role: str = "user") -> list[str]:
+        """Return the texts a conversation holds of one role, oldest first."""
+        return [text_of(item) for item in self.held(conversation_id) if string(item, "role") == role]
+
+    def enter(self, conversation_id: str, *items: JsonObject) -> None:
+        """Enter items into a conversation behind everybody's back."""
+        with self.api.lock:
+            self.api.conversations.append(conversation_id, *items)
+
     def client(self, *, timeout: float = 10.0) -> OpenAI:
         """Return a sync SDK client for this server, without retries; ``timeout`` in seconds."""
         return OpenAI(api_key=self.api_key, base_url=self.base_url, max_retries=0, timeout=timeout)
@@ -149,7 +171,7 @@ class OpenAIServer:
         self._faults.put(fault, times=times, after=after, operation=on)
 
     def forget(self, response_id: str | None = None) -> None:
-        """Lose the native state of one response, or all of it, as an expiry would."""
+        """Lose the native state of one response, or all of it (conversations too), as an expiry would."""
         self.api.forget(response_id)
 
     @property
@@ -161,6 +183,11 @@ class OpenAIServer:
     def creates(self) -> list[RequestRecord]:
         """Every ``POST /v1/responses`` so far."""
         return [record for record in self.requests if (record.method, record.path) == ("POST", "/v1/responses")]
+
+    @property
+    def chats(self) -> list[RequestRecord]:
+        """Every ``POST /v1/chat/completions`` so far."""
+        return [record for record in self.requests if record.path == "/v1/chat/completions"]
 
     def wait_until_idle(self, *, timeout: float = 10.0) -> None:
         """Block until every request has come to its end: answered, cut, or left by its client.

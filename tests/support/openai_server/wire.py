@@ -51,7 +51,13 @@ class Wire:
 
     def send_event(self, name: str, data: bytes) -> None:
         """Send one server-sent event."""
-        event = b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"
+        self._send_chunk(b"event: " + name.encode() + b"\ndata: " + data + b"\n\n")
+
+    def send_data(self, data: bytes) -> None:
+        """Send one server-sent event that has no name."""
+        self._send_chunk(b"data: " + data + b"\n\n")
+
+    def _send_chunk(self, event: bytes) -> None:
         self._write(b"%x\r\n%s\r\n" % (len(event), event))
 
     def end_stream(self) -> None:

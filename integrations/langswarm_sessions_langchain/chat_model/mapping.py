@@ -1,0 +1,212 @@
+"""Our messages as a chat model is given them. Pure functions.
+
+What this very model said is given back as it came (`provider_payload`). Of everybody else's answers only what any
+model can be given travels: text, tool calls and results; reasoning, raw blocks and the ids of other servers stay here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import ToolCall as LangChainCall
+
+from langswarm_sessions.messages import (
+    AudioPart,
+    MessageKind,
+    Part,
+    Role,
+    SessionMessage,
+    TextPart,
+    ToolCall,
+    ToolResult,
+    text_of,
+)
+from langswarm_sessions_langchain.building import build
+from langswarm_sessions_langchain.messages import restored_langchain, to_langchain
+
+__all__ = ["Speaker", "given_messages"]
+
+Content = str | list[str | dict[Any, Any]]
+
+_SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speaker:
+    """Who said an answer: only the same one is given it back as it came.
+
+    Args:
+        provider: The provider's name.
+        model: The session's model.
+        chat_model: The class of the chat model, and the model it asks.
+    """
+
+    provider: str
+    model: str
+    chat_model: str
+
+    def to_json(self) -> dict[str, str]:
+        """Return the entries of a payload that say who said it."""
+        return {"provider": self.provider, "model": self.model, "chat_model": self.chat_model}
+
+    def said(self, payload: Mapping[str, Any]) -> bool:
+        """Whether a payload is this speaker's."""
+        return all(payload.get(name) == value for name, value in self.to_json().items())
+
+
+@dataclass(slots=True)
+class _Calls:
+    """Ids of tool calls on their way to the model: in a form all models take, none twice."""
+
+    taken: set[str] = field(default_factory=set[str])
+    sent_as: dict[str, str] = field(default_factory=dict[str, str])
+
+    def can_stay(self, calls: Iterable[ToolCall]) -> bool:
+        ids = [call.id for call in calls]
+        return len({*ids} - self.taken) == len(ids)
+
+    def make(self, call: ToolCall, *, as_it_is: bool = False) -> str:
+        """Return the id a call is sent with; its result, which comes later, gets the same."""
+        sent = call.id if as_it_is or _SAFE_ID.fullmatch(call.id) else _digest(call.id)
+        repeats = 0
+        while sent in self.taken:
+            repeats += 1
+            sent = _digest(f"{call.id}#{repeats}")
+        self.taken.add(sent)
+        self.sent_as[call.id] = sent
+        return sent
+
+    def of_result(self, call_id: str) -> str:
+        return self.sent_as.get(call_id, call_id)
+
+
+def given_messages(
+    messages: Sequence[SessionMessage], *, instructions: str | None, speaker: Speaker
+) -> list[BaseMessage]:
+    """Return what a chat model is given, in order.
+
+    There is one system message, the first: many models take no other. It holds the instructions, and after them what
+    system messages of the conversation say. A message of the assistant that would be empty is left out.
+
+    Args:
+        messages: The window, from the planner.
+        instructions: The instructions in force.
+        speaker: Whose answers are given back as they came.
+    """
+    told: list[Content] = [instructions] if instructions else []
+    given: list[BaseMessage] = []
+    calls = _Calls()
+    for message in messages:
+        if message.role is Role.SYSTEM:
+            if message.kind is MessageKind.SAID:
+                told.append(to_langchain(message).content)
+        elif message.role is Role.ASSISTANT:
+            given += _answer(message, speaker, calls)
+        elif message.role is Role.TOOL and message.tool_results:
+            given += _results(message, calls)
+        else:
+            given.append(_said(message))
+    return [SystemMessage(_joined(told)), *given] if told else given
+
+
+def _joined(contents: Sequence[Content]) -> Content:
+    texts = [content for content in contents if isinstance(content, str)]
+    if len(texts) == len(contents):
+        return "\n\n".join(texts)
+    blocks: list[str | dict[Any, Any]] = []
+    for content in contents:
+        blocks += [{"type": "text", "text": content}] if isinstance(content, str) else content
+    return blocks
+
+
+# Answers
+
+
+def _answer(message: SessionMessage, speaker: Speaker, calls: _Calls) -> list[BaseMessage]:
+    own = _own(message, speaker) if calls.can_stay(message.tool_calls) else None
+    ids = [calls.make(call, as_it_is=own is not None) for call in message.tool_calls]
+    sent = [
+        LangChainCall(name=call.name, args=call.arguments, id=id_, type="tool_call")
+        for call, id_ in zip(message.tool_calls, ids, strict=True)
+    ]
+    answer = AIMessage(text_of(message.parts)) if own is None else _without_server_ids(own)
+    # A call that was no JSON has a result all the same: to every model it is a call without arguments.
+    answer = answer.model_copy(update={"tool_calls": sent, "invalid_tool_calls": []})
+    return [answer] if answer.content or sent else []
+
+
+def _own(message: SessionMessage, speaker: Speaker) -> AIMessage | None:
+    """Return what this speaker said, unless it was edited since."""
+    if not speaker.said(message.provider_payload or {}):
+        return None
+    restored = restored_langchain(message)
+    return restored if isinstance(restored, AIMessage) else None
+
+
+def _without_server_ids(answer: AIMessage) -> AIMessage:
+    """Leave out the ids by which OpenAI's server keeps items, which it may have dropped by now.
+
+    Reasoning that is only a reference to what is kept there goes with them; encrypted reasoning stays.
+    """
+    content = answer.content
+    if not isinstance(content, str):
+        content = [block if isinstance(block, str) else _unkept(block) for block in content if not _is_reference(block)]
+    return answer.model_copy(
+        update={
+            "content": content,
+            "additional_kwargs": {k: v for k, v in answer.additional_kwargs.items() if not _is_reference(v)},
+            "response_metadata": {k: v for k, v in answer.response_metadata.items() if k != "id"},
+        }
+    )
+
+
+def _is_reference(block: object) -> bool:
+    entries = cast("Mapping[str, Any]", block) if isinstance(block, Mapping) else dict[str, Any]()
+    extras: Mapping[str, Any] = entries.get("extras") or {}
+    is_kept = str(entries.get("id")).startswith("rs_")
+    return is_kept and not (entries.get("encrypted_content") or extras.get("encrypted_content"))
+
+
+def _unkept(block: dict[Any, Any]) -> dict[Any, Any]:
+    if not str(block.get("id")).startswith(("msg_", "fc_")):
+        return block
+    return {name: value for name, value in block.items() if name != "id"}
+
+
+def _digest(text: str) -> str:
+    return f"call_{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+
+
+# Input
+
+
+def _said(message: SessionMessage) -> HumanMessage:
+    content = to_langchain(replace(message, content="", parts=[_readable(part) for part in message.parts])).content
+    name = message.metadata.get("name")
+    named = {"name": name} if isinstance(name, str) and _SAFE_NAME.fullmatch(name) else {}
+    return HumanMessage(content, id=message.message_id or None, **named)
+
+
+def _readable(part: Part) -> Part:
+    """Return sound of which only the words are left as text."""
+    if isinstance(part, AudioPart) and not (part.url or part.data):
+        return TextPart(part.transcript or "")
+    return part
+
+
+def _results(message: SessionMessage, calls: _Calls) -> list[BaseMessage]:
+    results = message.tool_results
+    beside = [part for part in message.parts if not isinstance(part, ToolResult)] if len(results) == 1 else []
+    return [_result(replace(message, content="", parts=[result, *beside]), result, calls) for result in results]
+
+
+def _result(message: SessionMessage, result: ToolResult, calls: _Calls) -> BaseMessage:
+    restored = restored_langchain(message)
+    sent = restored if isinstance(restored, ToolMessage) else build(message)
+    return sent.model_copy(update={"tool_call_id": calls.of_result(result.tool_call_id)})

@@ -1,0 +1,177 @@
+"""Handing a conversation to another provider or model, between two turns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from langswarm_sessions.checks import check_name
+from langswarm_sessions.errors import ConfigurationError, SessionArchivedError
+from langswarm_sessions.events import EventType
+from langswarm_sessions.interfaces.provider import ProviderProfile
+from langswarm_sessions.lifecycle import change_record, not_found, step_span
+from langswarm_sessions.messages import plain_mapping
+from langswarm_sessions.providers import canonical_name
+from langswarm_sessions.providers.settings import DOCUMENTED_SETTINGS
+from langswarm_sessions.records import SessionRecord, SessionStatus
+from langswarm_sessions.runtime import Runtime, engine_face
+from langswarm_sessions.strategies import Crossing, choose_strategy, crossing_of
+
+__all__ = ["HandoffReport", "hand_off"]
+
+_ENDPOINTS = frozenset(
+    {"base_url", "api_version", "organization", "project", "assistant_id", "agent_id", "api", "native"}
+)
+"""Settings that mean something at one provider only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoffReport:
+    """What a handoff does, or would do. Nothing of what was said is in it.
+
+    Args:
+        session_id: The session.
+        from_provider: Who answered so far.
+        from_model: With which model.
+        to_provider: Who answers from now on.
+        to_model: With which model.
+        is_dry_run: Whether it was only looked at.
+        messages: How many messages the new provider is given with the next turn.
+        crossing: How their content parts cross.
+        settings_left: Keys of provider_config that the new provider does not get.
+    """
+
+    session_id: str
+    from_provider: str
+    from_model: str
+    to_provider: str
+    to_model: str
+    is_dry_run: bool
+    messages: int
+    crossing: Crossing = field(repr=False)
+    settings_left: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Return a few lines for people."""
+        crossed = ", ".join(f"{count} {kind}" for kind, count in self.crossing.crossed.items()) or "nothing"
+        lines = [
+            f"{self.from_provider}/{self.from_model} → {self.to_provider}/{self.to_model}: {self.messages} messages",
+            f"  crosses: {crossed}",
+            *(f"  converted: {note.part} of {note.message_id}: {note.why}" for note in self.crossing.converted),
+            *(f"  dropped: {note.part} of {note.message_id}: {note.why}" for note in self.crossing.dropped),
+        ]
+        if self.settings_left:
+            lines.append(f"  settings left behind: {', '.join(self.settings_left)}")
+        return "\n".join(lines)
+
+
+async def hand_off(
+    runtime: Runtime,
+    session_id: str,
+    provider: str,
+    model: str,
+    *,
+    provider_config: Mapping[str, Any] | None,
+    dry_run: bool,
+) -> HandoffReport:
+    """Let another provider or model answer from the next turn on.
+
+    Raises:
+        SessionNotFoundError: No such session, or it is deleted.
+        SessionArchivedError: The session is archived.
+        SessionBusyError: A turn held the session for too long.
+        ConfigurationError: The provider, model or settings cannot work, or the provider cannot be given a history.
+    """
+    named = (check_name(provider, field="provider"), check_name(model, field="model"))
+    settings = None if provider_config is None else plain_mapping(provider_config, field="provider_config")
+    record = await _living(runtime, check_name(session_id, field="session_id"))
+    target = _target(record, *named, settings)
+    runtime.providers.check(target.provider, target.model, target.provider_config)
+    async with runtime.providers.opening(target) as live:
+        profile = engine_face(live, target).profile
+        report = await _report(runtime, record, target, profile, dry_run=dry_run)
+        if not dry_run:
+            async with runtime.engine.between_turns(session_id):
+                await _move(runtime, record, target, messages=report.messages)
+            runtime.providers.keep(target, live)
+    if dry_run:
+        await runtime.providers.discard(target, live)
+    return report
+
+
+async def _living(runtime: Runtime, session_id: str) -> SessionRecord:
+    record = await runtime.services.storage.load_session(session_id)
+    if record is None or record.status is SessionStatus.DELETED:
+        raise not_found(session_id)
+    if record.status is SessionStatus.ARCHIVED:
+        raise SessionArchivedError(
+            "The session is archived. Restore it before it is handed off.", session_id=session_id
+        )
+    return record
+
+
+def _target(record: SessionRecord, provider: str, model: str, settings: Mapping[str, Any] | None) -> SessionRecord:
+    """Return the session's row as it is after the handoff."""
+    name = canonical_name(provider)
+    if settings is None:
+        settings = record.provider_config if name == record.provider else _travelling(record.provider_config)
+    return replace(record, provider=name, model=model, provider_config=dict(settings), native=None)
+
+
+def _travelling(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if key in DOCUMENTED_SETTINGS and key not in _ENDPOINTS}
+
+
+async def _report(
+    runtime: Runtime, record: SessionRecord, target: SessionRecord, profile: ProviderProfile, *, dry_run: bool
+) -> HandoffReport:
+    if profile.owns_history:
+        raise ConfigurationError(
+            f"handoff: {target.provider} keeps its own history and cannot be given this one. Let its send_message take "
+            "'history'.",
+            provider=target.provider,
+            session_id=record.session_id,
+        )
+    strategy = choose_strategy(target.strategy, provider=target.provider, profile=profile)
+    query = strategy.needs_for_rebuild(target)
+    history = await runtime.services.storage.load_history(record.session_id, query)
+    return HandoffReport(
+        session_id=record.session_id,
+        from_provider=record.provider,
+        from_model=record.model,
+        to_provider=target.provider,
+        to_model=target.model,
+        is_dry_run=dry_run,
+        messages=len(history),
+        crossing=crossing_of(history, provider=target.provider, model=target.model, profile=profile),
+        settings_left=tuple(sorted(set(record.provider_config) - set(target.provider_config))),
+    )
+
+
+async def _move(runtime: Runtime, record: SessionRecord, target: SessionRecord, *, messages: int) -> None:
+    services = runtime.services
+
+    def moved(before: SessionRecord) -> SessionRecord:
+        return replace(
+            before,
+            provider=target.provider,
+            model=target.model,
+            provider_config=target.provider_config,
+            native=None,
+        )
+
+    with step_span(runtime, "handoff", record) as span:
+        after = await change_record(runtime, record.session_id, moved)
+        span.handed_over(
+            source=(record.provider, record.model),
+            target=(target.provider, target.model),
+            messages=messages,
+            last_turn=after.traceparent,
+        )
+        if held := runtime.handles.get(record.session_id):
+            held.adopt(after)
+        services.events.publish(EventType.SESSION_HANDOFF, session_id=after.session_id, user_id=after.user_id)
+        await services.hooks.run(
+            "on_session_handoff", session_id=after.session_id, provider=after.provider, model=after.model
+        )

@@ -1,0 +1,118 @@
+"""A turn that goes on by itself, whoever reads it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+from langswarm_sessions.errors import InvalidInputError
+from langswarm_sessions.messages import SessionMessage
+from langswarm_sessions.turns.log import Interruption, TurnLog
+from langswarm_sessions.turns.stream import TurnOutcome, interrupted_error
+
+__all__ = ["RunningTurn", "RunningTurns", "TurnChunk"]
+
+_KEPT_ENDED = 64  # so that a reader who comes back just too late still finds its turn
+
+
+@dataclass(frozen=True, slots=True)
+class TurnChunk:
+    """A piece of an answer; `sequence` counts from 1 and names it for whoever reads on from there."""
+
+    sequence: int
+    text: str = field(repr=False)
+
+
+class RunningTurn:
+    """A turn that was started and goes on when its readers leave; made by `Session.start_turn`.
+
+    Any number of readers may read it, from its beginning or from the chunk they had last. Read it on the event loop it
+    was started on; blocking code need not care.
+
+    Attributes:
+        id: Names it for `Session.get_turn`.
+        session_id: The session.
+
+    Example:
+        >>> async def ask(session):
+        ...     turn = await session.start_turn("Tell me a story.")
+        ...     async for chunk in turn.read():
+        ...         last = chunk.sequence
+        ...         break  # the reader leaves; the turn goes on
+        ...     async for chunk in turn.read(after=last):
+        ...         print(chunk.text, end="")
+        ...     return await turn.result()
+    """
+
+    def __init__(self, task: asyncio.Task[TurnOutcome], log: TurnLog, *, turn_id: str, session_id: str) -> None:
+        self._task = task
+        self._log = log
+        self.id = turn_id
+        self.session_id = session_id
+
+    def __repr__(self) -> str:
+        """Show ids and state, no content."""
+        return f"<RunningTurn {self.id} of {self.session_id}, {'ended' if self.is_done else 'running'}>"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has ended and is stored."""
+        return self._task.done()
+
+    async def read(self, after: int = 0) -> AsyncGenerator[TurnChunk]:
+        """Yield the chunks after number `after`, those said already and those to come; leaving ends nothing.
+
+        Args:
+            after: Number of the last chunk known; 0 for none.
+
+        Raises:
+            InvalidInputError: `after` is no number of a chunk.
+            SessionError: The turn failed or was interrupted.
+        """
+        if not isinstance(after, int) or isinstance(after, bool) or after < 0:
+            raise InvalidInputError("after must be the sequence number of a chunk, or 0.")
+        position = after
+        while (delta := await self._log.read(position)) is not None:
+            position += 1
+            if delta.text:
+                yield TurnChunk(position, delta.text)
+        await self.result()
+
+    async def result(self) -> SessionMessage:
+        """Wait for the stored answer; a waiter that is cancelled ends nothing.
+
+        Raises:
+            SessionError: The turn failed or was interrupted.
+        """
+        await asyncio.wait([self._task])
+        if self._task.cancelled():
+            raise interrupted_error(self._log.interruption or Interruption.CANCELLED, session_id=self.session_id)
+        return self._task.result().message
+
+    async def cancel(self) -> None:
+        """End the turn; what was said so far is stored with status "interrupted". Of an ended turn nothing changes."""
+        if self._task.done():
+            return
+        self._log.interrupt(Interruption.CANCELLED)
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+
+class RunningTurns:
+    """The turns of one manager that go on by themselves, and the newest of those that have ended."""
+
+    def __init__(self) -> None:
+        self._turns: OrderedDict[tuple[str, str], RunningTurn] = OrderedDict()
+
+    def add(self, turn: RunningTurn) -> None:
+        """Keep a turn; of the ended ones only the newest stay."""
+        self._turns[turn.session_id, turn.id] = turn
+        ended = [key for key, known in self._turns.items() if known.is_done]
+        for key in ended[: max(0, len(ended) - _KEPT_ENDED)]:
+            del self._turns[key]
+
+    def get(self, session_id: str, turn_id: str) -> RunningTurn | None:
+        """Return a turn, if it runs or has just ended."""
+        return self._turns.get((session_id, turn_id))

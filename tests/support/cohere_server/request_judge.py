@@ -1,0 +1,78 @@
+"""The SDK's own request types as the judge of every request body.
+
+The SDK states a request as the arguments of `chat_stream`, with models that take anything: unknown keys are allowed,
+and each enumeration has `Any` beside its words. Both are put right in the core schema.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Literal, Required, cast, get_type_hints
+
+from cohere.v2.raw_client import AsyncRawV2Client
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import CoreSchema, SchemaValidator
+from typing_extensions import TypedDict
+
+_NO_FIELDS = frozenset({"request_options", "return"})
+_REQUIRED = frozenset({"model", "messages"})
+_LONGEST_MESSAGE = 160
+
+
+def find_type_errors(raw: bytes) -> list[str]:
+    """Return what the SDK's request types object to; empty for a legal body.
+
+    Args:
+        raw: The body as it came over the wire, judged strictly (the text "1" is no number).
+    """
+    try:
+        _validator().validate_json(raw, strict=True)
+    except ValidationError as error:
+        errors = error.errors(include_url=False, include_input=False)
+        return [f"{_path(one['loc'])}: {one['msg'][:_LONGEST_MESSAGE]}" for one in errors]
+    return []
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location if isinstance(part, int) or part.isidentifier())
+
+
+@cache
+def _validator() -> SchemaValidator:
+    hints = get_type_hints(AsyncRawV2Client.chat_stream, include_extras=True)
+    arguments: dict[str, Any] = {
+        name: Required[hint] if name in _REQUIRED else hint for name, hint in hints.items() if name not in _NO_FIELDS
+    }
+    arguments["stream"] = Required[Literal[True]]
+    body: Any = cast("Any", TypedDict)("ChatBody", arguments, total=False)  # of fields known only now
+    return SchemaValidator(cast(CoreSchema, _strict(TypeAdapter(body).core_schema)))
+
+
+def _strict(node: object) -> object:
+    """Copy a core schema: nothing unknown, no way around an enumeration, no discriminator left out."""
+    if isinstance(node, dict):
+        given = cast("dict[str, object]", node)
+        copied = {key: _strict(value) for key, value in given.items() if key != "serialization"}
+        match copied.get("type"):
+            case "typed-dict" | "model-fields":
+                copied["extra_behavior"] = "forbid"
+            case "model":
+                # A model as such would be judged by the SDK's own, kinder validator.
+                inner = cast("dict[str, object]", copied["schema"])
+                return {**inner, "ref": copied["ref"]} if "ref" in copied else inner
+            case "union":
+                copied["choices"] = [one for one in cast("list[Any]", copied["choices"]) if _kind(one) != "any"]
+            case "default" if _kind(copied["schema"]) == "literal":
+                return copied["schema"]
+            case _:
+                pass
+        return copied
+    if isinstance(node, list):
+        return [_strict(value) for value in cast("list[object]", node)]
+    if isinstance(node, tuple):
+        return tuple(_strict(value) for value in cast("tuple[object, ...]", node))
+    return node
+
+
+def _kind(node: object) -> object:
+    return cast("dict[str, object]", node).get("type") if isinstance(node, dict) else None

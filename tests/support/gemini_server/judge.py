@@ -1,0 +1,63 @@
+"""The SDK's own types as the judge of every request body, unknown keys forbidden."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, cast
+
+from google.genai import types
+from google.genai.interactions import CreateModelInteractionParam
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, ErrorDetails, SchemaValidator
+
+
+class ContentBody(BaseModel):
+    """The body of `:streamGenerateContent`: the SDK has its parts as types, but not the whole."""
+
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel)
+
+    contents: list[types.Content]
+    system_instruction: types.Content | None = None
+    tools: list[types.Tool] | None = None
+    tool_config: types.ToolConfig | None = None
+    safety_settings: list[types.SafetySetting] | None = None
+    generation_config: types.GenerationConfig | None = None
+    service_tier: str | None = None
+    store: bool | None = None
+
+
+def find_type_errors(raw: bytes, *, is_interaction: bool) -> list[str]:
+    """Return what the SDK's types object to; empty for a legal body."""
+    try:
+        if is_interaction:
+            _interaction_validator().validate_json(b"[" + raw + b"]")
+        else:
+            ContentBody.model_validate_json(raw)
+    except ValidationError as error:
+        return [_readable(found) for found in error.errors(include_url=False, include_input=False)[:20]]
+    return []
+
+
+@cache
+def _interaction_validator() -> SchemaValidator:
+    # Within a list: that is where a typed dict takes its configuration from.
+    adapter = TypeAdapter(list[CreateModelInteractionParam], config=ConfigDict(arbitrary_types_allowed=True))
+    return SchemaValidator(cast(CoreSchema, _strict(adapter.core_schema)))
+
+
+def _strict(node: object) -> object:
+    """Copy a core schema: typed dicts refuse unknown keys."""
+    if isinstance(node, dict):
+        copied = {key: _strict(value) for key, value in cast(dict[str, object], node).items()}
+        return {**copied, "extra_behavior": "forbid"} if copied.get("type") == "typed-dict" else copied
+    if isinstance(node, list):
+        return [_strict(value) for value in cast(list[object], node)]
+    if isinstance(node, tuple):
+        return tuple(_strict(value) for value in cast(tuple[object, ...], node))
+    return node
+
+
+def _readable(error: ErrorDetails) -> str:
+    place: Any = ".".join(str(step) for step in error["loc"])
+    return f"{place}: {error['msg'][:160]}"

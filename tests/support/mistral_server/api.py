@@ -1,0 +1,233 @@
+"""The state the provider keeps: conversations as logs of entries."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from mistralai.client import models
+from pydantic import BaseModel, JsonValue, TypeAdapter
+
+from tests.support.openai_server.answers import IdSource
+from tests.support.openai_server.json_types import JsonObject, objects, string
+
+from . import context, rules
+from .context import ModelView
+from .faults import Kept
+from .refusals import ApiError, conversation_not_found
+from .replies import Reply
+
+ReplyRule = Callable[[ModelView], Reply]
+
+_OBJECT: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
+_ENTRY: TypeAdapter[models.Entry] = TypeAdapter(models.Entry)
+_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_PREFIXES = {"function.call": "fc", "function.result": "fr", "tool.execution": "tool_exec"}
+
+
+def as_json(model: BaseModel) -> JsonObject:
+    """Return a model of the SDK as the JSON object the API would send."""
+    return _OBJECT.validate_python(model.model_dump(mode="json", by_alias=True, warnings=False))
+
+
+@dataclass(slots=True)
+class Conversation:
+    """One conversation: what it was started with, and its entries."""
+
+    id: str
+    model: str
+    instructions: str | None
+    tool_names: tuple[str, ...]
+    entries: list[JsonObject] = field(default_factory=list[JsonObject])
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that may still have to be sent; `entries` are those of the reply, `inputs` what it answers."""
+
+    view: ModelView
+    reply: Reply
+    entries: list[JsonObject]
+    inputs: list[JsonObject]
+    conversation: Conversation | None
+
+
+class MistralApi:
+    """Answers, and remembers conversations. Thread-safe.
+
+    Args:
+        saw: Told of every context a model answers.
+    """
+
+    def __init__(self, saw: Callable[[ModelView], None]) -> None:
+        self.rule: ReplyRule = context.default_reply
+        self.ids = IdSource()
+        self._saw = saw
+        self._lock = threading.RLock()
+        self._kept: dict[str, Conversation] = {}
+        self._script: deque[Reply] = deque()
+        self._calls = 0
+
+    def script(self, *replies: Reply) -> None:
+        """Queue replies for the next answered requests."""
+        with self._lock:
+            self._script.extend(replies)
+
+    def chat(self, body: JsonObject) -> Answer:
+        """Answer a chat completion, or an agent's.
+
+        Raises:
+            ApiError: The messages are refused.
+        """
+        messages = objects(body.get("messages"))
+        rules.check_messages(messages)
+        system = [context.content_text(message.get("content")) for message in messages if message["role"] == "system"]
+        view = ModelView(
+            conversation_id=None,
+            continued=False,
+            model=string(body, "model") or string(body, "agent_id"),
+            instructions="\n\n".join(system) or None,
+            tool_names=_tool_names(body),
+            entries=tuple(context.entries_of_messages(messages)),
+        )
+        return self._answer(view, inputs=[], conversation=None)
+
+    def start(self, body: JsonObject) -> Answer:
+        """Answer the first request of a conversation, which is kept from `keep` on.
+
+        Raises:
+            ApiError: The entries are refused.
+        """
+        conversation = Conversation(
+            id=self.ids.issue("conv"),
+            model=string(body, "model") or string(body, "agent_id"),
+            instructions=string(body, "instructions") or None,
+            tool_names=_tool_names(body),
+        )
+        return self._continue(conversation, body, continued=False)
+
+    def append(self, conversation_id: str, body: JsonObject) -> Answer:
+        """Answer a further request.
+
+        Raises:
+            ApiError: The conversation is not kept, or the entries are refused.
+        """
+        return self._continue(self._find(conversation_id), body, continued=True)
+
+    def keep(self, answer: Answer, kept: Kept) -> None:
+        """Keep of an answered request what there is to keep."""
+        conversation = answer.conversation
+        if conversation is None or kept == "nothing":
+            return
+        with self._lock:
+            self._kept[conversation.id] = conversation
+            conversation.entries += answer.inputs
+            if kept == "turn":
+                conversation.entries += answer.entries
+
+    def history(self, conversation_id: str) -> JsonObject:
+        """Return all entries of a conversation.
+
+        Raises:
+            ApiError: It is not kept.
+        """
+        with self._lock:
+            entries = [_ENTRY.validate_python(entry) for entry in self._find(conversation_id).entries]
+            return as_json(models.ConversationHistory(conversation_id=conversation_id, entries=entries))
+
+    def delete(self, conversation_id: str) -> None:
+        """Delete a conversation.
+
+        Raises:
+            ApiError: It is not kept.
+        """
+        with self._lock:
+            self._find(conversation_id)
+            del self._kept[conversation_id]
+
+    def forget(self) -> None:
+        """Lose every conversation without a word."""
+        with self._lock:
+            self._kept.clear()
+
+    def conversations(self) -> list[Conversation]:
+        """Return all conversations kept now, oldest first."""
+        with self._lock:
+            return list(self._kept.values())
+
+    def _find(self, conversation_id: str) -> Conversation:
+        with self._lock:
+            if conversation_id not in self._kept:
+                raise conversation_not_found(conversation_id)
+            return self._kept[conversation_id]
+
+    def _continue(self, conversation: Conversation, body: JsonObject, *, continued: bool) -> Answer:
+        with self._lock:
+            new = context.input_entries(body.get("inputs"))
+            rules.check_entries(conversation.entries, new)
+            inputs = [self._stamped(entry) for entry in new]
+            view = ModelView(
+                conversation_id=conversation.id,
+                continued=continued,
+                model=conversation.model,
+                instructions=conversation.instructions,
+                tool_names=conversation.tool_names,
+                entries=(*conversation.entries, *inputs),
+            )
+            return self._answer(view, inputs=inputs, conversation=conversation)
+
+    def _answer(self, view: ModelView, *, inputs: list[JsonObject], conversation: Conversation | None) -> Answer:
+        with self._lock:
+            reply = self._script.popleft() if self._script else self.rule(view)
+            for call in reply.tool_calls:
+                if call.name not in view.tool_names:
+                    raise ApiError(400, f"the scripted tool {call.name!r} was not offered")
+            self._saw(view)
+            entries = [self._stamped(entry) for entry in self._reply_entries(reply, view.model)]
+            return Answer(view, reply, entries, inputs, conversation)
+
+    def _reply_entries(self, reply: Reply, model: str) -> list[JsonObject]:
+        entries: list[JsonObject] = []
+        if reply.step:
+            entries.append({"type": "tool.execution", "name": reply.step, "arguments": '{"q":1}', "info": {"n": 2}})
+        chunks: list[JsonObject] = []
+        if reply.thinking is not None:
+            thoughts: list[JsonObject] = [{"type": "text", "text": reply.thinking}]
+            chunks.append({"type": "thinking", "thinking": [*thoughts], "signature": f"sig-{reply.thinking}"})
+        if reply.message_text is not None:
+            chunks.append({"type": "text", "text": reply.message_text})
+        if chunks:
+            content: JsonValue = reply.message_text if reply.thinking is None else [*chunks]
+            entries.append({"type": "message.output", "content": content, "model": model})
+        for call in reply.tool_calls:
+            arguments = call.arguments_text
+            call_id = call.call_id or self._call_id()
+            entries.append(
+                {"type": "function.call", "tool_call_id": call_id, "name": call.name, "arguments": arguments}
+            )
+        return entries
+
+    def _call_id(self) -> str:
+        self._calls += 1
+        number, letters = self._calls, ""
+        for _ in range(6):
+            number, place = divmod(number, len(_ALPHABET))
+            letters = _ALPHABET[place] + letters
+        return f"tc{letters}Z"
+
+    def _stamped(self, entry: JsonObject) -> JsonObject:
+        """Return an entry as the history shows it: with an id, and a time it was never completed at."""
+        prefix = _PREFIXES.get(string(entry, "type"), "msg")
+        stamp = {"id": self.ids.issue(prefix), "created_at": datetime.now(UTC).isoformat(), "completed_at": None}
+        return {**entry, **stamp, "object": "entry"}
+
+
+def _tool_names(body: JsonObject) -> tuple[str, ...]:
+    names: list[str] = []
+    for tool in objects(body.get("tools")):
+        function = tool.get("function")
+        names.append(string(function, "name") if isinstance(function, dict) else string(tool, "type"))
+    return tuple(names)
