@@ -178,7 +178,8 @@ class ProviderError(SessionError):
     @property
     def is_ambiguous(self) -> bool:
         """Whether the request may have been carried out nevertheless: nobody answered, or not to the end."""
-        return self.status_code is None or self.status_code >= 500 or self.status_code == 408
+        status = self.status_code
+        return status is None or not 400 <= status < 500 or status == 408
 
 
 class AuthenticationError(ProviderError):

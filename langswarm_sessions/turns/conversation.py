@@ -193,11 +193,9 @@ class Conversation:
             if translated is error:
                 raise
             raise translated from error
-        if arrived is None:
-            self.doubtful = None
-            self._note_reconciled("absent")
+        self._note_reconciled("absent" if arrived is None else "adopted")
+        if arrived is None:  # or not yet: what comes after this is looked into as well
             return None
-        self._note_reconciled("adopted")
         await self._deliver(TextDelta(text_of(arrived.parts)))
         return arrived
 
@@ -205,7 +203,7 @@ class Conversation:
         self._span.event("langswarm.session.turn_reconciled", {"langswarm.reconcile.outcome": outcome})
 
     async def _read(self, events: AsyncIterator[ProviderEvent], request: ProviderRequest, chat: ChatScope) -> Completed:
-        is_accepted = False
+        is_accepted, doubtful_before = False, self.doubtful
         while True:
             await self._log.wanted()
             if request.native is not None and request.native.kind is NativeKind.LOG:
@@ -218,8 +216,8 @@ class Conversation:
                 ) from None
             except Exception as error:  # whatever the provider raised is classified here, once
                 translated = self._translated(error)
-                if request.native is not None and not is_accepted and _is_refusal(translated):
-                    self.doubtful = None
+                if not is_accepted and _is_refusal(translated):
+                    self.doubtful = doubtful_before
                 if translated is error:
                     raise
                 raise translated from error

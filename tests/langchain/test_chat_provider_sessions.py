@@ -21,12 +21,17 @@ from langswarm_sessions import (
     ProviderTimeoutError,
     RateLimitError,
     RetryPolicy,
+    Role,
     SessionManager,
+    SessionMessage,
     TextPart,
     create_session_manager,
 )
 from langswarm_sessions.errors import ConfigurationError
+from langswarm_sessions.interfaces.provider import ProviderRequest, TextDelta
+from langswarm_sessions.records import TurnOptions
 from langswarm_sessions_langchain import LangChainProvider, SessionRunnable
+from langswarm_sessions_langchain.chat_model.request import run_config
 from tests.langchain.chains import Runs, on, summed, told
 from tests.support.chat_model import JudgedChat, api_error
 from tests.support.recorded import Recorded
@@ -147,6 +152,27 @@ async def test_leaving_a_stream_ends_the_models(manager: SessionManager, chat: J
     assert (await session.send_message("again")).content
 
 
+@pytest.mark.parametrize("tools", [(), (CLOCK,)], ids=["plain", "with-tools"])
+async def test_the_models_stream_is_closed_even_if_somebody_holds_it(tools: tuple[Any, ...]) -> None:
+    held: list[Any] = []
+
+    class Holding(JudgedChat):
+        def astream(self, *args: Any, **kwargs: Any) -> Any:
+            held.append(super().astream(*args, **kwargs))
+            return held[-1]
+
+    chat = Holding()
+    session = LangChainProvider(chat).open("s", "judged-1", {})
+    message = SessionMessage(role=Role.USER, content="hi")
+    request = ProviderRequest(messages=(message,), options=TurnOptions(tools=tools))
+    async with aclosing(session.stream_turn(request)) as events:
+        async for event in events:
+            if isinstance(event, TextDelta):
+                break
+    assert held[0].ag_frame is None
+    assert chat.party.closed == 1
+
+
 async def test_a_cancelled_turn_ends_a_model_that_hangs(manager: SessionManager, chat: JudgedChat) -> None:
     session = await manager.create_session("ada", "mychat", "judged-1")
     hanging = asyncio.Event()
@@ -239,6 +265,18 @@ async def test_its_runs_stand_under_the_callers(manager: SessionManager) -> None
     assert (about["mine"], about["team"]) == (1, "red")
     await session.send_message("by itself")
     assert len(runs.started) == 2
+
+
+async def test_the_config_around_it_is_kept() -> None:
+    def inner(_: str) -> Any:
+        return run_config("s", metadata={"team": "red"})
+
+    around: Any = {"metadata": {"mine": 1, "team": "blue", "thread_id": "outer"}, "tags": ["t"], "run_name": "outer"}
+    config = await RunnableLambda(inner).ainvoke("hi", around)
+    assert (config["metadata"]["mine"], config["metadata"]["team"], config["metadata"]["thread_id"]) == (1, "red", "s")
+    assert config["tags"] == ["t"]
+    assert config["configurable"]["thread_id"] == "s"
+    assert "run_name" not in config
 
 
 async def test_in_a_blocking_chain_too(manager: SessionManager) -> None:

@@ -248,19 +248,24 @@ class FakeResource:
 
 
 class Retrying(JudgedChat):
-    """Hands its retries on, in the three ways the packages of LangChain do."""
+    """Hands its retries on, in the ways the packages of LangChain do."""
 
     root: Any = Field(default_factory=FakeClient)
     part: Any = Field(default_factory=lambda: FakeResource(FakeClient()))
 
     @cached_property
+    def parameters(self) -> dict[str, int]:
+        return {"max_retries": self.max_retries}
+
+    @cached_property
     def lazy(self) -> FakeClient:
-        return FakeClient(self.max_retries)
+        return FakeClient(**self.parameters)
 
 
-def test_a_models_own_retries_are_off_wherever_it_took_them() -> None:
+@pytest.mark.parametrize("used", ["nothing", "parameters", "lazy"])
+def test_a_models_own_retries_are_off_wherever_it_took_them(used: str) -> None:
     chat = Retrying(max_retries=4)
-    assert chat.lazy.max_retries == 4
+    getattr(chat, used, None)
     quiet: Any = without_own_retries(chat)
     assert (quiet.max_retries, quiet.root.max_retries, quiet.part._client.max_retries) == (0, 0, 0)
     assert quiet.lazy.max_retries == 0

@@ -20,9 +20,10 @@ from langswarm_sessions.providers.mistral import MistralConnection, MistralProvi
 from langswarm_sessions.providers.mistral.client import connect_mistral, server_address
 from langswarm_sessions.records import NativeKind
 from tests.support.mistral_server import MistralServer, faults
+from tests.support.mistral_server.plugin import mistral_server
 from tests.support.programs import ProgramRunner
 
-pytest_plugins = ["tests.support.mistral_server.plugin"]
+__all__ = ["mistral_server"]
 
 MODEL = "mistral-medium-latest"
 EAGER = RetryConfig("backoff", BackoffStrategy(1, 10, 1.1, 1000), True)

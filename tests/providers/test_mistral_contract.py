@@ -11,8 +11,9 @@ from langswarm_sessions.providers.mistral import MistralConnection, MistralProvi
 from langswarm_sessions.providers.mistral.client import connect_mistral
 from langswarm_sessions.testing.providers import ContractFault, LogContract, ProviderContract, ProviderRig, Seen, Wanted
 from tests.support.mistral_server import MistralServer, Reply, ToolCall, faults
+from tests.support.mistral_server.plugin import mistral_server
 
-pytest_plugins = ["tests.support.mistral_server.plugin"]
+__all__ = ["mistral_server"]
 
 FAULTS: dict[ContractFault, faults.Fault] = {
     ContractFault.RATE_LIMIT: faults.rate_limit(retry_after=2),

@@ -32,8 +32,9 @@ from langswarm_sessions.providers.mistral.client import connect_mistral
 from langswarm_sessions.providers.mistral.errors import classify, translate
 from langswarm_sessions.records import NativeKind, NativeState, TurnOptions
 from tests.support.mistral_server import Gate, MistralServer, Reply, faults
+from tests.support.mistral_server.plugin import mistral_server
 
-pytest_plugins = ["tests.support.mistral_server.plugin"]
+__all__ = ["mistral_server"]
 
 MODEL = "mistral-medium-latest"
 MISSING = "Cannot append other inputs while function results are still missing. Provide function results first."

@@ -28,8 +28,9 @@ from langswarm_sessions.providers.mistral import MistralConnection, MistralProvi
 from langswarm_sessions.providers.mistral.client import connect_mistral
 from langswarm_sessions.records import NativeKind, NativeState, TurnOptions
 from tests.support.mistral_server import MistralServer, Reply, ToolCall
+from tests.support.mistral_server.plugin import mistral_server
 
-pytest_plugins = ["tests.support.mistral_server.plugin"]
+__all__ = ["mistral_server"]
 
 MODEL = "mistral-medium-latest"
 CLOCK = {"type": "function", "function": {"name": "clock", "description": "Tells the time.", "strict": True}}

@@ -44,7 +44,7 @@ class MockRig(ProviderRig):
         self.newest.fail_next("timeout", stored="nothing")
 
     def fail_after_arrival(self) -> None:
-        self.newest.fail_next("drop", stored="later")
+        self.newest.fail_next("drop", stored="answer")
 
     def forget(self) -> None:
         self.newest.forget()

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from langswarm_sessions import AuthenticationError, Session, SessionError, ToolCall, TurnConflictError
+from langswarm_sessions import (
+    AuthenticationError,
+    Session,
+    SessionError,
+    SessionManager,
+    ToolCall,
+    TurnConflictError,
+)
 from tests.session.kit import Gate, OpenManager, rows_of
 
 
@@ -115,6 +122,19 @@ async def test_an_interrupted_turn_is_rerun_with_its_key(session: Session) -> No
     assert [message.content for message in messages if message.status == "completed"] == ["pay", reply.content]
     assert [message.seq for message in messages] == sorted(message.seq or 0 for message in messages)
     assert len([message for message in messages if message.content == "pay"]) == 1
+
+
+@pytest.mark.parametrize("native", ["node", "log"])
+async def test_an_interrupted_turn_rerun_after_another_is_given_to_the_provider_once(
+    manager: SessionManager, native: str
+) -> None:
+    session = await manager.create_session("user", "mock", "m", provider_config={"native": native})
+    async with session.send_message_stream("pay", idempotency_key="k") as stream:
+        await anext(stream)
+    await session.send_message("meanwhile")
+    await session.send_message("pay", idempotency_key="k")
+    told = [text for role, text in session.provider_session.seen if role == "user"]
+    assert told.count("pay") == 1
 
 
 async def test_a_failed_turn_without_a_key_is_never_rerun_by_itself(session: Session) -> None:

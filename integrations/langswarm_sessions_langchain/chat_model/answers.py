@@ -43,7 +43,6 @@ _FINISH_REASONS = {
     "length": "max_output_tokens",
     "max_output_tokens": "max_output_tokens",
     "max_tokens": "max_output_tokens",
-    "model_context_window_exceeded": "max_output_tokens",
     "model_length": "max_output_tokens",
     "blocklist": "content_filter",
     "content_filter": "content_filter",

@@ -52,8 +52,8 @@ class Conversation:
         system: Texts of system messages that go into the system prompt, behind the instructions.
     """
 
-    messages: list[Block] = field(default_factory=list[Block])
-    system: list[str] = field(default_factory=list[str])
+    messages: list[Block] = field(default_factory=list[Block], repr=False)
+    system: list[str] = field(default_factory=list[str], repr=False)
 
     def say(self, role: str, blocks: list[Block]) -> None:
         """Append content; the same speaker's goes into one message, tool results first."""

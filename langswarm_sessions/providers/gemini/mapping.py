@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import mimetypes
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -127,8 +127,8 @@ class Media:
 
     kind: Literal["image", "audio", "video", "document"]
     media_type: str
-    data: str | None = None
-    uri: str | None = None
+    data: str | None = field(default=None, repr=False)
+    uri: str | None = field(default=None, repr=False)
     detail: str | None = None
 
 

@@ -11,7 +11,7 @@ import json
 import re
 import string
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -61,8 +61,8 @@ class Mapped:
         system: Texts of system messages that came before something else: both APIs take them only in front.
     """
 
-    entries: list[Entry]
-    system: tuple[str, ...] = ()
+    entries: list[Entry] = field(repr=False)
+    system: tuple[str, ...] = field(default=(), repr=False)
 
 
 def wire_call_id(call_id: str) -> str:
@@ -73,7 +73,7 @@ def wire_call_id(call_id: str) -> str:
 
     Example:
         >>> wire_call_id("rXo8OuL9G"), wire_call_id("call_1")
-        ('rXo8OuL9G', 'mYV8GwNcc')
+        ('rXo8OuL9G', 'rKSxKBV4V')
     """
     if _CALL_ID.fullmatch(call_id):
         return call_id

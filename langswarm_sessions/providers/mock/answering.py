@@ -73,9 +73,9 @@ class Answering:
         self._tokens = 0 if before is None else before.tokens
         self.said: list[str] = []
 
-    def take(self) -> None:
-        """Keep what was sent; a node comes into being with its answer only."""
-        if self._log is not None:
+    def take(self, stored: MockStored) -> None:
+        """Keep what was sent, if it is to be kept at once; a node comes into being with its answer only."""
+        if self._log is not None and stored in (MockStored.INPUT, MockStored.ANSWER):
             self._log.take(self._request.messages)
 
     def answer_with(self, reply: MockReply) -> None:
@@ -90,7 +90,7 @@ class Answering:
         async for piece in self.pieces:
             self.said.append(piece)
         if stored is MockStored.LATER and self._log is not None:
-            self._log.keep_later(self._completed())
+            self._log.keep_later(self._request.messages, self._completed())
         else:
             self.complete()
 

@@ -57,7 +57,7 @@ class MockStored(StrEnum):
     ANSWER = "answer"
     """What was sent and the whole answer: only the caller does not know."""
     LATER = "later"
-    """As `answer`, but not yet: the next one who comes finds the log locked."""
+    """As `answer`, but not yet: a look finds nothing, the next request finds the log locked, and then it is there."""
 
 
 _ERRORS: dict[MockFault, Callable[[float | None], SessionError | StreamEnds]] = {

@@ -51,7 +51,7 @@ class MockLog:
         self.tokens = 0
         self.open_calls: frozenset[str] = frozenset()
         self._items: deque[LogItem] = deque(maxlen=_ITEMS_KEPT)
-        self._late: Completed | None = None
+        self._late: tuple[tuple[SessionMessage, ...], Completed] | None = None
 
     @property
     def lines(self) -> list[tuple[str, str]]:
@@ -72,20 +72,21 @@ class MockLog:
         self.open_calls = calls_in(told)
         return told
 
-    def keep_later(self, completed: Completed) -> None:
-        """Work on for a while: the next one who comes finds the log locked, and after that the answer in it."""
-        self._late = completed
+    def keep_later(self, messages: tuple[SessionMessage, ...], completed: Completed) -> None:
+        """Work on for a while: the log looks as before, but the next request finds it locked."""
+        self._late = (messages, completed)
 
     def check_lock(self) -> None:
-        """Let in who comes while nothing is worked on.
+        """Let a request in while no other is worked on; one that is turned away finds that one done the next time.
 
         Raises:
-            ProviderUnavailableError: A request is still worked on.
+            ProviderUnavailableError: Another request is worked on.
         """
         if self._late is None:
             return
-        late, self._late = self._late, None
-        self.keep(late)
+        (messages, completed), self._late = self._late, None
+        self.take(messages)
+        self.keep(completed)
         raise ProviderUnavailableError(
             "mock: another request holds the conversation. Try again.", provider="mock", status_code=409
         )
@@ -127,18 +128,23 @@ class LogMemory:
             NativeStateLostError: The log is gone.
             ProviderUnavailableError: It is locked.
         """
-        if request.native is not None:
-            return self.find(request.native)
-        return self._start(session_id) if request.keep_native else None
+        if request.native is None:
+            return self._start(session_id) if request.keep_native else None
+        log = self.find(request.native)
+        log.check_lock()
+        return log
 
     def find(self, native: NativeState) -> MockLog:
-        """Return the log of a native state; refuse as `open` does."""
+        """Return the log of a native state.
+
+        Raises:
+            NativeStateLostError: It is gone.
+        """
         log = self._logs.get(native.id)
         if log is None:
             raise NativeStateLostError(
                 "mock: the conversation is gone; the mock provider forgets when its process ends.", provider="mock"
             )
-        log.check_lock()
         return log
 
     def of_session(self, session_id: str) -> dict[str, list[tuple[str, str]]]:

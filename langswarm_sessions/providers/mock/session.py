@@ -203,8 +203,7 @@ class MockProviderSession(BuiltInProviderSession[MockConnection]):
             if fault.comes_first:
                 raise fault.error()
             answering = self._arrived(request)
-            if fault.stored is not MockStored.NOTHING:
-                answering.take()
+            answering.take(fault.stored)
             answering.answer_with(await script.answer(request, self._pattern(script.pattern)))
             async with aclosing(answering.pieces):
                 if fault.is_due(0):

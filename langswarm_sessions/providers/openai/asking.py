@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from langswarm_sessions.providers.openai.client import OpenAIConnection
@@ -33,7 +33,7 @@ class Asking:
     client: AsyncOpenAI
     session_id: str
     model: str
-    config: Mapping[str, Any]
+    config: Mapping[str, Any] = field(repr=False)
     seconds: float | None
 
     @property

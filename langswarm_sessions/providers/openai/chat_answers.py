@@ -25,7 +25,7 @@ class _Call:
     index: int | None
     id: str = ""
     name: str = ""
-    arguments: str = ""
+    arguments: str = field(default="", repr=False)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -73,7 +73,16 @@ def begin_turn(connection: Connection, begin: BeginTurn) -> Begun | Recorded | B
         return _wait(connection, begin, session)
     _leave(connection, begin)
     before = _take_over(connection, session, begin) if held else session.record
+    if _is_known_to_provider(earlier, before):
+        before = replace(before, native=None)  # its input would be given to the provider twice
     return _take(connection, begin, session=session, before=before, earlier=earlier)
+
+
+def _is_known_to_provider(earlier: StoredTurn | None, session: SessionRecord) -> bool:
+    """Whether the provider was given the input of an interrupted turn, which is run again, with a later turn."""
+    if earlier is None or earlier.record.state is not TurnState.INTERRUPTED or session.native is None:
+        return False
+    return earlier.first_seq <= session.native.cursor
 
 
 def _earlier_attempt(connection: Connection, begin: BeginTurn, session: StoredSession) -> StoredTurn | None:
