@@ -7,7 +7,8 @@ SHELL := bash
 
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
-WORKERS ?= 2
+# Many tests wait for processes they start: twice two cores keeps both busy.
+WORKERS ?= 4
 
 DEV := .venv
 DEMO := .venv-demo

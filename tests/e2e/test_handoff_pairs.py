@@ -18,13 +18,6 @@ from langswarm_sessions import ImagePart, ProviderSessionFactory, Session, Sessi
 from tests.session.kit import OpenManager
 from tests.support import anthropic_server, cohere_server, gemini_server, mistral_server, openai_server
 
-pytest_plugins = [
-    "tests.support.anthropic_server.plugin",
-    "tests.support.cohere_server.plugin",
-    "tests.support.gemini_server.plugin",
-    "tests.support.mistral_server.plugin",
-]
-
 CLOCK: dict[str, Any] = {
     "name": "clock",
     "description": "Tells the time.",
