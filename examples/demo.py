@@ -1,7 +1,8 @@
 """A conversation that survives the death of its process. No key, no network: python examples/demo.py
 
 `demo_conversation.py` talks in a LangChain chain. Here it is started, killed with SIGKILL in the middle of an answer,
-and started again. Then everything that was stored is shown and checked. Needs: pip install 'langswarm-sessions[all]'.
+and started again. Then everything that was stored is shown and checked. The second act, `demo_providers.py`, changes
+providers in the middle of a conversation. Needs: pip install 'langswarm-sessions[all]'.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from pathlib import Path
 
 from demo_conversation import QUESTIONS, SESSION_ID
 from demo_pages import Check, Stage
+from demo_providers import ProviderDemo
+from demo_servers import load_early
 from rich.console import Console
 from rich.prompt import Prompt
 
@@ -208,10 +211,13 @@ def present(console: Console, *, kept: Path | None) -> int:
         folder = kept.absolute() if kept else Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         demo = Demo(folder=folder, provider=provider, model=model, stage=Stage(console))
-        if demo.database.exists():
-            console.print(f"{demo.database} is there already: name another folder.", style="red")
-            return 1
-        held = demo.perform()
+        second = ProviderDemo(folder=folder, kept=kept is not None, console=console)
+        for database in (demo.database, second.database):
+            if database.exists():
+                console.print(f"{database} is there already: name another folder.", style="red")
+                return 1
+        load_early()
+        held = demo.perform() and second.perform()
         demo.stage.close(kept=demo.database if kept else None)
     return 0 if held else 1
 

@@ -133,16 +133,26 @@ class Stage:
             if number in (0, of_first):
                 self.console.print(Text("second process" if number else "first process", style="dim italic"))
             # The ids of the provider's own state are long and say nothing to a reader.
-            self.console.print(_colored(re.sub(r"(mocknode|resp)_[\w-]+", "…", line)), soft_wrap=True)
+            self.show_span(re.sub(r"(mocknode|resp)_[\w-]+", "…", line))
 
-    def show_checks(self, checks: list[Check]) -> bool:
+    def show_span(self, line: str) -> None:
+        """Show one line of a tree of spans."""
+        self.console.print(_colored(line), soft_wrap=True)
+
+    def show_checks(
+        self,
+        checks: list[Check],
+        *,
+        where: str = "in the database and in the spans",
+        good: str = "Nothing lost, nothing doubled.",
+    ) -> bool:
         """Show what was checked; return whether all of it holds."""
-        self._heading("checked in the database and in the spans")
+        self._heading(f"checked {where}")
         for check in checks:
             mark = ("✓ ", "bold green") if check.holds else ("✗ ", "bold red")
             self.console.print(Text.assemble(mark, check.claim))
         held = all(check.holds for check in checks)
-        verdict = "Nothing lost, nothing doubled." if held else "This should not have happened: please report it."
+        verdict = good if held else "This should not have happened: please report it."
         self.console.print(Text(f"\n{verdict}", style="bold green" if held else "bold red"))
         return held
 

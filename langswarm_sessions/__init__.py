@@ -133,6 +133,7 @@ if TYPE_CHECKING:
     from langswarm_sessions.strategies import (
         TurnExplanation,
     )
+    from langswarm_sessions.tools import ToolContext
     from langswarm_sessions.turns import (
         MessageStream,
         RunningTurn,
@@ -245,6 +246,7 @@ _HOMES = {
         "StorageFactory",
     ),
     "strategies": ("TurnExplanation",),
+    "tools": ("ToolContext",),
     "turns": (
         "MessageStream",
         "RunningTurn",
@@ -326,6 +328,7 @@ __all__ = [
     "Strategy",
     "TextPart",
     "ToolCall",
+    "ToolContext",
     "ToolResult",
     "TurnConflictError",
     "TurnExplanation",

@@ -207,11 +207,13 @@ class BlockingSession(_Wrapper):
 
     send_message = _waits(Session.send_message)
     send_tool_results = _waits(Session.send_tool_results)
+    resume_tools = _waits(Session.resume_tools)
     send_system_message = _waits(Session.send_system_message)
     add_message = _waits(Session.add_message)
     get_messages = _waits(Session.get_messages)
     get_message = _waits(Session.get_message)
     clear_messages = _waits(Session.clear_messages)
+    get_summary = _waits(Session.get_summary)
     export_conversation = _waits(Session.export_conversation)
     get_context = _waits(Session.get_context)
     update_context = _waits(Session.update_context)

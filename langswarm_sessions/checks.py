@@ -19,9 +19,10 @@ from langswarm_sessions.config import (
 )
 from langswarm_sessions.errors import ConfigurationError, InvalidInputError
 from langswarm_sessions.ids import as_utc
+from langswarm_sessions.interfaces.summarizer import Summarizer
 from langswarm_sessions.messages import SessionMessage, plain_mapping
 from langswarm_sessions.messages.content import check_message
-from langswarm_sessions.records import SessionStatus, TurnOptions
+from langswarm_sessions.records import ResponseFormat, SessionStatus, TurnOptions, response_format_of
 from langswarm_sessions_otel import Telemetry
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "check_seconds",
     "check_status",
     "check_strategy",
+    "check_summarizer",
     "check_tags",
     "check_telemetry",
     "check_text",
@@ -157,6 +159,15 @@ def check_strategy(value: Strategy | str) -> Strategy:
         raise ConfigurationError(f"strategy must be one of {', '.join(Strategy)}.") from None
 
 
+def check_summarizer(value: object) -> Summarizer | str | None:
+    """Return a function that summarises, or the "provider/model" that does; None stays None."""
+    if value is None or callable(value):
+        return cast("Summarizer | None", value)
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigurationError('summarizer must be a function of messages, "provider/model", or None.')
+    return value
+
+
 def check_wait(value: object, *, field: str, at_least: float = 0.0) -> float:
     """Return a setting in seconds, `at_least` or more.
 
@@ -250,11 +261,16 @@ def check_members(members: Iterable[T], *, field: str, methods: Iterable[str]) -
     return given
 
 
-def turn_options(tools: Sequence[Mapping[str, Any]] | None, tool_choice: str | Mapping[str, Any] | None) -> TurnOptions:
+def turn_options(
+    tools: Sequence[Mapping[str, Any]] | None,
+    tool_choice: str | Mapping[str, Any] | None,
+    *,
+    response_format: ResponseFormat | None = None,
+) -> TurnOptions:
     """Return a turn's options from JSON function definitions.
 
     Raises:
-        InvalidInputError: A tool is no dict or has no name.
+        InvalidInputError: A tool is no dict or has no name, or the response format is none.
     """
     given: object = tools
     if given is not None and not isinstance(given, list | tuple):
@@ -262,6 +278,7 @@ def turn_options(tools: Sequence[Mapping[str, Any]] | None, tool_choice: str | M
     return TurnOptions(
         tools=tuple(_tool(tool, position) for position, tool in enumerate(tools or ())),
         tool_choice=_tool_choice(tool_choice),
+        response_format=response_format_of(response_format),
     )
 
 

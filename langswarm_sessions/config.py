@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Self, TypeGuard, cast
+from typing import Any, Literal, Self, TypeGuard, cast
 
 from langswarm_sessions.errors import ConfigurationError
 
@@ -20,6 +20,7 @@ __all__ = [
     "RetryPolicy",
     "SessionConfig",
     "Strategy",
+    "WholeWindow",
     "check_keys",
     "finite_number",
     "is_count",
@@ -32,6 +33,10 @@ LONGEST_DAYS = 100_000.0
 """Longest span taken anywhere, in days: further back, dates end."""
 
 _SECONDS_A_DAY = 86_400.0
+
+
+WholeWindow = Literal["model"]
+"""As large a window as the model takes."""
 
 
 class Strategy(StrEnum):
@@ -98,6 +103,14 @@ def _whole(value: object, *, name: str) -> None:
         raise ConfigurationError(f"{name} must be a whole number of 1 to {LARGEST_COUNT} (or None).")
 
 
+def _window(value: object) -> None:
+    if value is not None and value != "model" and not is_count(value):
+        raise ConfigurationError(
+            f"session_config: max_tokens_window must be a whole number of 1 to {LARGEST_COUNT}, 'model' (as much as "
+            "the model takes) or None."
+        )
+
+
 def _seconds(value: object, *, name: str) -> None:
     if finite_number(value) is None:
         raise ConfigurationError(f"{name} must be a finite number of seconds, 0 or more.")
@@ -151,7 +164,10 @@ class SessionConfig:
         description: A longer text for people.
         tags: Labels to search by.
         max_messages: At most this many messages of the transcript are given to the model (None: as many as fit).
-        max_tokens_window: Token budget of the window (None: 100,000).
+        max_tokens_window: Token budget of the window; "model" for as much as the model takes (None: that, but at most
+            100,000).
+        summarizer: "provider/model" that summarises what falls out of the window; "none" for nobody (None: whoever the
+            manager has for it).
         auto_archive_after: Archive after this long without activity (applied by `manager.run_cleanup()`).
         on_disconnect: Whether a streamed turn whose reader leaves is interrupted (default) or finished.
         agent_name: The agent's name on spans; never free text of a user.
@@ -164,18 +180,19 @@ class SessionConfig:
     description: str | None = field(default=None, repr=False)
     tags: tuple[str, ...] = ()
     max_messages: int | None = None
-    max_tokens_window: int | None = None
+    max_tokens_window: int | WholeWindow | None = None
+    summarizer: str | None = None
     auto_archive_after: timedelta | None = None
     on_disconnect: OnDisconnect = OnDisconnect.INTERRUPT
     agent_name: str | None = None
 
     def __post_init__(self) -> None:
         """Check every value, and take lists for tuples and seconds for timedeltas."""
-        for name in ("name", "description", "agent_name"):
+        for name in ("name", "description", "agent_name", "summarizer"):
             _text(getattr(self, name), name=f"session_config: {name}")
         object.__setattr__(self, "tags", _tags(self.tags))
         _whole(self.max_messages, name="session_config: max_messages")
-        _whole(self.max_tokens_window, name="session_config: max_tokens_window")
+        _window(self.max_tokens_window)
         object.__setattr__(self, "auto_archive_after", _duration(self.auto_archive_after))
         try:
             object.__setattr__(self, "on_disconnect", OnDisconnect(self.on_disconnect))

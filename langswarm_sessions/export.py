@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from langswarm_sessions.ids import now
 from langswarm_sessions.messages import SCHEMA_VERSION, SessionMessage, part_to_json
-from langswarm_sessions.records import SessionRecord
+from langswarm_sessions.records import SessionRecord, SessionSummary
 
 __all__ = ["EXPORT_FORMAT", "exported"]
 
 EXPORT_FORMAT = "langswarm-sessions"
 
 
-def exported(record: SessionRecord, messages: Iterable[SessionMessage]) -> dict[str, Any]:
+def exported(
+    record: SessionRecord, messages: Iterable[SessionMessage], *, summary: SessionSummary | None = None
+) -> dict[str, Any]:
     """Return session and transcript, JSON-ready: everything needed to read or import it elsewhere."""
     return {
         "format": EXPORT_FORMAT,
@@ -34,6 +37,7 @@ def exported(record: SessionRecord, messages: Iterable[SessionMessage]) -> dict[
             "context": dict(record.context),
         },
         "messages": [_message(message) for message in messages],
+        "summary": None if summary is None else {**asdict(summary), "created_at": summary.created_at.isoformat()},
     }
 
 

@@ -12,6 +12,8 @@ from langswarm_sessions.config import CleanupConfig, RetryPolicy, Strategy
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.interfaces.hooks import SessionLifecycleHook, SessionMiddleware
 from langswarm_sessions.interfaces.storage import EngineStorage, SessionStorage
+from langswarm_sessions.interfaces.summarizer import Summarizer
+from langswarm_sessions.interfaces.traffic import RateLimits
 from langswarm_sessions.manager import SessionManager
 from langswarm_sessions.presets import PRESETS, Preset, show_log
 from langswarm_sessions.session import Session
@@ -43,6 +45,8 @@ def create_session_manager(
     retry: RetryPolicy | None = ...,
     turn_wait: float = ...,
     fallback: str | None = ...,
+    rate_limits: RateLimits | Mapping[str, Any] | None = ...,
+    summarizer: Summarizer | str | None = ...,
     telemetry: bool | Telemetry = ...,
     blocking: Literal[False] = ...,
 ) -> SessionManager: ...
@@ -62,6 +66,8 @@ def create_session_manager(
     retry: RetryPolicy | None = ...,
     turn_wait: float = ...,
     fallback: str | None = ...,
+    rate_limits: RateLimits | Mapping[str, Any] | None = ...,
+    summarizer: Summarizer | str | None = ...,
     telemetry: bool | Telemetry = ...,
     blocking: Literal[True],
 ) -> BlockingSessionManager: ...
@@ -80,6 +86,8 @@ def create_session_manager(
     retry: RetryPolicy | None = None,
     turn_wait: float = 30.0,
     fallback: str | None = None,
+    rate_limits: RateLimits | Mapping[str, Any] | None = None,
+    summarizer: Summarizer | str | None = None,
     telemetry: bool | Telemetry = True,
     blocking: bool = False,
 ) -> SessionManager | BlockingSessionManager:
@@ -90,7 +98,7 @@ def create_session_manager(
         storage_config: Arguments for a storage given by name, such as `db_path`.
         providers: Provider names to a key, a configuration, a ready-made client, a factory, or None.
         preset: "development" (memory, debug logging, detailed errors) or "production" (SQLite with WAL, cleanup,
-            monitoring of errors and slow turns). An explicit argument beats it.
+            rate limits, monitoring of errors and slow turns). An explicit argument beats it.
         strategy: "hybrid", "native" or "client".
         middleware: Wraps every turn, outermost first.
         hooks: Told of what happened.
@@ -98,6 +106,8 @@ def create_session_manager(
         retry: How provider failures are retried.
         turn_wait: Seconds a turn waits for another one of its session.
         fallback: "provider" or "provider/model" that answers when a session's own provider cannot.
+        rate_limits: requests_per_minute and tokens_per_minute of each provider and key that says nothing else.
+        summarizer: A function or "provider/model" that summarises what falls out of the window.
         telemetry: False for none.
         blocking: Return the face without await.
 
@@ -123,6 +133,8 @@ def create_session_manager(
         retry=retry,
         turn_wait=turn_wait,
         fallback=fallback,
+        rate_limits=chosen.rate_limits if rate_limits is None else rate_limits,
+        summarizer=summarizer,
         telemetry=telemetry,
     )
     if chosen.log_level is not None:

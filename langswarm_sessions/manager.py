@@ -20,6 +20,7 @@ from langswarm_sessions.checks import (
     check_retry,
     check_status,
     check_strategy,
+    check_summarizer,
     check_tags,
     check_telemetry,
     check_text,
@@ -34,6 +35,8 @@ from langswarm_sessions.hooks import HOOK_POINTS, HookRunner
 from langswarm_sessions.ids import new_id, now
 from langswarm_sessions.interfaces.hooks import SessionLifecycleHook, SessionMiddleware
 from langswarm_sessions.interfaces.storage import EngineStorage, SessionStorage
+from langswarm_sessions.interfaces.summarizer import Summarizer
+from langswarm_sessions.interfaces.traffic import RateLimits
 from langswarm_sessions.lifecycle import ARCHIVE, DELETE, RESTORE, not_found, transit
 from langswarm_sessions.messages import Content, SessionMessage, plain_mapping
 from langswarm_sessions.providers import canonical_name
@@ -41,7 +44,7 @@ from langswarm_sessions.records import Analytics, Page, SessionFilter, SessionRe
 from langswarm_sessions.runtime import Fallback, LiveProviders, Runtime
 from langswarm_sessions.session import Session
 from langswarm_sessions.storage import open_storage
-from langswarm_sessions.turns import TurnEngine, TurnServices
+from langswarm_sessions.turns import Summaries, TurnEngine, TurnServices
 from langswarm_sessions_otel import Telemetry
 
 __all__ = ["SessionManager"]
@@ -65,6 +68,8 @@ class SessionManager:
         turn_wait: Seconds a turn waits for another one of its session.
         fallback: "provider" or "provider/model" that answers when a session's own provider cannot; every such answer
             says so in `provider_metadata["fallback_from"]`. None: the error is raised.
+        rate_limits: requests_per_minute and tokens_per_minute of each provider and key that says nothing else.
+        summarizer: A function or "provider/model" that summarises what falls out of the window; None: nobody does.
         telemetry: False for none; a Telemetry of your own; True for the global OpenTelemetry providers.
         lease_seconds: How long a dead process can hold a session on another machine; at least 0.1.
         stream_idle_seconds: How long a stream waits for its reader.
@@ -86,6 +91,8 @@ class SessionManager:
         retry: RetryPolicy | None = None,
         turn_wait: float = 30.0,
         fallback: str | None = None,
+        rate_limits: RateLimits | Mapping[str, Any] | None = None,
+        summarizer: Summarizer | str | None = None,
         telemetry: bool | Telemetry = True,
         lease_seconds: float = 15.0,
         stream_idle_seconds: float = 20.0,
@@ -94,7 +101,7 @@ class SessionManager:
         self._cleanup = CleanupConfig.of(cleanup_config)
         self._bridge = Bridge()
         tracing = check_telemetry(telemetry)
-        live = LiveProviders(check_providers(providers))
+        live = LiveProviders(check_providers(providers), rate_limits=RateLimits.of(rate_limits))
         stand_in = None if fallback is None else Fallback(live, check_name(fallback, field="fallback"))
         services = TurnServices(
             storage=open_storage(storage, storage_config),
@@ -103,6 +110,7 @@ class SessionManager:
             events=EventBus(),
             middleware=check_members(middleware, field="middleware", methods=("process_message",)),
             retry=check_retry(retry),
+            summaries=Summaries(check_summarizer(summarizer), live.aside),
             turn_wait=check_wait(turn_wait, field="turn_wait"),
             lease_seconds=check_wait(lease_seconds, field="lease_seconds", at_least=SHORTEST_LEASE_SECONDS),
             idle_seconds=check_wait(stream_idle_seconds, field="stream_idle_seconds"),
@@ -111,11 +119,7 @@ class SessionManager:
         self._services = services
         self._made_storage = services.storage is not storage  # by its name, or as a wrapper around the user's own
         self._runtime = Runtime(
-            services=services,
-            engine=TurnEngine(services),
-            providers=live,
-            make_handle=Session,
-            fallback=stand_in,
+            services=services, engine=TurnEngine(services), providers=live, make_handle=Session, fallback=stand_in
         )
 
     def __repr__(self) -> str:
@@ -355,11 +359,7 @@ class SessionManager:
         return self._bridge
 
     async def close(self) -> None:
-        """End running turns as interrupted and close what this manager made itself. A second call does nothing.
-
-        Raises:
-            Exception: A part could not be closed; all the others are.
-        """
+        """End running turns as interrupted and close what this manager made itself, even if a part cannot be closed."""
         async with AsyncExitStack() as closing:  # the last one first
             if self._made_storage:
                 closing.push_async_callback(self._services.storage.close)

@@ -10,6 +10,7 @@ from typing import Any
 from langswarm_sessions.config import CleanupConfig
 from langswarm_sessions.hooks import LoggingHook, MonitoringHook
 from langswarm_sessions.interfaces.hooks import SessionLifecycleHook, SessionMiddleware
+from langswarm_sessions.interfaces.traffic import RateLimits
 from langswarm_sessions.middleware import LoggingMiddleware
 
 __all__ = ["PRESETS", "Preset", "show_log"]
@@ -28,6 +29,7 @@ class Preset:
     cleanup: CleanupConfig = field(default_factory=CleanupConfig)
     middleware: Callable[[], list[SessionMiddleware]] = _nothing
     hooks: Callable[[], list[SessionLifecycleHook]] = _nothing
+    rate_limits: RateLimits = field(default_factory=RateLimits)
     log_level: int | None = None
 
 
@@ -42,6 +44,9 @@ PRESETS: Mapping[str, Preset] = {
         storage="sqlite",
         storage_config={"enable_wal": True},
         cleanup=CleanupConfig(archive_after_days=30, delete_after_days=90),
+        # No account's limit, which cannot be known here, but a bound on what a program gone wild sends: of the order
+        # that providers grant to accounts that have just begun to pay.
+        rate_limits=RateLimits(requests_per_minute=500),
         hooks=lambda: [MonitoringHook(logging.INFO)],
     ),
 }

@@ -11,6 +11,7 @@ from typing import Any
 
 from langswarm_sessions.events import EventType
 from langswarm_sessions.interfaces.provider import EngineProvider, ProviderConnection, ProviderSession
+from langswarm_sessions.interfaces.traffic import RateLimits, TrafficRules
 from langswarm_sessions.providers import (
     ProviderSessionFactory,
     SimpleProvider,
@@ -19,6 +20,7 @@ from langswarm_sessions.providers import (
     clean_up,
     connect,
 )
+from langswarm_sessions.providers.traffic import ControlledConnection
 from langswarm_sessions.records import SessionRecord
 from langswarm_sessions.strategies import choose_strategy
 from langswarm_sessions.turns import TurnEngine, TurnServices, TurnSubject, fallback_strategy
@@ -26,11 +28,17 @@ from langswarm_sessions.turns import TurnEngine, TurnServices, TurnSubject, fall
 __all__ = ["Fallback", "LiveProviders", "Runtime", "engine_face"]
 
 
-def engine_face(live: ProviderSession, record: SessionRecord) -> EngineProvider:
-    """Return what the engine runs turns with: the session itself if it is built in, else a wrapper around it."""
+def engine_face(live: ProviderSession, record: SessionRecord, *, traffic: TrafficRules | None = None) -> EngineProvider:
+    """Return what the engine runs turns with: the session itself if it is built in, else a wrapper around it.
+
+    Args:
+        live: The live provider session.
+        record: Its session.
+        traffic: What the requests of one that is not built in are held to.
+    """
     if isinstance(live, EngineProvider):
         return live
-    return SimpleProvider(live, provider=record.provider, model=record.model)
+    return SimpleProvider(live, provider=record.provider, model=record.model, traffic=traffic)
 
 
 class LiveProviders:
@@ -38,13 +46,15 @@ class LiveProviders:
 
     Args:
         credentials: Provider names to keys, configurations, clients or factories.
+        rate_limits: What holds for providers that say nothing else.
 
     Raises:
         ConfigurationError: A name is unknown or given twice, or a credential is of no use to its provider.
     """
 
-    def __init__(self, credentials: Mapping[str, Any]) -> None:
+    def __init__(self, credentials: Mapping[str, Any], *, rate_limits: RateLimits | None = None) -> None:
         self._credentials = check_credentials(credentials)
+        self._rate_limits = RateLimits() if rate_limits is None else rate_limits
         self._connections: dict[str, ProviderConnection] = {}
         self._kept: dict[tuple[str, str, str], ProviderSession] = {}
         self._lock = threading.Lock()
@@ -73,6 +83,10 @@ class LiveProviders:
                     self._kept[_key(record)] = kept
             return kept
 
+    def face(self, record: SessionRecord, live: ProviderSession) -> EngineProvider:
+        """Return what the engine runs a session's turns with, and with it what its requests are held to."""
+        return engine_face(live, record, traffic=self._connection(record.provider).traffic(record.provider_config))
+
     @asynccontextmanager
     async def opening(self, record: SessionRecord) -> AsyncGenerator[ProviderSession]:
         """Open the live provider session of a new session, and discard it if the block fails before it is kept."""
@@ -89,6 +103,19 @@ class LiveProviders:
     async def discard(self, record: SessionRecord, live: ProviderSession) -> None:
         """Give back a live provider session that was opened for a look."""
         await self._connection(record.provider).discard(record.session_id, live)
+
+    @asynccontextmanager
+    async def aside(self, record: SessionRecord, name: str) -> AsyncGenerator[EngineProvider]:
+        """Open a provider for requests beside a session's turns.
+
+        Args:
+            record: The session's row.
+            name: "provider" (with the session's model) or "provider/model".
+        """
+        other = replace(_stand_in(record, name), session_id=f"{record.session_id}/aside")
+        async with self.opening(other) as live:
+            yield self.face(other, live)
+        await self.discard(other, live)
 
     def keep(self, record: SessionRecord, live: ProviderSession) -> None:
         """Keep the live provider session of a session that was stored, if it holds something only it remembers."""
@@ -123,8 +150,18 @@ class LiveProviders:
             connection = self._connections.get(provider)
             if connection is None:
                 connection = connect(provider, self._credentials.get(provider))
+                if isinstance(connection, ControlledConnection):
+                    connection.control(default=self._rate_limits)
                 self._connections[provider] = connection
             return connection
+
+
+def _stand_in(record: SessionRecord, name: str) -> SessionRecord:
+    """Return a session's row as it were with the provider, or provider and model, that a name means."""
+    provider, _, model = name.partition("/")
+    return replace(
+        record, provider=canonical_name(provider), model=model or record.model, provider_config={}, native=None
+    )
 
 
 def _key(record: SessionRecord) -> tuple[str, str, str]:
@@ -143,10 +180,9 @@ class Fallback:
     """
 
     def __init__(self, providers: LiveProviders, name: str) -> None:
-        named, _, self._model = name.partition("/")
-        self._provider = canonical_name(named)
+        self._name = name
         self._providers = providers
-        providers.check_known(self._provider)
+        providers.check_known(canonical_name(name.partition("/")[0]))
 
     async def check(self, record: SessionRecord) -> None:
         """Refuse what could not stand in for the provider of a session; that is better known before it is needed.
@@ -154,7 +190,7 @@ class Fallback:
         Raises:
             ConfigurationError: What is missing, or that it takes no history.
         """
-        stand_in = self._stand_in(record)
+        stand_in = _stand_in(record, self._name)
         self._providers.check(stand_in.provider, stand_in.model, stand_in.provider_config)
         async with self._providers.opening(stand_in) as live:
             fallback_strategy(engine_face(live, stand_in))
@@ -162,12 +198,8 @@ class Fallback:
 
     def open(self, record: SessionRecord) -> EngineProvider:
         """Return the live provider session that stands in."""
-        stand_in = self._stand_in(record)
-        return engine_face(self._providers.open(stand_in), stand_in)
-
-    def _stand_in(self, record: SessionRecord) -> SessionRecord:
-        model = self._model or record.model
-        return replace(record, provider=self._provider, model=model, provider_config={}, native=None)
+        stand_in = _stand_in(record, self._name)
+        return self._providers.face(stand_in, self._providers.open(stand_in))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -201,7 +233,15 @@ class Runtime:
             choose_strategy(record.strategy, provider=record.provider, profile=engine_face(live, record).profile)
             if self.fallback is not None:
                 await self.fallback.check(record)
+            self._check_summarizer(record)
             yield live
+
+    def _check_summarizer(self, record: SessionRecord) -> None:
+        """Refuse a summarizer that cannot work; one that fails later on is done without."""
+        name = self.services.summaries.provider_of(record)
+        if name is not None:
+            writer = _stand_in(record, name)
+            self.providers.check(writer.provider, writer.model, writer.provider_config)
 
     async def create(self, record: SessionRecord) -> TurnSubject:
         """Store a new session, tell of it, and return its handle.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +53,14 @@ settings.load_profile("wheel" if os.environ.get("INSTALLED_AS") == "wheel" else 
 def pytest_configure() -> None:
     """Refuse, from before the first import of a test module, what leaves this machine."""
     network.forbid_foreign_hosts()
+
+
+@pytest.fixture(autouse=True)
+def own_traffic() -> Iterator[None]:
+    """Let no test inherit what another one sent or broke: a server of its own may get the same port and key."""
+    yield
+    if shared := sys.modules.get("langswarm_sessions.turns.traffic.shared"):
+        shared.forget_traffic()
 
 
 @pytest.fixture(autouse=True)

@@ -41,8 +41,8 @@ class SessionRunnable(RunnableSerializable[Any, AIMessage]):
     input whose model fails is stored as failed, and resumed when it is sent again (`with_retry`, `with_fallbacks`).
 
     The config's `configurable` names the session: `session_id` (required) and `user_id`. Keyword arguments (or `bind`)
-    are `idempotency_key` and `timeout` in seconds; without `bound` also `tools` and `tool_choice`, with it everything
-    else is passed on.
+    are `idempotency_key` and `timeout` in seconds; without `bound` also `tools`, `tool_choice` and `response_format`,
+    with it everything else is passed on.
 
     Args:
         bound: The Runnable that answers; it returns text, a message, messages, or a dict that holds one of these.

@@ -94,7 +94,8 @@ def read_options(kwargs: Mapping[str, Any], *, bound: bool) -> CallOptions:
     """Return what the keyword arguments of a call (or of `bind`) ask for.
 
     Args:
-        kwargs: idempotency_key, timeout (seconds), and without a wrapped Runnable tools and tool_choice.
+        kwargs: idempotency_key, timeout (seconds), and without a wrapped Runnable tools, tool_choice,
+            response_format.
         bound: Whether a wrapped Runnable takes the others.
 
     Raises:
@@ -107,11 +108,15 @@ def read_options(kwargs: Mapping[str, Any], *, bound: bool) -> CallOptions:
         key = check_name(key, field="idempotency_key")
     if bound:
         return CallOptions(idempotency_key=key, timeout=timeout, rest=rest)
-    options = turn_options(_tools(rest.pop("tools", None)), rest.pop("tool_choice", None))
+    options = turn_options(
+        _tools(rest.pop("tools", None)),
+        rest.pop("tool_choice", None),
+        response_format=rest.pop("response_format", None),
+    )
     if rest:
         raise InvalidInputError(
-            f"unknown argument {min(rest)!r}; a SessionRunnable takes tools, tool_choice, idempotency_key and timeout. "
-            "Settings of the model belong to the session's provider_config."
+            f"unknown argument {min(rest)!r}; a SessionRunnable takes tools, tool_choice, response_format, "
+            "idempotency_key and timeout. Settings of the model belong to the session's provider_config."
         )
     return CallOptions(options=options, idempotency_key=key, timeout=timeout)
 

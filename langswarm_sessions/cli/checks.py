@@ -22,7 +22,21 @@ from langswarm_sessions_otel.settings import read_export_settings, read_settings
 __all__ = ["Check", "State", "database_checks", "package_checks", "provider_checks", "telemetry_checks"]
 
 _DISTRIBUTION = "langswarm-sessions"
-_CORE = ("alembic", "anyio", "langchain-core", "opentelemetry-api", "psutil", "sqlalchemy", "tenacity", "uuid-utils")
+_CORE = (
+    "alembic",
+    "anyio",
+    "docstring-parser",
+    "genai-prices",
+    "langchain-core",
+    "limits",
+    "opentelemetry-api",
+    "psutil",
+    "pybreaker",
+    "pydantic",
+    "sqlalchemy",
+    "tenacity",
+    "uuid-utils",
+)
 _EXTRAS = {
     "openai": ("openai",),
     "otel": ("opentelemetry-sdk", "opentelemetry-exporter-otlp"),

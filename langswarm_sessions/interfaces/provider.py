@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from langswarm_sessions.errors import NativeStateLostError
+from langswarm_sessions.interfaces.traffic import TrafficRules
 from langswarm_sessions.messages import Part, Role, SessionMessage
 from langswarm_sessions.records import NativeKind, NativeState, TurnOptions, Usage
 
 __all__ = [
     "Completed",
     "EngineProvider",
+    "ModelLimits",
     "ProviderConnection",
     "ProviderEvent",
     "ProviderProfile",
@@ -73,8 +75,8 @@ class TurnRecorder(Protocol):
         """Run a streamed turn of the session."""
         ...
 
-    async def save_provider_config(self, changes: Mapping[str, Any]) -> None:
-        """Store changed provider settings with the session."""
+    async def save_provider_config(self, changes: Mapping[str, Any], *, profile: ProviderProfile) -> None:
+        """Store changed provider settings with the session; `profile` is what the provider can do under them."""
         ...
 
 
@@ -94,6 +96,7 @@ class ProviderProfile:
         owns_history: It remembers by itself and takes nothing but the new input.
         takes: Types of content parts its requests can hold; in place of another medium it is told that there was one.
         is_foreign: It hands the turn to code that calls models, and traces its calls, by itself.
+        takes_options: Whether its requests hold more than messages: tools, a response format.
     """
 
     native: NativeKind
@@ -104,6 +107,7 @@ class ProviderProfile:
     owns_history: bool = False
     takes: frozenset[str] = EVERY_MEDIUM
     is_foreign: bool = False
+    takes_options: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +178,21 @@ class Completed:
 ProviderEvent = Started | TextDelta | Completed
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelLimits:
+    """How much a model takes.
+
+    Args:
+        context_tokens: Tokens of a request; where the provider counts the answer in, with it.
+        output_tokens: Tokens of the longest answer (None: not known).
+        is_told: Whether the provider said so; else a table does.
+    """
+
+    context_tokens: int
+    output_tokens: int | None = None
+    is_told: bool = True
+
+
 class EngineProvider(ABC):
     """What the turn engine needs of a live provider session. Streaming is the only primitive."""
 
@@ -214,9 +233,26 @@ class EngineProvider(ABC):
     async def delete_native(self, native: NativeState) -> None:  # noqa: B027 - nothing to do unless overridden
         """Delete what the provider keeps; a state that is gone already is a success."""
 
+    async def model_limits(self) -> ModelLimits | None:
+        """Ask the provider how much the model takes; None when it does not tell. Failures are raised as they come."""
+        return None
+
+    async def count_tokens(self, request: ProviderRequest) -> int | None:
+        """Let the provider count the tokens of a request, instructions and tools included, without answering it.
+
+        Returns:
+            Their number; None when the provider does not count.
+        """
+        return None
+
     def endpoint(self) -> tuple[str | None, int | None]:
         """Return host and port requests go to, for telemetry; (None, None) when unknown."""
         return None, None
+
+    @property
+    def traffic(self) -> TrafficRules | None:
+        """What its requests are held to: limits a minute, and when it is left alone; None: nothing."""
+        return None
 
 
 class ProviderConnection(ABC):
@@ -241,6 +277,10 @@ class ProviderConnection(ABC):
     @abstractmethod
     def open(self, session_id: str, model: str, config: Mapping[str, Any]) -> ProviderSession:
         """Return the live provider session of one conversation. No I/O."""
+
+    def traffic(self, config: Mapping[str, Any]) -> TrafficRules | None:
+        """Return what the requests of a session with this provider_config are held to; None: nothing."""
+        return None
 
     async def discard(self, session_id: str, live: ProviderSession) -> None:  # noqa: B027 - nothing to do unless overridden
         """Take back what `open` returned, for a conversation that was refused before anything was stored."""

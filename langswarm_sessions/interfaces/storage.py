@@ -24,6 +24,7 @@ from langswarm_sessions.records import (
     SessionFilter,
     SessionRecord,
     SessionStatus,
+    SessionSummary,
     TurnRecord,
 )
 
@@ -131,18 +132,26 @@ class EngineStorage(ABC):
         Raises:
             SessionNotFoundError: No such session, or it is deleted.
             SessionArchivedError: The session is archived.
-            TurnConflictError: The idempotency key names a turn with another input.
+            TurnConflictError: The idempotency key names a turn with another input; the lease to go on with was lost;
+                the turn to resume did not complete.
         """
 
     @abstractmethod
     async def finish_turn(self, finish: FinishTurn) -> Finished:
-        """Store answer, native state, usage, counters and the turn's end, and release the lease.
+        """Store answer, native state, usage, counters and the turn's end, and release the lease (or keep it).
 
         Once called it is carried out, also when the caller is cancelled meanwhile.
         Where the answers follow the native cursor without a gap, the cursor is moved to the last of them.
 
         Raises:
             TurnConflictError: The lease was taken over; nothing was stored.
+        """
+
+    @abstractmethod
+    async def release_lease(self, lease: Lease) -> None:
+        """Let go of a lease that was kept by a turn that ended; one that was lost is none of ours any more.
+
+        Once called it is carried out, also when the caller is cancelled meanwhile.
         """
 
     @abstractmethod
@@ -158,12 +167,20 @@ class EngineStorage(ABC):
         """Return the part of the transcript a model may be given: failed inputs are left out."""
 
     @abstractmethod
-    async def append_messages(self, session_id: str, messages: Sequence[SessionMessage]) -> Finished:
+    async def append_messages(
+        self, session_id: str, messages: Sequence[SessionMessage], *, held: Lease | None = None
+    ) -> Finished:
         """Append messages outside any turn, all or none, and count them.
+
+        Args:
+            session_id: The session.
+            messages: What to append, oldest first.
+            held: Append only while this lease is in force, also to a session that was archived meanwhile.
 
         Raises:
             SessionNotFoundError: No such session, or it is deleted.
             SessionArchivedError: The session is archived.
+            TurnConflictError: The lease was taken over; nothing was stored.
         """
 
     @abstractmethod
@@ -173,6 +190,18 @@ class EngineStorage(ABC):
     @abstractmethod
     async def load_message(self, session_id: str, message_id: str) -> SessionMessage | None:
         """Return one message of the session, or None."""
+
+    @abstractmethod
+    async def load_summary(self, session_id: str) -> SessionSummary | None:
+        """Return the newest summary of the session's transcript; None when there is none, or it was cleared."""
+
+    @abstractmethod
+    async def save_summary(self, session_id: str, summary: SessionSummary) -> None:
+        """Store a summary beside the transcript; the first one up to a message stays.
+
+        Raises:
+            SessionNotFoundError: No such session.
+        """
 
     @abstractmethod
     async def load_turn(self, session_id: str, turn_id: str) -> TurnRecord | None:

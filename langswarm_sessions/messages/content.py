@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast, get_args
 
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.messages.message import Role, SessionMessage
-from langswarm_sessions.messages.parts import ImagePart, Part, TextPart, ToolResult, part_from_json, part_to_json
+from langswarm_sessions.messages.parts import (
+    AudioPart,
+    FilePart,
+    ImagePart,
+    Part,
+    TextPart,
+    ToolCall,
+    ToolResult,
+    part_from_json,
+    part_to_json,
+)
 from langswarm_sessions.messages.plain import plain_mapping
 
 __all__ = ["Content", "ToolResultInput", "as_message", "as_role", "as_tool_messages", "check_message"]
 
 Content = str | SessionMessage | Part | Sequence["str | Part | Mapping[str, Any]"]
 ToolResultInput = ToolResult | SessionMessage | Mapping[str, Any]
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]*={0,2}\s*", re.ASCII)
 
 _PART_CLASSES: tuple[type[Any], ...] = get_args(Part)
 
@@ -56,6 +69,7 @@ def as_message(
     if all(isinstance(part, TextPart) and not part.text for part in message.parts):
         raise InvalidInputError("content must not be empty: pass some text, or a list with at least one part.")
     _check_parts(message, field="")
+    _check_new_parts(message)
     return message
 
 
@@ -84,6 +98,20 @@ def _check_parts(message: SessionMessage, *, field: str) -> None:
     for position, part in enumerate(message.parts):
         if not isinstance(part, TextPart):
             plain_mapping(part_to_json(part), field=f"{field}parts[{position}]")
+
+
+def _check_new_parts(message: SessionMessage) -> None:
+    """Refuse what every provider refuses of new input, before anything is stored."""
+    for position, part in enumerate(message.parts):
+        data = part.data if isinstance(part, ImagePart | FilePart | AudioPart) else None
+        if data is not None and not _BASE64.fullmatch(data):
+            raise InvalidInputError(
+                f"parts[{position}].data is not base64; encode the bytes with base64.b64encode(...).decode()."
+            )
+        if isinstance(part, ToolCall) and message.role is Role.USER:
+            raise InvalidInputError(
+                f"parts[{position}] is a tool call, which a model makes; answer one with send_tool_results()."
+            )
 
 
 def _copied(message: SessionMessage, metadata: dict[str, Any]) -> SessionMessage:
@@ -190,8 +218,10 @@ def _as_json(output: object, position: int) -> str:
 def _check_text(text: str, *, field: str) -> None:
     try:
         text.encode()
+        return
     except UnicodeEncodeError:
-        raise InvalidInputError(
-            f"{field} holds half of a surrogate pair, which no encoding can store; "
-            "clean it with text.encode('utf-8', 'replace').decode()."
-        ) from None
+        pass  # it holds the text, and so would an error raised from here
+    raise InvalidInputError(
+        f"{field} holds half of a surrogate pair, which no encoding can store; "
+        "clean it with text.encode('utf-8', 'replace').decode()."
+    )

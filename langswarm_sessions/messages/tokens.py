@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from langswarm_sessions.messages.message import SessionMessage
 from langswarm_sessions.messages.parts import (
@@ -16,10 +18,11 @@ from langswarm_sessions.messages.parts import (
     ToolResult,
 )
 
-__all__ = ["estimate_tokens"]
+__all__ = ["estimate_tokens", "text_tokens", "told_tokens"]
 
 _BYTES_PER_TOKEN = 4  # the rule of thumb OpenAI gives for English text; of other scripts a letter has more bytes
 _PER_MESSAGE = 4  # what providers add for the role and the delimiters
+_STEP = 1_024
 _PER_ATTACHMENT = 800  # a middling image; what a file really costs only its provider knows
 
 
@@ -40,6 +43,28 @@ def estimate_tokens(message: SessionMessage) -> int:
     if message.tokens is not None:
         return message.tokens
     return _PER_MESSAGE + (_size(message.content) + sum(map(_part_size, message.parts))) // _BYTES_PER_TOKEN
+
+
+def text_tokens(text: str) -> int:
+    """Return about how many tokens a text costs that is no message, such as instructions.
+
+    Args:
+        text: The text.
+    """
+    return _size(text) // _BYTES_PER_TOKEN
+
+
+def told_tokens(instructions: str | None, tools: Iterable[Mapping[str, Any]]) -> int:
+    """Return about how many tokens instructions and tools take.
+
+    It is rounded up, so that a word more or less does not move the window.
+
+    Args:
+        instructions: What is sent with every request.
+        tools: Tool definitions.
+    """
+    texts = [instructions or "", *(json.dumps(dict(tool), default=str) for tool in tools)]
+    return -(-sum(map(text_tokens, texts)) // _STEP) * _STEP
 
 
 def _size(text: str) -> int:

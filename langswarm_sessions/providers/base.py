@@ -11,7 +11,6 @@ from langswarm_sessions.errors import ConfigurationError, IncompleteStreamError,
 from langswarm_sessions.interfaces.provider import (
     Completed,
     EngineProvider,
-    ProviderConnection,
     ProviderEvent,
     ProviderProfile,
     ProviderRequest,
@@ -19,6 +18,7 @@ from langswarm_sessions.interfaces.provider import (
     TextDelta,
     TurnRecorder,
 )
+from langswarm_sessions.interfaces.traffic import TrafficRules
 from langswarm_sessions.messages import Role, SessionMessage
 from langswarm_sessions.providers.settings import (
     DOCUMENTED_SETTINGS,
@@ -27,6 +27,7 @@ from langswarm_sessions.providers.settings import (
     given_settings,
     warn_of_ignored,
 )
+from langswarm_sessions.providers.traffic import ControlledConnection
 from langswarm_sessions.records import NativeState
 
 __all__ = ["BuiltInConnection", "BuiltInProviderSession", "EngineSession", "answer_message", "check_model", "collect"]
@@ -36,13 +37,14 @@ class EngineSession(EngineProvider, ProviderSession):
     """A live provider session with both faces: the turn engine's and the user's."""
 
 
-class BuiltInConnection(ProviderConnection):
+class BuiltInConnection(ControlledConnection):
     """A connection that checks models and settings against the provider's profile."""
 
     profile: ClassVar[ProviderProfile]
     settings: ClassVar[Mapping[str, Setting]] = DOCUMENTED_SETTINGS
 
     def __init__(self) -> None:
+        super().__init__()
         self._warned: set[str] = set()
 
     def __repr__(self) -> str:
@@ -133,6 +135,11 @@ class BuiltInProviderSession(EngineSession, Generic[C]):
         return self._config
 
     @property
+    def traffic(self) -> TrafficRules | None:
+        """What its requests are held to: the connection says so."""
+        return self._connection.traffic(self._config)
+
+    @property
     def provider_session_id(self) -> str | None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
         """Id of the conversation at the provider, None until there is one."""
         if self._recorder is not None:
@@ -190,12 +197,16 @@ class BuiltInProviderSession(EngineSession, Generic[C]):
         """Merge settings; they hold from the next turn on and are stored with the session. None unsets.
 
         Raises:
-            ConfigurationError: A setting is unknown or ill-typed; nothing was changed.
+            ConfigurationError: A setting is unknown or ill-typed, or does not go with the others or with the session's
+                strategy; nothing was changed.
         """
         self._connection.check_config(config)
+        merged = {**self._config, **config}
+        self._connection.check_config(merged)  # each may be right, and not go with the others
         if self._recorder is not None:
-            await self._recorder.save_provider_config(config)
-        self._config = given_settings({**self._config, **config})
+            profile = self._connection.profile_for(merged)
+            await self._recorder.save_provider_config(config, profile=profile)
+        self._config = given_settings(merged)
 
     async def cleanup_provider_resources(self) -> None:
         """Close what this object opened; a connection shared with other sessions stays."""

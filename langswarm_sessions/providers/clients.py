@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-__all__ = ["LoopClients", "MadeClient"]
+__all__ = ["LoopClients", "MadeClient", "silent_seconds"]
 
 C = TypeVar("C")
 
@@ -76,3 +76,13 @@ async def _close_at_end(close: Callable[[], Awaitable[object]]) -> AsyncGenerato
         yield
     finally:
         await close()
+
+
+def silent_seconds(timeout: object) -> float | None:
+    """Return after how many seconds without a byte a client gives up; None when it never does, or it cannot be told.
+
+    Args:
+        timeout: A client's own setting: seconds, or an httpx timeout that tells its phases apart.
+    """
+    seconds: object = getattr(timeout, "read", timeout)
+    return float(seconds) if isinstance(seconds, int | float) else None

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self, cast
 
 from langswarm_sessions.config import check_keys
 from langswarm_sessions.errors import ConfigurationError, MissingDependencyError
+from langswarm_sessions.interfaces.traffic import TRAFFIC_KEYS, TrafficSettings
 from langswarm_sessions.providers.settings import DOCUMENTED_SETTINGS, Setting, given_settings
 
 __all__ = ["HEADER", "KEY", "CredentialKind", "KeyCredential"]
@@ -89,8 +90,8 @@ class CredentialKind:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyCredential:
-    """How requests are let in.
+class KeyCredential(TrafficSettings):
+    """How requests are let in, and, as TrafficSettings says, how many a minute and whether after failures.
 
     Args:
         api_key: A key; None takes the environment's.
@@ -136,6 +137,8 @@ class KeyCredential:
         kind = cls.kind
         check_keys(data, [known.name for known in fields(cls)], where=kind.where)
         for name, value in given_settings(data).items():
+            if name in TRAFFIC_KEYS:  # checked by their own class
+                continue
             kind.refuse(kind.setting(name), value, named=f"{kind.where}: {name}")
         return cls(**data)
 
@@ -169,6 +172,12 @@ class KeyCredential:
     def key(self) -> str | Callable[[], Awaitable[str]] | None:
         """The key that counts: given, or from the environment."""
         return self.api_key if self.api_key is not None else os.environ.get(self.kind.variables["api_key"]) or None
+
+    @property
+    def told_key(self) -> str | None:
+        """The key that counts, if it can be told before it is sent: a function's, and many clients', cannot."""
+        key: object = self.key if self.client is None else getattr(self.client, "api_key", None)
+        return key if isinstance(key, str) and key else None
 
     def address(self, base_url: str | None) -> str:
         """Return where requests go.

@@ -6,9 +6,10 @@ Messages name status, code and parameter. What the provider wrote is not repeate
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from typing import ParamSpec, TypeVar
 
 from langswarm_sessions.errors import (
     AuthenticationError,
@@ -22,10 +23,20 @@ from langswarm_sessions.errors import (
     ProviderUnavailableError,
     QuotaExceededError,
     RateLimitError,
+    SessionError,
 )
 from langswarm_sessions.ids import now
 
 __all__ = ["Failure", "FailureClassifier", "Verdict", "parse_retry_after"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_STUMBLES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What code raises over an answer that is not shaped as the API says."""
+
+_MEDIA = ("image", "picture", "media", "document", "pdf", "audio", "base64")
+_MEDIA_REMEDY = "Check the size, format and media type of the images, files and sound that are sent."
 
 _PLAIN_WORD = re.compile(r"[\w.\-\[\]]{1,80}")
 
@@ -156,8 +167,9 @@ class FailureClassifier:
             failure: What the provider told.
         """
         told = failure or Failure()
+        is_of_media = verdict is self.malformed and told.mentions(*_MEDIA)
         return verdict.kind(
-            f"{self.provider}: {verdict.what}{told.details}. {verdict.remedy}",
+            f"{self.provider}: {verdict.what}{told.details}. {_MEDIA_REMEDY if is_of_media else verdict.remedy}",
             provider=self.provider,
             retryable=verdict.kind.default_retryable and told.should_retry is not False,
             status_code=told.status,
@@ -172,6 +184,24 @@ class FailureClassifier:
             "strategy 'hybrid' or 'client': it is rebuilt from the transcript.",
             provider=self.provider,
         )
+
+    def read(self, reader: Callable[P, T], /, *args: P.args, **options: P.kwargs) -> T:
+        """Return what `reader` makes of something the provider sent. SDKs let through what has another shape.
+
+        Args:
+            reader: A pure function of what it is given.
+            *args: Its arguments.
+            **options: Its keyword arguments.
+
+        Raises:
+            ProviderUnavailableError: It stumbled: the answer is not one of this API.
+        """
+        try:
+            return reader(*args, **options)
+        except _STUMBLES as error:
+            if isinstance(error, SessionError):
+                raise
+        raise self.error(self.illegible)  # outside: what it stumbled over may be quoted in what it raised
 
     def cut_stream(self) -> IncompleteStreamError:
         """Return the error of a stream that ended without its terminal event."""

@@ -11,11 +11,14 @@ from importlib.metadata import entry_points
 from typing import Any, cast
 
 from langswarm_sessions.calling import accepted_arguments, call
+from langswarm_sessions.config import check_keys
 from langswarm_sessions.errors import ConfigurationError, InvalidInputError, SessionError
 from langswarm_sessions.interfaces.provider import ProviderConnection, ProviderSession
+from langswarm_sessions.interfaces.traffic import TRAFFIC_KEYS
 from langswarm_sessions.providers.base import check_model
 from langswarm_sessions.providers.settings import check_storable, refuse_secrets
 from langswarm_sessions.providers.simple import takes_history
+from langswarm_sessions.providers.traffic import ControlledConnection
 
 __all__ = [
     "ENTRY_POINT_GROUP",
@@ -53,7 +56,7 @@ _ALIASES: Mapping[str, str] = {"claude": "anthropic", "google": "gemini", "gpt":
 _FACE = ("send_message", "get_provider_metadata", "update_provider_config", "cleanup_provider_resources")
 
 
-class CustomConnection(ProviderConnection):
+class CustomConnection(ControlledConnection):
     """Opens sessions of a user's own provider.
 
     Args:
@@ -65,6 +68,7 @@ class CustomConnection(ProviderConnection):
     def __init__(
         self, name: str, *, factory: ProviderFactory | None = None, instance: ProviderSession | None = None
     ) -> None:
+        super().__init__()
         self.name = name
         self._factory = factory
         self._instance = instance
@@ -208,11 +212,26 @@ class ProviderSessionFactory:
         Args:
             name: The provider's name.
             credential: None, a key, a dict of settings, a ready-made SDK client, a factory or class, a live
-                ProviderSession, or a LangChain chat model.
+                ProviderSession, or a LangChain chat model; or a dict of one of these as `client` and of what its
+                requests are held to.
 
         Raises:
             ConfigurationError: The provider is unknown, or the credential is of no use to it.
         """
+        client, held_to = _parts_of(name, credential)
+        connection = cls._connect(name, client)
+        if held_to:
+            if not isinstance(connection, ControlledConnection):
+                raise ConfigurationError(
+                    f"providers={{{name!r}: ...}}: {type(connection).__name__} says itself what its requests are held "
+                    "to. Pass it alone.",
+                    provider=name,
+                )
+            connection.control(held_to)
+        return connection
+
+    @classmethod
+    def _connect(cls, name: str, credential: object) -> ProviderConnection:
         if isinstance(credential, ProviderConnection):
             return credential
         if _is_session(credential):
@@ -237,9 +256,8 @@ class ProviderSessionFactory:
         Raises:
             ConfigurationError: The provider is unknown.
         """
-        if isinstance(credential, ProviderConnection) or _is_session(credential):
-            return
-        if _adapter_of(credential) or callable(credential):
+        client, _ = _parts_of(name, credential)
+        if _is_provider(client):
             return
         known = name in cls._registered or canonical_name(name) in _BUILT_IN
         if not known and not entry_points(group=ENTRY_POINT_GROUP, name=name):
@@ -284,6 +302,33 @@ def _without_credential(name: str, credential: object, factory: ProviderFactory)
             provider=name,
         )
     return CustomConnection(name, factory=factory)
+
+
+_BY_KEY = _BUILT_IN.keys() - {"mock"}
+
+
+def _parts_of(name: str, credential: object) -> tuple[object, Mapping[str, Any]]:
+    """Part a dict into who answers and what the requests are held to; a provider with a key takes such a dict whole.
+
+    Raises:
+        ConfigurationError: It is for a provider without a key and holds anything else.
+    """
+    if not isinstance(credential, Mapping):
+        return credential, {}
+    given = cast(Mapping[str, Any], credential)
+    client = given.get("client")
+    is_by_key = canonical_name(name) in _BY_KEY
+    if not _is_provider(client) and (is_by_key or not TRAFFIC_KEYS & given.keys()):
+        return given, {}
+    check_keys(given, {"client", *TRAFFIC_KEYS}, where=f"providers={{{name!r}: ...}}")
+    return client, {key: value for key, value in given.items() if key != "client"}
+
+
+def _is_provider(value: object) -> bool:
+    """Whether a value answers by itself, whatever name it is given."""
+    if isinstance(value, ProviderConnection) or _is_session(value):
+        return True
+    return _adapter_of(value) is not None or callable(value)
 
 
 def _is_name(value: object) -> bool:

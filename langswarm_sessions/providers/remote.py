@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Hashable, Mapping
 from contextlib import aclosing
 from importlib import import_module
 from typing import Any, ClassVar, Generic, TypeVar
@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 from langswarm_sessions.errors import NativeStateLostError, ProviderError
 from langswarm_sessions.interfaces.provider import ProviderEvent, ProviderRequest
 from langswarm_sessions.providers.base import BuiltInConnection, BuiltInProviderSession
-from langswarm_sessions.providers.clients import LoopClients, MadeClient
+from langswarm_sessions.providers.clients import LoopClients, MadeClient, silent_seconds
 from langswarm_sessions.providers.credentials import KeyCredential
+from langswarm_sessions.providers.traffic import fingerprint
+from langswarm_sessions.providers.usable import UsableEvents
 
 __all__ = ["RemoteConnection", "RemoteProviderSession"]
 
@@ -35,7 +37,7 @@ class RemoteConnection(BuiltInConnection, Generic[C]):
 
     def __init__(self, credential: KeyCredential) -> None:
         super().__init__()
-        self.credential = credential
+        self.credential = self.traffic_settings = credential
         self._clients = LoopClients[C](self.make_client)
 
     @abstractmethod
@@ -55,6 +57,15 @@ class RemoteConnection(BuiltInConnection, Generic[C]):
         except ValueError:
             return None, None
         return (parts.hostname, port) if parts.hostname else (None, None)
+
+    def _shared_with(self, base_url: str | None) -> tuple[str, Hashable]:
+        """Return where requests go, for people, and who shares their count: all with the same address and key."""
+        host, _ = self.endpoint(base_url)
+        where = self.name if host is None else f"{self.name} ({host})"
+        key = self.credential.told_key
+        if key is None:
+            return where, (self.name, base_url, self._alone)
+        return where, (self.name, self.credential.address(base_url), fingerprint(key))
 
     async def loop_client(self) -> C:
         """Return the running loop's client.
@@ -124,12 +135,13 @@ class RemoteProviderSession(BuiltInProviderSession[K]):
 
     async def stream_turn(self, request: ProviderRequest) -> AsyncGenerator[ProviderEvent, None]:
         """Send one request and yield its events as they come, ending with `Completed`."""
-        is_streaming = False
+        is_streaming, usable = False, UsableEvents(self.name, request)
         try:
             async with aclosing(self._events(request)) as events:
                 async for event in events:
                     is_streaming = True
-                    yield event
+                    for passed_on in usable.take(event):
+                        yield passed_on
             return
         except self._foreign_errors() as error:
             failure = self._translated(error, continued=request.native is not None, streaming=is_streaming)
@@ -157,10 +169,17 @@ class RemoteProviderSession(BuiltInProviderSession[K]):
             streaming: Whether the answer had begun.
         """
 
-    def _seconds(self, request: ProviderRequest) -> float | None:
-        """Return how long a request may take: the turn's time or the session's setting, whichever is less."""
-        limits = [limit for limit in (request.timeout, self._config.get("timeout")) if limit is not None]
-        return min(limits, default=None)
+    def _seconds(self, request: ProviderRequest | None, *, client: object) -> float | None:
+        """Return how long a request may take: the turn's time, or the session's setting, whichever is less.
+
+        Args:
+            request: The request (None: one outside any turn).
+            client: The timeout of the SDK's client; it stands where the session says nothing.
+        """
+        setting: float | None = self._config.get("timeout")
+        left = None if request is None else request.timeout
+        limits = (left, silent_seconds(client) if setting is None else setting)
+        return min((limit for limit in limits if limit is not None), default=None)
 
     async def _asked(self, work: Awaitable[T]) -> T:
         """Await a request; a foreign error is raised as ours, with nothing of the request kept."""
@@ -168,6 +187,14 @@ class RemoteProviderSession(BuiltInProviderSession[K]):
             return await work
         except self._foreign_errors() as error:
             failure = self._translated(error, continued=True, streaming=False)
+        raise failure
+
+    async def _told(self, work: Awaitable[T]) -> T:
+        """Await an answer about a model or a request; a foreign error is raised as ours, as in `_asked`."""
+        try:
+            return await work
+        except self._foreign_errors() as error:
+            failure = self._translated(error, continued=False, streaming=False)
         raise failure
 
     async def _deleted(self, work: Awaitable[object]) -> None:

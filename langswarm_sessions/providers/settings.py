@@ -10,15 +10,18 @@ from typing import Any, TypeGuard, cast
 from urllib.parse import urlsplit
 
 from langswarm_sessions.config import check_keys
-from langswarm_sessions.errors import ConfigurationError
+from langswarm_sessions.errors import ConfigurationError, InvalidInputError
 from langswarm_sessions.interfaces.provider import ProviderProfile
+from langswarm_sessions.records import TurnOptions
 
 __all__ = [
     "DOCUMENTED_SETTINGS",
     "Setting",
+    "check_asked_format",
     "check_settings",
     "check_storable",
     "given_settings",
+    "in_force",
     "refuse_secrets",
     "warn_of_ignored",
 ]
@@ -151,6 +154,37 @@ def check_settings(
         if not settings[name].accepts(value):
             raise ConfigurationError(f"{where}: {name} must be {settings[name].expects}.", provider=provider)
         check_storable(value, where=f"{where}: {name}")
+
+
+def check_asked_format(options: TurnOptions, *, provider: str, profile: ProviderProfile) -> None:
+    """Refuse a response format asked of a provider that has none.
+
+    Args:
+        options: What a turn asks for.
+        provider: The provider's name, for the message.
+        profile: What it can do.
+
+    Raises:
+        InvalidInputError: The provider cannot be asked for it.
+    """
+    if options.response_format is None or (profile.takes_options and "response_format" in profile.config_keys):
+        return
+    raise InvalidInputError(
+        f"response_format: {provider} cannot be asked for a form of its answer. Leave it out and say in words what "
+        "form the answer is to have, or hand the session to a provider that can."
+    )
+
+
+def in_force(config: Mapping[str, Any], options: TurnOptions) -> Mapping[str, Any]:
+    """Return a session's settings with what a turn asks for in their place.
+
+    Args:
+        config: The session's provider_config.
+        options: What the turn asks for.
+    """
+    if options.response_format is None:
+        return config
+    return {**config, "response_format": options.response_format}
 
 
 def refuse_secrets(config: Mapping[str, Any], *, provider: str) -> None:

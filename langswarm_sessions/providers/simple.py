@@ -24,6 +24,7 @@ from langswarm_sessions.interfaces.provider import (
     Started,
     TextDelta,
 )
+from langswarm_sessions.interfaces.traffic import TrafficRules
 from langswarm_sessions.messages import Role, SessionMessage, TextPart, ToolResult
 from langswarm_sessions.providers.base import EngineSession
 from langswarm_sessions.providers.settings import DOCUMENTED_SETTINGS
@@ -45,16 +46,25 @@ class SimpleProvider(EngineSession):
         wrapped: The user's object; `wrapped` stays reachable under this name.
         provider: The name it is registered under.
         model: The session's model; by default the object's own attribute `model`.
+        traffic: What its requests are held to; None: nothing.
     """
 
-    __slots__ = ("model", "name", "profile", "wrapped")
+    __slots__ = ("_traffic", "model", "name", "profile", "wrapped")
 
     # Other providers are one class each; here every wrapped object has a name and abilities of its own.
     name: str  # type: ignore[misc]
     profile: ProviderProfile  # type: ignore[misc]
 
-    def __init__(self, wrapped: ProviderSession, *, provider: str = "custom", model: str | None = None) -> None:
+    def __init__(
+        self,
+        wrapped: ProviderSession,
+        *,
+        provider: str = "custom",
+        model: str | None = None,
+        traffic: TrafficRules | None = None,
+    ) -> None:
         self.wrapped = wrapped
+        self._traffic = traffic
         self.name = provider  # pyright: ignore[reportIncompatibleVariableOverride]
         profile = _profile(provider, is_replayed=takes_history(wrapped))
         self.profile = profile  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -62,6 +72,11 @@ class SimpleProvider(EngineSession):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {type(self.wrapped).__name__}>"
+
+    @property
+    def traffic(self) -> TrafficRules | None:
+        """What its requests are held to; None: nothing."""
+        return self._traffic
 
     @property
     def provider_session_id(self) -> str | None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -183,6 +198,7 @@ def _profile(provider: str, *, is_replayed: bool) -> ProviderProfile:
         owns_history=not is_replayed,
         config_keys=frozenset(DOCUMENTED_SETTINGS),
         otel_name=provider,
+        takes_options=False,
     )
 
 

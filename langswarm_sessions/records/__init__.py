@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from langswarm_sessions.records.formats import ResponseFormat, response_format_of
 from langswarm_sessions.records.queries import Analytics, MessageFilter, Page, SessionFilter
 from langswarm_sessions.records.session import (
     NativeKind,
@@ -12,6 +13,7 @@ from langswarm_sessions.records.session import (
     SessionRecord,
     SessionStatus,
 )
+from langswarm_sessions.records.summary import SessionSummary
 from langswarm_sessions.records.turn import ToolChoice, TurnOptions, TurnRecord, Usage
 from langswarm_sessions.records.units import (
     BeginTurn,
@@ -40,14 +42,17 @@ __all__ = [
     "NativeState",
     "Page",
     "Recorded",
+    "ResponseFormat",
     "SessionContext",
     "SessionCounters",
     "SessionFilter",
     "SessionMetrics",
     "SessionRecord",
     "SessionStatus",
+    "SessionSummary",
     "ToolChoice",
     "TurnOptions",
     "TurnRecord",
     "Usage",
+    "response_format_of",
 ]

@@ -37,10 +37,17 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnOptions:
-    """What a turn asks of the provider beside the conversation. Tools are JSON function definitions."""
+    """What a turn asks of the provider beside the conversation.
+
+    Args:
+        tools: JSON function definitions.
+        tool_choice: Which of them to call.
+        response_format: The form of the answer, as `response_format_of` returns it; it beats the session's setting.
+    """
 
     tools: tuple[Mapping[str, Any], ...] = ()
     tool_choice: ToolChoice | None = None
+    response_format: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """Return the options that are set, as plain JSON."""
@@ -49,13 +56,19 @@ class TurnOptions:
             data["tools"] = [dict(tool) for tool in self.tools]
         if self.tool_choice is not None:
             data["tool_choice"] = self.tool_choice
+        if self.response_format is not None:
+            data["response_format"] = dict(self.response_format)
         return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any] | None) -> TurnOptions:
         """Build options from their JSON form."""
         given = data or {}
-        return cls(tools=tuple(given.get("tools", ())), tool_choice=given.get("tool_choice"))
+        return cls(
+            tools=tuple(given.get("tools", ())),
+            tool_choice=given.get("tool_choice"),
+            response_format=given.get("response_format"),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,7 @@ class HistoryQuery:
         max_messages: At most this many.
         max_tokens: At most about this many tokens.
         with_system: Add every system message before the bound as well.
+        down_to: Read back to the message of this `seq` at least, whatever the bounds.
     """
 
     after_seq: int = 0
@@ -54,6 +55,7 @@ class HistoryQuery:
     max_messages: int | None = None
     max_tokens: int | None = None
     with_system: bool = True
+    down_to: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,10 @@ class BeginTurn:
     of its own when it differs from the instructions in force. `ticket` is the waiter's place in line, if it has one.
     With `resume_failed`, a newest turn of the session that failed with the same `input_digest` is rerun in place, as
     if this call carried its key.
+
+    `held` is the caller's own lease, kept by the turn it finished before: the new turn follows at once, without a line.
+    `resumes` names a completed turn that something is left to do for: its lease is given out again, no turn begins,
+    and the key is that of the turn to come after it.
     """
 
     session_id: str
@@ -80,11 +86,16 @@ class BeginTurn:
     ticket: int | None = None
     user_id: str | None = None
     resume_failed: bool = False
+    held: Lease | None = None
+    resumes: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """The turn may run. `history` excludes `inputs`; both are as stored, in order."""
+    """The turn may run. `history` excludes `inputs`; both are as stored, in order.
+
+    `down_to` is the `seq` where what is being answered begins, if that lies before the inputs.
+    """
 
     session: SessionRecord
     turn: TurnRecord
@@ -92,6 +103,7 @@ class Begun:
     inputs: tuple[SessionMessage, ...]
     history: tuple[SessionMessage, ...]
     took_over: bool = False
+    down_to: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +128,8 @@ class Busy:
 class FinishTurn:
     """Store how the turn ended and release the lease, all or nothing.
 
-    `native` replaces the stored native state when `native_changed`; None then means there is none.
+    `native` replaces the stored native state when `native_changed`; None then means there is none. With `keep_lease`
+    the caller keeps the lease of the ended turn: it has more to do before anybody else's turn.
     """
 
     lease: Lease
@@ -134,6 +147,7 @@ class FinishTurn:
     rebuilds: int = 0
     error_type: str | None = None
     traceparent: str | None = None
+    keep_lease: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

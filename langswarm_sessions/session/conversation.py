@@ -9,11 +9,12 @@ from typing import Any, Self
 from langswarm_sessions.calling import call
 from langswarm_sessions.checks import check_mapping
 from langswarm_sessions.handoff import HandoffReport, hand_off
+from langswarm_sessions.interfaces.provider import ProviderRequest
 from langswarm_sessions.lifecycle import ARCHIVE, DELETE, RESTORE, change_record, transit, update_context
 from langswarm_sessions.messages import Content, as_message, plain_mapping
-from langswarm_sessions.records import SessionContext, SessionMetrics
+from langswarm_sessions.records import SessionContext, SessionMetrics, TurnOptions
 from langswarm_sessions.session.talking import SessionTalking
-from langswarm_sessions.strategies import TurnExplanation, choose_strategy, explained
+from langswarm_sessions.strategies import TurnExplanation, TurnPlan, choose_strategy, explained, planned
 from langswarm_sessions.turns import context_of
 
 __all__ = ["Session"]
@@ -63,14 +64,16 @@ class Session(SessionTalking):
         metadata: Mapping[str, Any] = await call(self.provider_session.get_provider_metadata, {})
         return {**metadata, "provider_session_id": self.provider_session_id}
 
-    async def explain(self, content: Content) -> TurnExplanation:
+    async def explain(self, content: Content, *, count: bool = False) -> TurnExplanation:
         """Return what a turn with this input would send and why, without sending or storing anything.
 
         Args:
             content: As in `send_message`.
+            count: Let the provider count the tokens, where it can; that is a request of its own, without an answer.
 
         Raises:
             InvalidInputError: The content is wrong.
+            ProviderError: The provider was to count and failed.
 
         Example:
             >>> async def look(session):
@@ -78,11 +81,24 @@ class Session(SessionTalking):
         """
         await self.refresh()
         record, provider = self._record, self.engine_provider
-        strategy = choose_strategy(record.strategy, provider=provider.name, profile=provider.profile)
+        services, inputs = self._runtime.services, (as_message(content),)
+        inputs[0].seq = record.next_seq
+        room = services.windows.room(provider, record, options=TurnOptions())
+        strategy = choose_strategy(record.strategy, provider=provider.name, profile=provider.profile, room=room)
         needed = strategy.needs(record)
-        storage = self._runtime.services.storage
-        history = () if needed is None else await storage.load_history(self.session_id, needed)
-        return explained(record, strategy, history=history, inputs=(as_message(content),))
+        history = () if needed is None else await services.storage.load_history(self.session_id, needed)
+        plan = strategy.plan(record, history, inputs)
+        if summarises := bool(plan.left_out) and services.summaries.has_writer(record):
+            summary = await services.storage.load_summary(self.session_id)
+            plan = planned(strategy, record, history, inputs, instead=plan, summary=summary, at_once=True)
+        counted = await provider.count_tokens(self._request_of(plan)) if count else None
+        return explained(record, strategy, plan, history=history, inputs=inputs, summarises=summarises, counted=counted)
+
+    def _request_of(self, plan: TurnPlan) -> ProviderRequest:
+        told: str | None = self._record.instructions or self._record.provider_config.get("instructions")
+        return ProviderRequest(
+            messages=plan.messages, native=plan.native, keep_native=plan.keep_native, instructions=told
+        )
 
     async def handoff(
         self, provider: str, model: str, *, provider_config: Mapping[str, Any] | None = None, dry_run: bool = False

@@ -10,7 +10,7 @@ from langswarm_sessions.config import SessionConfig
 from langswarm_sessions.interfaces.provider import EngineProvider, ProviderSession
 from langswarm_sessions.lifecycle import not_found
 from langswarm_sessions.records import SessionRecord, SessionStatus
-from langswarm_sessions.runtime import Runtime, engine_face
+from langswarm_sessions.runtime import Runtime
 from langswarm_sessions.session.recorder import Recorder
 
 __all__ = ["SessionHandle"]
@@ -108,7 +108,7 @@ class SessionHandle:
     def engine_provider(self) -> EngineProvider:
         """The provider session in the form the engine runs."""
         if self._engine_provider is None:
-            self._engine_provider = engine_face(self.provider_session, self._record)
+            self._engine_provider = self._runtime.providers.face(self._record, self.provider_session)
         return self._engine_provider
 
     def adopt(self, record: SessionRecord) -> None:

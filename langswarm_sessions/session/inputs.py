@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from langswarm_sessions.checks import check_name, check_seconds, check_text
+from langswarm_sessions.checks import check_count, check_name, check_seconds, check_text, turn_options
+from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.messages import SessionMessage, ToolCall
-from langswarm_sessions.records import TurnOptions
+from langswarm_sessions.records import ResponseFormat, ToolChoice, TurnOptions
+from langswarm_sessions.tools import AnyTool, Toolbox, ToolRunning
 from langswarm_sessions.turns import TurnInput
 
-__all__ = ["Tools", "turn_input", "unanswerable"]
+__all__ = ["MAX_TOOL_ROUNDS", "Tools", "offered", "tools_to_run", "turn_input", "unanswerable"]
 
-Tools = Sequence[Mapping[str, Any]]
+Tools = Sequence[AnyTool]
+
+MAX_TOOL_ROUNDS = 10
+"""How often, at most, a send runs tools and gives the model their results, unless it says otherwise."""
 
 
 def turn_input(
@@ -24,6 +28,8 @@ def turn_input(
     instructions: str | None = None,
     stream: bool = False,
     operation: str | None = None,
+    tools: ToolRunning | None = None,
+    continues: SessionMessage | None = None,
 ) -> TurnInput:
     """Check the arguments of a send and return them in the engine's terms.
 
@@ -38,7 +44,34 @@ def turn_input(
         timeout=check_seconds(timeout, field="timeout"),
         stream=stream,
         operation=operation or ("stream" if stream else "send"),
+        tools=tools,
+        continues=continues,
     )
+
+
+def offered(
+    toolbox: Toolbox, tool_choice: ToolChoice | None, *, response_format: ResponseFormat | None = None
+) -> TurnOptions:
+    """Return what the model is offered, how it may choose, and the form its answer is to have."""
+    return turn_options(toolbox.definitions, tool_choice, response_format=response_format)
+
+
+def tools_to_run(
+    toolbox: Toolbox, *, run_tools: bool, tool_timeout: float | None, max_tool_rounds: int
+) -> ToolRunning | None:
+    """Return how tools are run here; None when calls are the caller's.
+
+    Raises:
+        InvalidInputError: An argument is wrong; the message names it.
+    """
+    seconds = check_seconds(tool_timeout, field="tool_timeout")
+    rounds = check_count(max_tool_rounds, field="max_tool_rounds")
+    wanted: object = run_tools
+    if not isinstance(wanted, bool):
+        raise InvalidInputError("run_tools must be True or False.")
+    if not wanted:
+        return None
+    return ToolRunning(toolbox=toolbox, timeout=seconds, max_rounds=rounds or MAX_TOOL_ROUNDS)
 
 
 def unanswerable(results: Sequence[SessionMessage], *, calls: Sequence[ToolCall]) -> str | None:

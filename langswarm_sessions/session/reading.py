@@ -11,7 +11,7 @@ from langswarm_sessions.errors import InvalidInputError, MessageNotFoundError
 from langswarm_sessions.export import exported
 from langswarm_sessions.lifecycle import clear_messages
 from langswarm_sessions.messages import Content, Role, SessionMessage, as_message, as_role
-from langswarm_sessions.records import MessageFilter, Page
+from langswarm_sessions.records import MessageFilter, Page, SessionSummary
 from langswarm_sessions.session.handle import SessionHandle
 
 __all__ = ["SessionReading"]
@@ -92,7 +92,11 @@ class SessionReading(SessionHandle):
         if format != "json":
             raise InvalidInputError("format must be 'json'.")
         messages = await self.list_messages(MessageFilter())  # first: turns that are ending change the session, too
-        return exported(self._record, messages)
+        return exported(self._record, messages, summary=await self.get_summary())
+
+    async def get_summary(self) -> SessionSummary | None:
+        """Return what stands for the part of the transcript that fell out of the window; None when nothing does."""
+        return await self._runtime.services.storage.load_summary(self.session_id)
 
     async def send_system_message(self, text: str) -> SessionMessage:
         """Store a system message; the next turn carries it."""

@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from langswarm_sessions.interfaces.provider import ProviderProfile
 from langswarm_sessions.lifecycle import change_record, not_found
 from langswarm_sessions.messages import SessionMessage, as_message
-from langswarm_sessions.records import TurnOptions
+from langswarm_sessions.records import SessionRecord, TurnOptions
 from langswarm_sessions.runtime import Runtime
 from langswarm_sessions.session.inputs import turn_input
+from langswarm_sessions.strategies import choose_strategy
 from langswarm_sessions.turns import MessageStream, TurnStream, TurnSubject
 
 __all__ = ["Recorder"]
@@ -42,13 +44,18 @@ class Recorder:
             async for chunk in stream:
                 yield chunk
 
-    async def save_provider_config(self, changes: Mapping[str, Any]) -> None:
-        """Store changed provider settings with the session."""
-        await change_record(
-            self._runtime,
-            self._session_id,
-            lambda record: replace(record, provider_config={**record.provider_config, **changes}),
-        )
+    async def save_provider_config(self, changes: Mapping[str, Any], *, profile: ProviderProfile) -> None:
+        """Store changed provider settings with the session.
+
+        Raises:
+            ConfigurationError: The session's strategy needs what the provider does not do under them.
+        """
+
+        def changed(record: SessionRecord) -> SessionRecord:
+            choose_strategy(record.strategy, provider=record.provider, profile=profile)
+            return replace(record, provider_config={**record.provider_config, **changes})
+
+        await change_record(self._runtime, self._session_id, changed)
 
     def _turn(
         self, session: TurnSubject, content: str, *, role: str, metadata: dict[str, Any] | None, stream: bool

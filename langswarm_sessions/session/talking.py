@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from langswarm_sessions.checks import turn_options
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.messages import (
     Content,
@@ -17,9 +17,24 @@ from langswarm_sessions.messages import (
     as_tool_messages,
     plain_mapping,
 )
-from langswarm_sessions.records import MessageFilter, ToolChoice, TurnOptions, TurnRecord
-from langswarm_sessions.session.inputs import Tools, turn_input, unanswerable
+from langswarm_sessions.records import (
+    MessageFilter,
+    ResponseFormat,
+    ToolChoice,
+    TurnOptions,
+    TurnRecord,
+    response_format_of,
+)
+from langswarm_sessions.session.inputs import (
+    MAX_TOOL_ROUNDS,
+    Tools,
+    offered,
+    tools_to_run,
+    turn_input,
+    unanswerable,
+)
 from langswarm_sessions.session.reading import SessionReading
+from langswarm_sessions.tools import toolbox_of
 from langswarm_sessions.turns import MessageStream, RunningTurn, TurnInput, TurnStream
 
 __all__ = ["SessionTalking"]
@@ -39,20 +54,31 @@ class SessionTalking(SessionReading):
         metadata: Mapping[str, Any] | None = None,
         tools: Tools | None = None,
         tool_choice: ToolChoice | None = None,
+        response_format: ResponseFormat | None = None,
         idempotency_key: str | None = None,
         timeout: float | None = None,
         instructions: str | None = None,
+        run_tools: bool = False,
+        tool_timeout: float | None = None,
+        max_tool_rounds: int = MAX_TOOL_ROUNDS,
     ) -> SessionMessage:
         """Say something and return the answer, once both are stored.
 
         Args:
             content: Text, a message, or a list of parts.
             metadata: JSON-ready values kept with the input.
-            tools: JSON function definitions the model may call.
+            tools: What the model may call: functions (async or not), LangChain tools, JSON function definitions.
             tool_choice: "auto", "none", "required", a tool's name, or the provider's own form.
+            response_format: A pydantic model class or a named JSON schema the answer's text is to follow, or
+                "json_object"; beats the setting of provider_config.
             idempotency_key: Names the turn: the same key again returns the recorded answer.
-            timeout: Seconds the turn may take, waiting in line and retries included.
+            timeout: Seconds the turn may take: waiting in line, retries and tools included.
             instructions: System instructions from this turn on; stored when they change.
+            run_tools: Run the tools that are called, all calls of an answer at once, and give the model their results,
+                until it calls none; a tool choice holds for the first answer alone. False: calls come back in
+                `tool_calls`, for `send_tool_results`. So do, in either case, calls of JSON definitions.
+            tool_timeout: Seconds one call may take; the model is told when it took longer (None: no limit).
+            max_tool_rounds: How often tools are run at most; after that the answer comes back with its open calls.
 
         Raises:
             InvalidInputError: An argument is wrong.
@@ -66,12 +92,19 @@ class SessionTalking(SessionReading):
             ...     reply = await session.send_message("What did I say first?")
             ...     return reply.content
         """
-        turn = turn_input(
-            [as_message(content, metadata=metadata)],
-            options=turn_options(tools, tool_choice),
+        turn = _said(
+            content,
+            metadata=metadata,
+            tools=tools,
+            tool_choice=tool_choice,
+            response_format=response_format,
             idempotency_key=idempotency_key,
             timeout=timeout,
             instructions=instructions,
+            run_tools=run_tools,
+            tool_timeout=tool_timeout,
+            max_tool_rounds=max_tool_rounds,
+            stream=False,
         )
         return await self.run_turn(turn).result()
 
@@ -82,9 +115,13 @@ class SessionTalking(SessionReading):
         metadata: Mapping[str, Any] | None = None,
         tools: Tools | None = None,
         tool_choice: ToolChoice | None = None,
+        response_format: ResponseFormat | None = None,
         idempotency_key: str | None = None,
         timeout: float | None = None,
         instructions: str | None = None,
+        run_tools: bool = False,
+        tool_timeout: float | None = None,
+        max_tool_rounds: int = MAX_TOOL_ROUNDS,
     ) -> MessageStream:
         """Say something and read the answer as it comes; see `send_message`.
 
@@ -93,12 +130,18 @@ class SessionTalking(SessionReading):
         Returns:
             An async iterator of str; its `message` is the stored answer once it has ended.
         """
-        turn = turn_input(
-            [as_message(content, metadata=metadata)],
-            options=turn_options(tools, tool_choice),
+        turn = _said(
+            content,
+            metadata=metadata,
+            tools=tools,
+            tool_choice=tool_choice,
+            response_format=response_format,
             idempotency_key=idempotency_key,
             timeout=timeout,
             instructions=instructions,
+            run_tools=run_tools,
+            tool_timeout=tool_timeout,
+            max_tool_rounds=max_tool_rounds,
             stream=True,
         )
         return MessageStream(self.run_turn(turn))
@@ -110,21 +153,31 @@ class SessionTalking(SessionReading):
         metadata: Mapping[str, Any] | None = None,
         tools: Tools | None = None,
         tool_choice: ToolChoice | None = None,
+        response_format: ResponseFormat | None = None,
         idempotency_key: str | None = None,
         timeout: float | None = None,
         instructions: str | None = None,
+        run_tools: bool = False,
+        tool_timeout: float | None = None,
+        max_tool_rounds: int = MAX_TOOL_ROUNDS,
     ) -> RunningTurn:
         """Say something in a turn that goes on when its readers leave; see `send_message` for the arguments.
 
         Returns:
             The running turn: `read(after=...)`, `result()`, `cancel()`.
         """
-        turn = turn_input(
-            [as_message(content, metadata=metadata)],
-            options=turn_options(tools, tool_choice),
+        turn = _said(
+            content,
+            metadata=metadata,
+            tools=tools,
+            tool_choice=tool_choice,
+            response_format=response_format,
             idempotency_key=idempotency_key,
             timeout=timeout,
             instructions=instructions,
+            run_tools=run_tools,
+            tool_timeout=tool_timeout,
+            max_tool_rounds=max_tool_rounds,
             stream=True,
         )
         return self._runtime.engine.launch(self, turn)
@@ -152,6 +205,7 @@ class SessionTalking(SessionReading):
         *,
         tools: Tools | None = None,
         tool_choice: ToolChoice | None = None,
+        response_format: ResponseFormat | None = None,
         metadata: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
         timeout: float | None = None,
@@ -162,6 +216,7 @@ class SessionTalking(SessionReading):
             results: One entry per call: ToolResult or {"tool_call_id", "content", "is_error"}.
             tools: As in `send_message`; None offers the tools of the turn that made the calls.
             tool_choice: As in `send_message`.
+            response_format: As in `send_message`; None keeps that of the turn that made the calls.
             metadata: Kept with each result.
             idempotency_key: As in `send_message`.
             timeout: As in `send_message`.
@@ -174,14 +229,59 @@ class SessionTalking(SessionReading):
         for message in messages:
             message.metadata.update(kept)
         options = await self._options_of_calls(messages, idempotency_key=idempotency_key)
+        wanted = response_format_of(response_format) or options.response_format
         if tools is not None or tool_choice is not None:
-            options = turn_options(tools, tool_choice)
+            options = offered(toolbox_of(tools), tool_choice)
+        options = replace(options, response_format=wanted)
         turn = turn_input(
             messages,
             options=options,
             idempotency_key=idempotency_key,
             timeout=timeout,
             operation="tool_results",
+        )
+        return await self.run_turn(turn).result()
+
+    async def resume_tools(
+        self,
+        tools: Tools,
+        *,
+        timeout: float | None = None,
+        tool_timeout: float | None = None,
+        max_tool_rounds: int = MAX_TOOL_ROUNDS,
+    ) -> SessionMessage:
+        """Go on where a send with `run_tools=True` was broken off, by a crash or a cancellation.
+
+        Calls of the last answer whose results are stored are not run again; the others are, and the model goes on.
+        With the broken send's idempotency key, sending it again does the same.
+
+        Args:
+            tools: The tools, as in `send_message`.
+            timeout: As in `send_message`.
+            tool_timeout: As in `send_message`.
+            max_tool_rounds: As in `send_message`.
+
+        Raises:
+            InvalidInputError: The last answer calls no tool, or the conversation has gone on since.
+
+        Example:
+            >>> async def go_on(session, search):
+            ...     return await session.resume_tools([search])
+        """
+        asked = await self._last_answer()
+        if asked is None or not asked.tool_calls or asked.turn_id is None:
+            raise InvalidInputError("The last answer calls no tool: there is nothing to resume.")
+        toolbox = toolbox_of(tools)
+        broken = await self._runtime.services.storage.load_turn(self.session_id, asked.turn_id)
+        wanted = broken.options.response_format if broken is not None else None
+        turn = turn_input(
+            (),
+            options=replace(offered(toolbox, None), response_format=wanted),
+            idempotency_key=None,
+            timeout=timeout,
+            operation="tool_results",
+            tools=tools_to_run(toolbox, run_tools=True, tool_timeout=tool_timeout, max_tool_rounds=max_tool_rounds),
+            continues=asked,
         )
         return await self.run_turn(turn).result()
 
@@ -195,8 +295,7 @@ class SessionTalking(SessionReading):
 
     async def _options_of_calls(self, results: Sequence[SessionMessage], *, idempotency_key: str | None) -> TurnOptions:
         """Check results against the last answer's calls; return the options of the turn that made them."""
-        page = await self.list_messages(MessageFilter(limit=_LOOKED_AT, role=Role.ASSISTANT))
-        asked = next((answer for answer in reversed(page) if answer.status is TurnState.COMPLETED), None)
+        asked = await self._last_answer()
         problem = unanswerable(results, calls=asked.tool_calls if asked is not None else [])
         if problem is not None:
             sent = await self._sent_before(results, idempotency_key)
@@ -206,6 +305,10 @@ class SessionTalking(SessionReading):
         turn_id = asked.turn_id if asked is not None else None
         turn = await self._runtime.services.storage.load_turn(self.session_id, turn_id) if turn_id else None
         return turn.options if turn is not None else TurnOptions()
+
+    async def _last_answer(self) -> SessionMessage | None:
+        page = await self.list_messages(MessageFilter(limit=_LOOKED_AT, role=Role.ASSISTANT))
+        return next((answer for answer in reversed(page) if answer.status is TurnState.COMPLETED), None)
 
     async def _sent_before(self, results: Sequence[SessionMessage], idempotency_key: str | None) -> TurnRecord | None:
         """Return the turn that these results were sent in under the same key; None when there is none."""
@@ -218,3 +321,31 @@ class SessionTalking(SessionReading):
                 if turn is not None and turn.idempotency_key == idempotency_key:
                     return turn
         return None
+
+
+def _said(
+    content: Content,
+    *,
+    metadata: Mapping[str, Any] | None,
+    tools: Tools | None,
+    tool_choice: ToolChoice | None,
+    response_format: ResponseFormat | None,
+    idempotency_key: str | None,
+    timeout: float | None,
+    instructions: str | None,
+    run_tools: bool,
+    tool_timeout: float | None,
+    max_tool_rounds: int,
+    stream: bool,
+) -> TurnInput:
+    """Return the input of a send; see `SessionTalking.send_message`."""
+    message, toolbox = as_message(content, metadata=metadata), toolbox_of(tools)
+    return turn_input(
+        [message],
+        options=offered(toolbox, tool_choice, response_format=response_format),
+        idempotency_key=idempotency_key,
+        timeout=timeout,
+        instructions=instructions,
+        stream=stream,
+        tools=tools_to_run(toolbox, run_tools=run_tools, tool_timeout=tool_timeout, max_tool_rounds=max_tool_rounds),
+    )

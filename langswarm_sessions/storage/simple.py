@@ -27,6 +27,7 @@ from langswarm_sessions.records import (
     Page,
     Recorded,
     SessionRecord,
+    SessionSummary,
     TurnRecord,
 )
 from langswarm_sessions.storage.plain import message_from_plain, message_to_plain, plain_list
@@ -124,6 +125,10 @@ class SimpleStorageAdapter(SixMethodsOnly):
         """Store the answer, then end the turn in memory; once called it is carried out."""
         return await self._surely(finish.lease.session_id, self._finish(finish))
 
+    async def release_lease(self, lease: Lease) -> None:
+        """Let go of a lease in memory."""
+        await self._memory.release_lease(lease)
+
     async def leave_line(self, session_id: str, ticket: int) -> None:
         """Give up a place in the line of waiters."""
         await self._memory.leave_line(session_id, ticket)
@@ -137,11 +142,13 @@ class SimpleStorageAdapter(SixMethodsOnly):
         async with self._at_hand(session_id):
             return await self._memory.load_history(session_id, query)
 
-    async def append_messages(self, session_id: str, messages: Sequence[SessionMessage]) -> Finished:
+    async def append_messages(
+        self, session_id: str, messages: Sequence[SessionMessage], *, held: Lease | None = None
+    ) -> Finished:
         """Append messages outside any turn."""
         async with self._at_hand(session_id):
             identified = await self._memory.identified(messages, session_id)
-            return await self._surely(session_id, self._append(session_id, identified))
+            return await self._surely(session_id, self._append(session_id, identified, held))
 
     async def list_messages(self, session_id: str, wanted: MessageFilter) -> Page[SessionMessage]:
         """Return a page of the transcript."""
@@ -152,6 +159,16 @@ class SimpleStorageAdapter(SixMethodsOnly):
         """Return one message of the session."""
         async with self._at_hand(session_id):
             return await self._memory.load_message(session_id, message_id)
+
+    async def load_summary(self, session_id: str) -> SessionSummary | None:
+        """Return the newest summary, as long as it is kept in memory."""
+        async with self._at_hand(session_id):
+            return await self._memory.load_summary(session_id)
+
+    async def save_summary(self, session_id: str, summary: SessionSummary) -> None:
+        """Keep a summary in memory: the storage has no place for it, and it can be made again."""
+        async with self._at_hand(session_id):
+            await self._memory.save_summary(session_id, summary)
 
     async def load_turn(self, session_id: str, turn_id: str) -> TurnRecord | None:
         """Return one turn of the session."""
@@ -223,9 +240,10 @@ class SimpleStorageAdapter(SixMethodsOnly):
             await self._write(lease.session_id, answers)
         return await self._memory.finish_turn(replace(finish, answers=answers))
 
-    async def _append(self, session_id: str, messages: Sequence[SessionMessage]) -> Finished:
-        await self._write(session_id, messages)
-        return await self._memory.append_messages(session_id, messages)
+    async def _append(self, session_id: str, messages: Sequence[SessionMessage], held: Lease | None) -> Finished:
+        if held is None or await self._memory.is_held(held):
+            await self._write(session_id, messages)
+        return await self._memory.append_messages(session_id, messages, held=held)
 
     async def _write(self, session_id: str, messages: Iterable[SessionMessage]) -> None:
         for message in messages:

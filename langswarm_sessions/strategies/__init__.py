@@ -6,6 +6,7 @@ from langswarm_sessions.strategies.crossing import Crossing, CrossingNote, carri
 from langswarm_sessions.strategies.explanation import PlannedMessage, TurnExplanation, explained
 from langswarm_sessions.strategies.plan import Mode, TurnPlan, TurnStrategy
 from langswarm_sessions.strategies.planners import ClientStrategy, DelegatedStrategy, NativeStrategy, choose_strategy
+from langswarm_sessions.strategies.summing import planned, summary_message
 
 __all__ = [
     "ClientStrategy",
@@ -22,4 +23,6 @@ __all__ = [
     "choose_strategy",
     "crossing_of",
     "explained",
+    "planned",
+    "summary_message",
 ]

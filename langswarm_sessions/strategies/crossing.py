@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from langswarm_sessions.interfaces.provider import ProviderProfile
-from langswarm_sessions.messages import Part, Role, SessionMessage, TextPart
+from langswarm_sessions.messages import AudioPart, FilePart, Part, Role, SessionMessage, TextPart
+from langswarm_sessions.providers.mapping import is_foreign_file, told_instead
 
 __all__ = ["Crossing", "CrossingNote", "carried", "crossing_of"]
 
-_MEDIA = {"image": "An image", "audio": "A recording", "file": "A file"}
+_MEDIA = frozenset({"image", "audio", "file"})
 _INTERRUPTED = "given a result that says it was interrupted"
 _OWN = {
     "reasoning": "only the model that thought it can be given it back",
@@ -80,6 +81,10 @@ def crossing_of(messages: Sequence[SessionMessage], *, provider: str, model: str
             kind = part.type
             if kind in _OWN and not is_own:
                 dropped.append(_note(message, part, _OWN[kind]))
+            elif kind in _MEDIA and kind not in profile.takes and isinstance(part, AudioPart) and part.transcript:
+                converted.append(_note(message, part, "its words are told as text"))
+            elif isinstance(part, FilePart) and is_foreign_file(part, provider=provider):
+                dropped.append(_note(message, part, "its id means nothing to others; a text says that it was there"))
             elif kind in _MEDIA and kind not in profile.takes:
                 dropped.append(_note(message, part, f"{provider} takes none; a text says that it was there"))
             elif kind == "refusal" and not is_own:
@@ -104,7 +109,7 @@ def _fit(message: SessionMessage, takes: frozenset[str]) -> SessionMessage:
 
 
 def _shown(part: Part) -> TextPart:
-    return TextPart(f"[{_MEDIA[part.type]} was here that this model cannot be given.]")
+    return TextPart(told_instead(part))
 
 
 def _note(message: SessionMessage, part: Part, why: str) -> CrossingNote:

@@ -4,33 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 from langswarm_sessions.config import Strategy
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.interfaces.provider import EVERY_MEDIUM, ProviderProfile
 from langswarm_sessions.messages import SessionMessage
-from langswarm_sessions.records import HistoryQuery, NativeKind, NativeState, SessionRecord
+from langswarm_sessions.records import HistoryQuery, NativeKind, NativeState, SessionRecord, SessionSummary
 from langswarm_sessions.strategies.crossing import carried
 from langswarm_sessions.strategies.plan import Mode, TurnPlan, TurnStrategy
-from langswarm_sessions.window import fit, repair
+from langswarm_sessions.strategies.summing import after_summary
+from langswarm_sessions.window import WindowRoom, fit, repair
 
 __all__ = ["ClientStrategy", "DelegatedStrategy", "NativeStrategy", "choose_strategy"]
 
-
-DEFAULT_WINDOW_TOKENS = 100_000
-"""Budget of a window when the session's configuration names none; current models take at least 128,000 tokens."""
-
-
-def _budget(record: SessionRecord) -> int:
-    return record.config.max_tokens_window or DEFAULT_WINDOW_TOKENS
+_UNKNOWN_ROOM = WindowRoom()
 
 
 @dataclass(frozen=True, slots=True)
 class ClientStrategy:
-    """Replay: the window is sent with every request."""
+    """Replay: the window is sent with every request.
+
+    Args:
+        takes: Types of content parts the provider takes.
+        keep_native: Whether the provider is to keep the conversation.
+        room: How large the window may be, unless the session says so.
+    """
 
     takes: frozenset[str] = EVERY_MEDIUM
     keep_native: bool = False
+    room: WindowRoom = _UNKNOWN_ROOM
 
     def needs(self, record: SessionRecord) -> HistoryQuery | None:
         """Ask for as much as the window may hold."""
@@ -38,7 +41,7 @@ class ClientStrategy:
 
     def needs_for_rebuild(self, record: SessionRecord) -> HistoryQuery:
         """Ask for as much as the window may hold."""
-        return HistoryQuery(max_messages=record.config.max_messages, max_tokens=_budget(record))
+        return HistoryQuery(max_messages=record.config.max_messages, max_tokens=self.room.tokens(record.config))
 
     def plan(
         self, record: SessionRecord, history: Sequence[SessionMessage], inputs: Sequence[SessionMessage]
@@ -53,23 +56,33 @@ class ClientStrategy:
         inputs: Sequence[SessionMessage],
         *,
         max_tokens: int | None = None,
+        summary: SessionSummary | None = None,
+        at_once: bool = False,
     ) -> TurnPlan:
-        """Send the window, smaller when asked."""
-        config = record.config
+        """Send the window, smaller when asked, and the summary in front of it."""
+        budget = self.room.tokens(record.config) if max_tokens is None else max_tokens
         window = fit(
-            [*carried(history, self.takes), *inputs],
-            max_messages=config.max_messages,
-            max_tokens=_budget(record) if max_tokens is None else max_tokens,
+            [*after_summary(carried(history, self.takes), summary), *inputs],
+            max_messages=record.config.max_messages,
+            max_tokens=budget,
+            at_once=at_once,
         )
         return TurnPlan(
             mode=Mode.NATIVE if self.keep_native else Mode.CLIENT,
             messages=repair(window.messages),
             keep_native=self.keep_native,
-            dropped=window.dropped,
+            left_out=window.left_out,
+            summary=summary,
+            budget=budget,
+            budget_source=self.room.source(record.config),
             reason="the provider is given the window and keeps it"
             if self.keep_native
             else "the provider keeps nothing: the window is sent",
         )
+
+    def with_room(self, room: WindowRoom) -> Self:
+        """Return the same planner for a window of another size."""
+        return replace(self, room=room)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +93,17 @@ class NativeStrategy:
         provider: Whose state.
         kind: The kind of state it keeps now (None: whatever it is); one of another kind is not continued.
         takes: Types of content parts it takes.
+        room: How large a window it is given at first, unless the session says so.
     """
 
     provider: str
     kind: NativeKind | None = None
     takes: frozenset[str] = EVERY_MEDIUM
+    room: WindowRoom = _UNKNOWN_ROOM
 
     @property
     def _first_request(self) -> ClientStrategy:
-        return ClientStrategy(self.takes, keep_native=True)
+        return ClientStrategy(self.takes, keep_native=True, room=self.room)
 
     def needs(self, record: SessionRecord) -> HistoryQuery | None:
         """Ask for what was said since the cursor; without a state to continue from, for the window."""
@@ -125,9 +140,17 @@ class NativeStrategy:
         inputs: Sequence[SessionMessage],
         *,
         max_tokens: int | None = None,
+        summary: SessionSummary | None = None,
+        at_once: bool = False,
     ) -> TurnPlan:
         """Send the window and let the provider keep it anew."""
-        return self._first_request.rebuild(record, history, inputs, max_tokens=max_tokens)
+        return self._first_request.rebuild(
+            record, history, inputs, max_tokens=max_tokens, summary=summary, at_once=at_once
+        )
+
+    def with_room(self, room: WindowRoom) -> Self:
+        """Return the same planner for a window of another size."""
+        return replace(self, room=room)
 
     def _anew(
         self, record: SessionRecord, history: Sequence[SessionMessage], inputs: Sequence[SessionMessage]
@@ -177,18 +200,27 @@ class DelegatedStrategy:
         inputs: Sequence[SessionMessage],
         *,
         max_tokens: int | None = None,
+        summary: SessionSummary | None = None,
+        at_once: bool = False,
     ) -> TurnPlan:
         """Send the new input: there is nothing else this provider could take."""
         return self.plan(record, history, inputs)
 
+    def with_room(self, room: WindowRoom) -> Self:
+        """Return itself: it makes no window."""
+        return self
 
-def choose_strategy(strategy: Strategy, *, provider: str, profile: ProviderProfile) -> TurnStrategy:
+
+def choose_strategy(
+    strategy: Strategy, *, provider: str, profile: ProviderProfile, room: WindowRoom = _UNKNOWN_ROOM
+) -> TurnStrategy:
     """Return the planner for a strategy and what a provider can do.
 
     Args:
         strategy: The session's strategy.
         provider: The provider's name.
         profile: What it can do.
+        room: How large its windows may be, unless the session says so.
 
     Raises:
         ConfigurationError: The provider cannot do what the strategy needs.
@@ -209,5 +241,5 @@ def choose_strategy(strategy: Strategy, *, provider: str, profile: ProviderProfi
             )
         return DelegatedStrategy()
     if strategy is Strategy.CLIENT or not native:
-        return ClientStrategy(profile.takes)
-    return NativeStrategy(provider, profile.native, profile.takes)
+        return ClientStrategy(profile.takes, room=room)
+    return NativeStrategy(provider, profile.native, profile.takes, room)

@@ -8,22 +8,26 @@
             await storage.close()
 
 Add `SharedStorageContract` for a storage that several openers share. A storage that does less takes the parts it can
-do: `TurnContract`, `LeaseContract`, `RerunContract`, `ReadingContract`, `ClearingContract`, `RetiredSessionContract`,
-`SessionsContract`. Run it with pytest and pytest-asyncio (`asyncio_mode = "auto"`).
+do: `TurnContract`, `LeaseContract`, `KeptLeaseContract`, `RerunContract`, `ReadingContract`, `ClearingContract`,
+`RetiredSessionContract`, `SessionsContract`, `SummaryContract`. Run it with pytest and pytest-asyncio
+(`asyncio_mode = "auto"`).
 """
 
 from __future__ import annotations
 
+from langswarm_sessions.testing.storage_kept_leases import KeptLeaseContract
 from langswarm_sessions.testing.storage_kit import StorageFixtures, StorageKit
 from langswarm_sessions.testing.storage_leases import LeaseContract
 from langswarm_sessions.testing.storage_reading import ClearingContract, ReadingContract
 from langswarm_sessions.testing.storage_reruns import RerunContract
 from langswarm_sessions.testing.storage_sessions import SessionsContract
 from langswarm_sessions.testing.storage_shared import SharedStorageContract
+from langswarm_sessions.testing.storage_summaries import SummaryContract
 from langswarm_sessions.testing.storage_turns import RetiredSessionContract, TurnContract
 
 __all__ = [
     "ClearingContract",
+    "KeptLeaseContract",
     "LeaseContract",
     "ReadingContract",
     "RerunContract",
@@ -33,6 +37,7 @@ __all__ = [
     "StorageContract",
     "StorageFixtures",
     "StorageKit",
+    "SummaryContract",
     "TurnContract",
 ]
 
@@ -40,10 +45,12 @@ __all__ = [
 class StorageContract(
     TurnContract,
     LeaseContract,
+    KeptLeaseContract,
     RerunContract,
     ReadingContract,
     ClearingContract,
     RetiredSessionContract,
     SessionsContract,
+    SummaryContract,
 ):
     """The whole suite. Override the fixture `storage`."""

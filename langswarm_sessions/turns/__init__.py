@@ -8,10 +8,12 @@ from langswarm_sessions.turns.input import TurnInput
 from langswarm_sessions.turns.running import RunningTurn, TurnChunk
 from langswarm_sessions.turns.services import TurnServices, TurnSubject, context_of
 from langswarm_sessions.turns.stream import MessageStream, TurnOutcome, TurnStream
+from langswarm_sessions.turns.summaries import Summaries
 
 __all__ = [
     "MessageStream",
     "RunningTurn",
+    "Summaries",
     "TurnChunk",
     "TurnEngine",
     "TurnInput",

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from langswarm_sessions.errors import SessionBusyError, SessionError
 from langswarm_sessions.ids import new_id, now
 from langswarm_sessions.messages import MessageKind, Role, SessionMessage, content_bytes
-from langswarm_sessions.records import BeginTurn, Begun, Busy, Recorded
+from langswarm_sessions.records import BeginTurn, Begun, Busy, HistoryQuery, Lease, Recorded, SessionRecord
 from langswarm_sessions.storage.liveness import this_process
-from langswarm_sessions.strategies import TurnStrategy
 from langswarm_sessions.turns.deadline import Deadline
-from langswarm_sessions.turns.input import TurnInput, input_digest
-from langswarm_sessions.turns.services import TurnServices, TurnSubject
-from langswarm_sessions_otel import TurnScope
+from langswarm_sessions.turns.exchange import round_key
+from langswarm_sessions.turns.input import input_digest
+from langswarm_sessions.turns.sending import Sending
 
 __all__ = ["TurnBeginning", "busy_error"]
 
@@ -27,49 +26,84 @@ _LONGEST_POLL_SECONDS = 0.05
 class TurnBeginning:
     """Takes a turn's input into the storage, once nobody else holds the session."""
 
-    def __init__(
-        self,
-        *,
-        services: TurnServices,
-        subject: TurnSubject,
-        turn: TurnInput,
-        strategy: TurnStrategy,
-        turn_state: dict[object, Any],
-    ) -> None:
-        self._services = services
-        self._subject = subject
-        self._turn = turn
-        self._strategy = strategy
-        self._turn_state = turn_state
-        self._session_id = subject.record.session_id
+    def __init__(self, sending: Sending) -> None:
+        self._sending = sending
+        self._services = sending.services
+        self._subject = sending.subject
+        self._turn = sending.turn
+        self._session_id = sending.session_id
 
-    async def begin(self, span: TurnScope, *, patience: Deadline) -> Begun | Recorded:
-        """Begin the turn, or return the answer its idempotency key has already.
+    async def begin(self, *, patience: Deadline) -> Begun | Recorded:
+        """Begin the first turn of a send, or return the answer its idempotency key has already.
 
         Args:
-            span: The turn's span.
             patience: How long to wait for other processes.
 
         Raises:
             SessionBusyError: Another process held the session for longer than that.
         """
-        begin = BeginTurn(
+        begin = replace(
+            self._without_input(number=1, needs=self._sending.strategy.needs),
+            inputs=await self._inputs(),
+            input_digest=input_digest(self._turn.messages),
+            instructions=self._instructions(),
+            options=self._turn.options,
+            resume_failed=self._turn.resume_failed,
+        )
+        return await self._stored(begin, patience)
+
+    async def resume(self, asked: SessionMessage, *, number: int, patience: Deadline) -> Begun | Recorded:
+        """Take the lease to go on after an answer that is stored, or return the answer that came after it already.
+
+        Args:
+            asked: The answer; the history is what was said after it.
+            number: Which turn of the send comes next.
+            patience: How long to wait for other processes.
+
+        Raises:
+            SessionBusyError: Another process held the session for longer than that.
+        """
+        later = HistoryQuery(after_seq=asked.seq or 0, with_system=False)
+        begin = self._without_input(number=number, needs=lambda _: later)
+        return await self._stored(replace(begin, resumes=asked.turn_id), patience)
+
+    async def follow(self, held: Lease, *, number: int, down_to: int) -> Begun | Recorded:
+        """Begin the next turn of a send under the lease of the turn before; its inputs are in the history.
+
+        Args:
+            held: That lease.
+            number: Which turn of the send it is.
+            down_to: The `seq` where the send begins: however long it gets, none of it is left out.
+
+        Raises:
+            TurnConflictError: The lease was lost.
+        """
+
+        def needs(record: SessionRecord) -> HistoryQuery | None:
+            query = self._sending.strategy.needs(record)
+            return None if query is None else replace(query, down_to=down_to)
+
+        return await self._stored(replace(self._without_input(number=number, needs=needs), held=held), Deadline())
+
+    def _without_input(self, *, number: int, needs: Callable[[SessionRecord], HistoryQuery | None]) -> BeginTurn:
+        """Return the beginning of a turn that says nothing new."""
+        return BeginTurn(
             session_id=self._session_id,
             turn_id=new_id(),
-            inputs=await self._inputs(),
+            inputs=(),
             owner=this_process(),
             lease_seconds=self._services.lease_seconds,
             now=now(),
-            needs=self._strategy.needs,
-            input_digest=input_digest(self._turn.messages),
-            idempotency_key=self._turn.idempotency_key,
-            instructions=self._instructions(),
-            options=self._turn.options,
+            needs=needs,
+            input_digest=input_digest(()),
+            idempotency_key=round_key(self._turn.idempotency_key, number),
+            options=replace(self._turn.options, tool_choice=self._free_choice()),
             user_id=self._subject.record.user_id,
-            resume_failed=self._turn.resume_failed,
         )
+
+    async def _stored(self, begin: BeginTurn, patience: Deadline) -> Begun | Recorded:
         storage = self._services.storage
-        with span.storage("load", backend=storage.backend, db_system=storage.db_system) as op:
+        with self._sending.span.storage("load", backend=storage.backend, db_system=storage.db_system) as op:
             begun = await self._admitted(begin, patience)
             loaded = begun.history if isinstance(begun, Begun) else (begun.answer,)
             op.done(count=len(loaded), size=content_bytes(loaded))
@@ -98,8 +132,13 @@ class TurnBeginning:
     async def _inputs(self) -> tuple[SessionMessage, ...]:
         if not self._services.has_middleware:
             return self._turn.messages
-        chain = self._services.chain(self._subject.record, self._turn_state)
+        chain = self._sending.chain(self._subject.record)
         return tuple([await chain.outward(replace(message)) for message in self._turn.messages])
+
+    def _free_choice(self) -> str | None:
+        """Return the choice of tools after their results: a model that must call one could never stop."""
+        settings = self._subject.record.provider_config
+        return "auto" if self._turn.options.tool_choice or settings.get("tool_choice") else None
 
     def _instructions(self) -> SessionMessage | None:
         if self._turn.instructions is None:

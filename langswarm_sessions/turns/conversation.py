@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 from langswarm_sessions.errors import (
@@ -30,7 +31,9 @@ from langswarm_sessions.turns.capture import captured_answer, captured_messages
 from langswarm_sessions.turns.deadline import Deadline
 from langswarm_sessions.turns.input import TurnInput
 from langswarm_sessions.turns.log import TurnLog
+from langswarm_sessions.turns.replay import Replay
 from langswarm_sessions.turns.services import TurnServices
+from langswarm_sessions.turns.traffic import Door, Ticket
 from langswarm_sessions.window import estimate_tokens
 from langswarm_sessions_otel import ChatScope, TurnScope, error_type_of
 
@@ -71,8 +74,18 @@ class Conversation:
         self._chain = chain
         self._span = span
         self._deadline = deadline
+        self._door = Door(provider, deadline=deadline, span=span)
         self._pipeline: ChunkPipeline | None = None
         self.plan: TurnPlan = strategy.plan(begun.session, begun.history, begun.inputs)
+        self._replay = Replay(
+            services=services,
+            provider=provider,
+            strategy=strategy,
+            begun=begun,
+            span=span,
+            deadline=deadline,
+            request=self._request_of,
+        )
         self.retries = 0
         self.rebuilds = 0
         self.rebuild_reason = "not_found"
@@ -93,19 +106,19 @@ class Conversation:
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            raise self._named(
-                ProviderTimeoutError(
-                    f"No answer within {self._deadline.seconds:g} s. Pass a longer timeout=, or set "
-                    "RetryPolicy(deadline=...)."
-                )
-            ) from error
+            raise self._named(self._door.late_error() or self._late_error()) from error
+
+    def _late_error(self) -> ProviderTimeoutError:
+        return ProviderTimeoutError(
+            f"No answer within {self._deadline.seconds:g} s. Pass a longer timeout=, or set RetryPolicy(deadline=...)."
+        )
 
     async def _healing(self) -> Completed:
         if self.plan.replaces is not None:
             self.rebuild_reason = "corrupt"
             return await self._rebuilding()
         try:
-            return await self._fitting()
+            return await self._fitting(self._begun.history)
         except NativeStateLostError as error:
             if self.plan.native is None or not self._nothing_shown(error):
                 raise
@@ -114,42 +127,41 @@ class Conversation:
     async def _rebuilding(self) -> Completed:
         self.rebuilds = 1
         with self._span.rebuild(reason=self.rebuild_reason, provider=self._provider.name, attempt=1) as rebuild:
+            history: Sequence[SessionMessage] = self._begun.history
             if self.plan.replaces is None:
-                history = await self._history()
+                history = await self._replay.history()
                 self.plan = self._strategy.rebuild(self._begun.session, history, self._begun.inputs)
             rebuild.replayed(messages=len(self.plan.messages), tokens=sum(map(estimate_tokens, self.plan.messages)))
-            return await self._fitting()
+            return await self._fitting(history)
 
-    async def _fitting(self) -> Completed:
+    async def _fitting(self, history: Sequence[SessionMessage]) -> Completed:
+        """Send the plan, its window made to fit; once more, with half of it, if the provider finds it too long."""
+        self.plan = await self._replay.prepared(self.plan, history)
         try:
             return await self._retrying()
         except ContextOverflowError as error:
-            if self._provider.profile.owns_history or not self._nothing_shown(error):
-                raise
-            history = await self._history()
-            whole = [*history, *self._begun.inputs]
-            budget = max(1, sum(map(estimate_tokens, whole)) // 2)
-            smaller = self._strategy.rebuild(self._begun.session, history, self._begun.inputs, max_tokens=budget)
-            if len(smaller.messages) >= len(whole):
+            smaller = await self._replay.trimmed(self.plan) if self._nothing_shown(error) else None
+            if smaller is None:
                 raise
             self.plan = smaller
-            self._span.event(
-                "langswarm.session.window_trimmed", {"langswarm.history.messages_sent": len(smaller.messages)}
-            )
-        return await self._retrying()
-
-    async def _history(self) -> tuple[SessionMessage, ...]:
-        record = self._begun.session
-        query = replace(self._strategy.needs_for_rebuild(record), not_turn=self._begun.turn.turn_id)
-        return await self._services.storage.load_history(record.session_id, query)
+        completed = await self._retrying()
+        self._replay.fitted(self.plan)
+        return completed
 
     async def _retrying(self) -> Completed:
         return await run_with_retry(
-            self._attempt, self._services.retry, may_retry=self._nothing_shown, on_retry=self._note_retry
+            self._attempt, self._services.retry, may_retry=self._may_retry, on_retry=self._note_retry
         )
 
+    def _may_retry(self, error: BaseException) -> bool:
+        if self._door.has_refused(error) or not self._nothing_shown(error):
+            return False
+        asked = error.retry_after if isinstance(error, ProviderError) else None
+        left = self._deadline.left
+        return asked is None or left is None or asked < left  # else the turn would end in its sleep
+
     def _nothing_shown(self, _: BaseException) -> bool:
-        return not self._turn.stream or not self._log.deltas
+        return not self._turn.stream or not self._log.has_spoken
 
     def _note_retry(self, attempt: int, error: BaseException, delay: float) -> None:
         self.retries += 1
@@ -169,6 +181,22 @@ class Conversation:
         return completed
 
     async def _asked(self, request: ProviderRequest) -> Completed:
+        ticket = await self._ticket(request)
+        if ticket is None:
+            return await self._sent(request)
+        with ticket:
+            completed = await self._sent(replace(request, timeout=self._deadline.left))
+            ticket.used(completed.usage)
+        return completed
+
+    async def _ticket(self, request: ProviderRequest | None = None) -> Ticket | None:
+        try:
+            return await self._door.open(request)
+        except ProviderError as error:
+            self._named(error)
+            raise
+
+    async def _sent(self, request: ProviderRequest) -> Completed:
         with self._chat_span(request) as chat:
             events = self._provider.stream_turn(request)
             try:
@@ -183,8 +211,17 @@ class Conversation:
         if self.doubtful is None or request.native != self.doubtful:
             return None
         await self._log.wanted()
+        with await self._ticket() or nullcontext():
+            arrived = await self._reconciled(request)
+        self._note_reconciled("absent" if arrived is None else "adopted")
+        if arrived is None:  # or not yet: what comes after this is looked into as well
+            return None
+        await self._deliver(TextDelta(text_of(arrived.parts)))
+        return arrived
+
+    async def _reconciled(self, request: ProviderRequest) -> Completed | None:
         try:
-            arrived = await self._provider.reconcile(request)
+            return await self._provider.reconcile(request)
         except Exception as error:  # as in `_read`
             translated = self._translated(error)
             if isinstance(translated, NativeStateLostError):
@@ -193,11 +230,6 @@ class Conversation:
             if translated is error:
                 raise
             raise translated from error
-        self._note_reconciled("absent" if arrived is None else "adopted")
-        if arrived is None:  # or not yet: what comes after this is looked into as well
-            return None
-        await self._deliver(TextDelta(text_of(arrived.parts)))
-        return arrived
 
     def _note_reconciled(self, outcome: str) -> None:
         self._span.event("langswarm.session.turn_reconciled", {"langswarm.reconcile.outcome": outcome})
@@ -239,11 +271,14 @@ class Conversation:
             self._log.say(TextDelta(shown, raw))
 
     def _request(self) -> ProviderRequest:
+        return self._request_of(self.plan)
+
+    def _request_of(self, plan: TurnPlan) -> ProviderRequest:
         record = self._begun.session
         return ProviderRequest(
-            messages=self.plan.messages,
-            native=self.plan.native,
-            keep_native=self.plan.keep_native,
+            messages=plan.messages,
+            native=plan.native,
+            keep_native=plan.keep_native,
             instructions=record.instructions or record.provider_config.get("instructions"),
             options=self._begun.turn.options,
             timeout=self._deadline.left,

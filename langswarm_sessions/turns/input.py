@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from langswarm_sessions.interfaces.provider import EngineProvider
 from langswarm_sessions.messages import SessionMessage, part_to_json
 from langswarm_sessions.records import TurnOptions
+from langswarm_sessions.tools import ToolRunning
 
 __all__ = ["TurnInput", "input_digest"]
 
@@ -28,6 +29,8 @@ class TurnInput:
         operation: What it is called on spans: send, stream or tool_results.
         provider: Answers this turn instead of the session's own provider.
         resume_failed: Rerun the session's newest turn in place if it failed with the same input.
+        tools: Tools to run here until the model is done (None: calls are the caller's).
+        continues: An answer whose calls are gone on with; there are no messages then.
     """
 
     messages: tuple[SessionMessage, ...]
@@ -39,6 +42,8 @@ class TurnInput:
     operation: str = "send"
     provider: EngineProvider | None = None
     resume_failed: bool = False
+    tools: ToolRunning | None = field(default=None, repr=False)
+    continues: SessionMessage | None = field(default=None, repr=False)
 
 
 def input_digest(messages: Sequence[SessionMessage]) -> str:

@@ -50,12 +50,18 @@ class TurnLog:
         self._finished = False
         self._producer: asyncio.Future[None] | None = None
         self._readers: set[asyncio.Future[None]] = set()
+        self._answer_began = 0
         self._read_by: weakref.ref[object] | None = None
 
     @property
     def text(self) -> str:
-        """Everything given out so far."""
-        return "".join(delta.text for delta in self.deltas)
+        """Everything given out so far of the answer that is coming."""
+        return "".join(delta.text for delta in self.deltas[self._answer_began :])
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether anything of the answer that is coming was given out."""
+        return len(self.deltas) > self._answer_began
 
     # The turn's side
 
@@ -90,9 +96,13 @@ class TurnLog:
         if self.interruption is not None:
             raise TurnInterrupted(self.interruption)
 
+    def begin_answer(self) -> None:
+        """Set what was said so far apart: it is stored, and another answer comes."""
+        self._answer_began = len(self.deltas)
+
     def restart(self) -> None:
-        """Forget what was said, before a new attempt of a turn nobody reads along."""
-        self.deltas.clear()
+        """Forget what was said of an answer, before a new attempt of a turn nobody reads along."""
+        del self.deltas[self._answer_began :]
 
     def finish(self) -> None:
         """Mark the end; whoever reads is woken."""

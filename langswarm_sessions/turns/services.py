@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from langswarm_sessions.config import RetryPolicy
@@ -15,6 +15,8 @@ from langswarm_sessions.interfaces.provider import EngineProvider
 from langswarm_sessions.interfaces.storage import EngineStorage
 from langswarm_sessions.middleware import GLOBAL_MIDDLEWARE, MiddlewareChain
 from langswarm_sessions.records import SessionContext, SessionRecord
+from langswarm_sessions.turns.summaries import Summaries
+from langswarm_sessions.window import ModelWindows
 from langswarm_sessions_otel import Telemetry
 
 __all__ = ["TurnServices", "TurnSubject", "context_of"]
@@ -31,10 +33,12 @@ class TurnServices:
         events: Told to subscribers.
         middleware: The manager's own, outermost first.
         retry: How provider failures are retried.
+        summaries: Writes summaries of what falls out of windows.
         turn_wait: Seconds to wait for another turn of the session.
         lease_seconds: How long a lease lives without a beat.
         idle_seconds: How long a stream waits for its reader.
         fallback: Returns who answers when a session's own provider cannot (None: nobody).
+        windows: What is known of models' windows.
     """
 
     storage: EngineStorage
@@ -43,10 +47,12 @@ class TurnServices:
     events: EventBus
     middleware: list[SessionMiddleware]
     retry: RetryPolicy
+    summaries: Summaries
     turn_wait: float = 30.0
     lease_seconds: float = 15.0
     idle_seconds: float = 60.0
     fallback: Callable[[SessionRecord], EngineProvider] | None = None
+    windows: ModelWindows = field(default_factory=ModelWindows)
 
     def chain(self, record: SessionRecord, turn_state: dict[object, Any]) -> MiddlewareChain:
         """Return the middleware of one turn, with the scratch space that lives as long as the turn."""

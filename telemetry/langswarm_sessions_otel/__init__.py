@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from langswarm_sessions_otel.span_records import SpanRecord, read_span_file
     from langswarm_sessions_otel.span_tree import render_span_tree
     from langswarm_sessions_otel.steps import RebuildScope, StorageScope
+    from langswarm_sessions_otel.tool import ToolScope
     from langswarm_sessions_otel.turn import TurnScope
 
 _HOMES = {
@@ -35,6 +36,7 @@ _HOMES = {
     "StorageScope": "steps",
     "TelemetryConfigurationError": "configure",
     "TelemetryHandle": "configure",
+    "ToolScope": "tool",
     "TurnScope": "turn",
     "configure_telemetry": "configure",
     "read_span_file": "span_records",
@@ -52,6 +54,7 @@ __all__ = [
     "Telemetry",
     "TelemetryConfigurationError",
     "TelemetryHandle",
+    "ToolScope",
     "TurnScope",
     "configure_telemetry",
     "error_type_of",

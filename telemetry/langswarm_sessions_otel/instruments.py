@@ -25,8 +25,10 @@ class Instruments:
         "bytes_avoided",
         "chat_duration",
         "chat_first_chunk",
+        "circuit_refusals",
         "messages_avoided",
         "open_sessions",
+        "rate_limit_waits",
         "rebuild_tokens",
         "rebuilds",
         "storage_duration",
@@ -58,6 +60,12 @@ class Instruments:
         )
         self.bytes_avoided = counter(
             semconv.HISTORY_BYTES_AVOIDED, "By", "Bytes of the history that a turn did not have to send."
+        )
+        self.rate_limit_waits = histogram(
+            semconv.RATE_LIMIT_WAITS, "s", "Time that requests waited for a place within the limits a minute."
+        )
+        self.circuit_refusals = counter(
+            semconv.CIRCUIT_REFUSALS, "{request}", "Requests that were not sent because the provider is down."
         )
         self.storage_duration = histogram(semconv.STORAGE_DURATION, "s", "Time of one storage operation of a turn.")
         self.telemetry_errors = counter(semconv.TELEMETRY_ERRORS, "{error}", "Failures inside telemetry itself.")

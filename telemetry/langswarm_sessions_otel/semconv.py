@@ -29,12 +29,16 @@ OTEL_METRICS_ENDPOINT: Final = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"
 # ------------------------------------------------------------------ spans and events
 TURN_OPERATION: Final = "invoke_agent"
 CHAT_OPERATION: Final = "chat"
+TOOL_OPERATION: Final = "execute_tool"
 LIFECYCLE_SPAN: Final = "langswarm.session."
 REBUILD_SPAN: Final = "langswarm.session.rebuild"
 STORAGE_SPAN: Final = "langswarm.storage."
 HOOK_SPAN: Final = "langswarm.hook "
 RETRY_EVENT: Final = "langswarm.turn.retry"
 REBUILD_EVENT: Final = "langswarm.session.rebuild"
+RATE_LIMITED_EVENT: Final = "langswarm.session.rate_limited"
+CIRCUIT_OPENED_EVENT: Final = "langswarm.session.circuit_opened"
+CIRCUIT_REFUSED_EVENT: Final = "langswarm.session.circuit_refused"
 
 # ------------------------------------------------------------------ attributes: conventions
 CONVERSATION_ID: Final = "gen_ai.conversation.id"
@@ -61,6 +65,13 @@ TOKEN_MODALITY: Final = "gen_ai.token.modality"
 SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
 INPUT_MESSAGES: Final = "gen_ai.input.messages"
 OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
+TOOL_NAME: Final = "gen_ai.tool.name"
+TOOL_TYPE: Final = "gen_ai.tool.type"
+TOOL_TYPE_FUNCTION: Final = "function"
+TOOL_DESCRIPTION: Final = "gen_ai.tool.description"
+TOOL_CALL_ID: Final = "gen_ai.tool.call.id"
+TOOL_CALL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
+TOOL_CALL_RESULT: Final = "gen_ai.tool.call.result"
 SERVER_ADDRESS: Final = "server.address"
 SERVER_PORT: Final = "server.port"
 ERROR_TYPE: Final = "error.type"
@@ -97,6 +108,8 @@ HOOK_NAME: Final = "langswarm.hook.name"
 HOOK_POINT: Final = "langswarm.hook.point"
 RETRY_ATTEMPT: Final = "langswarm.retry.attempt"
 RETRY_DELAY: Final = "langswarm.retry.delay_seconds"
+RATE_LIMIT_WAIT: Final = "langswarm.rate_limit.wait_seconds"
+CIRCUIT_RETRY_AFTER: Final = "langswarm.circuit.retry_after_seconds"
 LINK_KIND: Final = "langswarm.link.kind"
 LINK_PREVIOUS_TURN: Final = "previous_turn"
 LINK_SOURCE_TURN: Final = "source_turn"
@@ -115,6 +128,8 @@ REBUILDS: Final = "langswarm.session.rebuilds"
 REBUILD_TOKEN_COST: Final = "langswarm.session.rebuild.tokens"
 HISTORY_MESSAGES_AVOIDED: Final = "langswarm.session.history.messages_avoided"
 HISTORY_BYTES_AVOIDED: Final = "langswarm.session.history.bytes_avoided"
+RATE_LIMIT_WAITS: Final = "langswarm.session.rate_limit.wait"
+CIRCUIT_REFUSALS: Final = "langswarm.session.circuit.refusals"
 STORAGE_DURATION: Final = "langswarm.storage.operation.duration"
 TELEMETRY_ERRORS: Final = "langswarm.telemetry.errors"
 
@@ -181,6 +196,7 @@ BUCKETS: Final[dict[str, tuple[float, ...]]] = {
     TURN_DURATION: _AGENT_SECONDS,
     TURN_TIME_TO_FIRST_CHUNK: _CALL_SECONDS,
     REBUILD_TOKEN_COST: _TOKENS,
+    RATE_LIMIT_WAITS: _AGENT_SECONDS,
     STORAGE_DURATION: _STORAGE_SECONDS,
     **{generation.duration: _CALL_SECONDS for generation in (RELEASED, NEWEST)},
     **{generation.time_to_first_chunk: _CALL_SECONDS for generation in (RELEASED, NEWEST)},

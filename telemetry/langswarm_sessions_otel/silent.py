@@ -16,6 +16,7 @@ from langswarm_sessions_otel.lifecycle import HookScope, LifecycleScope
 from langswarm_sessions_otel.scope import Recorder, SpanScope
 from langswarm_sessions_otel.settings import TelemetrySettings
 from langswarm_sessions_otel.steps import RebuildScope, StorageScope
+from langswarm_sessions_otel.tool import ToolScope
 from langswarm_sessions_otel.turn import TurnScope
 
 
@@ -47,6 +48,16 @@ class _SilentRebuild(_Silent, RebuildScope):
     __slots__ = ()
 
     def replayed(self, **_: object) -> None:
+        pass
+
+
+class _SilentTool(_Silent, ToolScope):
+    __slots__ = ()
+
+    def finished(self, **_: object) -> None:
+        pass
+
+    def content(self, **_: object) -> None:
         pass
 
 
@@ -92,10 +103,22 @@ class _SilentTurn(_Silent, TurnScope):
     def foreign_chat(self) -> ChatScope:
         return _CHAT
 
+    def tool(self, **_: object) -> ToolScope:
+        return _TOOL
+
     def rebuild(self, **_: object) -> RebuildScope:
         return _REBUILD
 
     def retrying(self, **_: object) -> None:
+        pass
+
+    def rate_limited(self, **_: object) -> None:
+        pass
+
+    def circuit_opened(self, **_: object) -> None:
+        pass
+
+    def circuit_refused(self, **_: object) -> None:
         pass
 
     def event(self, name: str, attributes: object = None) -> None:
@@ -129,6 +152,7 @@ SILENT_LIFECYCLE: Final[LifecycleScope] = _SilentLifecycle(_RECORDER, "", sessio
 SILENT_HOOK: Final[HookScope] = _SilentHook(_RECORDER, name="", point="", session_id="")
 _STORAGE: Final = _SilentStorage(SILENT_TURN, "", backend="", db_system=None)
 _REBUILD: Final = _SilentRebuild(SILENT_TURN, reason="", provider="", attempt=1, previous=None)
+_TOOL: Final = _SilentTool(SILENT_TURN, name=None, call_id="", description=None)
 _CHAT: Final = _SilentChat(
     SILENT_TURN,
     provider="",

@@ -17,6 +17,7 @@ from langswarm_sessions_otel.identity import TurnIdentity, correlation_of, is_in
 from langswarm_sessions_otel.propagation import span_context_of, traceparent_of
 from langswarm_sessions_otel.scope import Attributes, Recorder, SpanScope
 from langswarm_sessions_otel.steps import RebuildScope, StorageScope
+from langswarm_sessions_otel.tool import ToolScope
 
 
 class TurnScope(SpanScope):
@@ -141,6 +142,19 @@ class TurnScope(SpanScope):
         """
         return ForeignChatScope(self)
 
+    def tool(self, *, name: str | None, call_id: str, description: str | None = None) -> ToolScope:
+        """Open the span of a call of a tool.
+
+        Args:
+            name: The tool's name; None for one that there is not: what a model made up is no name.
+            call_id: The provider's id of the call.
+            description: What the tool is said to do.
+
+        Returns:
+            A context manager; tell it how the call ended with its methods.
+        """
+        return ToolScope(self, name=name, call_id=call_id, description=description)
+
     def rebuild(self, *, reason: str, provider: str, attempt: int = 1) -> RebuildScope:
         """Open the span of a rebuild of the native thread.
 
@@ -172,6 +186,44 @@ class TurnScope(SpanScope):
                 semconv.RETRY_DELAY: delay_seconds,
             }
             self._span.add_event(semconv.RETRY_EVENT, attributes)
+
+    @guarded("event")
+    def rate_limited(self, *, provider: str, wait_seconds: float) -> None:
+        """Add a span event and record the metric: a request waited for its place within the limits a minute.
+
+        Args:
+            provider: Our name of the provider.
+            wait_seconds: How long it waited, whether it got its place or not.
+        """
+        name = semconv.PROVIDER_NAMES.get(provider, provider)
+        self.event(
+            semconv.RATE_LIMITED_EVENT, {semconv.PROVIDER_NAME: name, semconv.RATE_LIMIT_WAIT: round(wait_seconds, 3)}
+        )
+        self._recorder.instruments.rate_limit_waits.record(wait_seconds, {semconv.PROVIDER_NAME: name}, self._context)
+
+    def circuit_opened(self, *, provider: str) -> None:
+        """Add a span event: after the failure of this turn's request nothing is sent to the provider for a while.
+
+        Args:
+            provider: Our name of the provider.
+        """
+        name = semconv.PROVIDER_NAMES.get(provider, provider)
+        self.event(semconv.CIRCUIT_OPENED_EVENT, {semconv.PROVIDER_NAME: name})
+
+    @guarded("event")
+    def circuit_refused(self, *, provider: str, retry_after_seconds: float) -> None:
+        """Add a span event and count it: a request was not sent, because the provider is down.
+
+        Args:
+            provider: Our name of the provider.
+            retry_after_seconds: When it is tried again.
+        """
+        name = semconv.PROVIDER_NAMES.get(provider, provider)
+        self.event(
+            semconv.CIRCUIT_REFUSED_EVENT,
+            {semconv.PROVIDER_NAME: name, semconv.CIRCUIT_RETRY_AFTER: round(retry_after_seconds, 3)},
+        )
+        self._recorder.instruments.circuit_refusals.add(1, {semconv.PROVIDER_NAME: name}, self._context)
 
     @guarded("event")
     def event(self, name: str, attributes: Mapping[str, AttributeValue] | None = None) -> None:

@@ -20,7 +20,7 @@ from langswarm_sessions import (
 )
 from langswarm_sessions.bridge import Bridge
 from langswarm_sessions.providers.mock import MockConnection
-from tests.session.kit import threads_left
+from tests.session.kit import threads_left, until
 
 HELD = {
     "a LangChain stream": """
@@ -138,7 +138,7 @@ def test_a_simple_session_ends_its_loop_thread() -> None:
     assert session.send_message("hi").content == "Mock response to: hi"
     assert threads_left()
     session.close()
-    assert not threads_left()
+    asyncio.run(until(lambda: not threads_left()))  # a thread told to end takes its moment
 
 
 class CannotClose(MockConnection):
@@ -164,7 +164,7 @@ def test_a_part_that_cannot_be_closed_keeps_no_other_open() -> None:
     with pytest.raises(RuntimeError, match="the socket is gone"):
         manager.close()
     assert other.is_closed
-    assert not threads_left()
+    asyncio.run(until(lambda: not threads_left()))
 
 
 def test_a_manager_has_one_bridge_from_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:

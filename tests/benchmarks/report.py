@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["print_costs", "print_figures", "print_split"]
+__all__ = ["print_costs", "print_figures", "print_native_bytes", "print_prefixes", "print_split"]
 
 console = Console(width=130)
 
@@ -82,4 +84,26 @@ def print_figures(
     table.add_row("telemetry with SDK and batch exporter, a turn", f"{with_sdk - off:+.3f} ms", "0.25 ms")
     for name, milliseconds in opening.items():
         table.add_row(name, f"{milliseconds:.2f} ms", "2 ms" if name.startswith("create") else "5 ms")
+    console.print(table)
+
+
+def print_prefixes(shares: dict[str, tuple[float, float]], *, turns: int, tokens: int) -> None:
+    """Print by provider how much of a request begins as the one before did."""
+    table = Table(title=f"Bytes of a client's request that are those of the request before ({turns} turns)")
+    table.add_column("provider")
+    table.add_column(f"ours, window {tokens:,} tokens", justify="right")
+    table.add_column("a window that slides every turn", justify="right")
+    for name, (ours, sliding) in shares.items():
+        table.add_row(name, f"{ours:.1%}", f"{sliding:.1%}")
+    console.print(table)
+
+
+def print_native_bytes(sizes: dict[str, list[tuple[int, int]]], *, lengths: Sequence[int]) -> None:
+    """Print by provider what a turn sends, natively and as a client, after so many messages."""
+    table = Table(title="Bytes a turn sends after N messages: native / client with the default window")
+    table.add_column("provider")
+    for length in lengths:
+        table.add_column(f"N = {length:,}", justify="right")
+    for name, found in sizes.items():
+        table.add_row(name, *(f"{native:,} / {client:,}" for native, client in found))
     console.print(table)

@@ -25,10 +25,12 @@ from tests.benchmarks.footprint import (
 from tests.benchmarks.measure import ROUNDS, Turn, median_of_rounds
 from tests.benchmarks.ours import manager_on, our_turn
 from tests.benchmarks.peers import agents_turn, langchain_turn
-from tests.benchmarks.report import print_costs, print_figures, print_split
+from tests.benchmarks.report import print_costs, print_figures, print_native_bytes, print_prefixes, print_split
 from tests.benchmarks.split import where_the_time_goes
+from tests.benchmarks.wire import TURNS, WINDOW_TOKENS, native_bytes, prefix_shares
 
 WINDOW = 20
+WIRE_LENGTHS = (10, 1_000, 10_000)
 LENGTHS = (100, 1_000, 10_000, 100_000)
 
 
@@ -53,6 +55,8 @@ async def costs_at(folder: Path, stored: int) -> dict[str, float]:
 
 async def main(lengths: tuple[int, ...]) -> None:
     """Measure and print."""
+    print_prefixes(prefix_shares(), turns=TURNS, tokens=WINDOW_TOKENS)
+    print_native_bytes(native_bytes(WIRE_LENGTHS), lengths=WIRE_LENGTHS)
     with tempfile.TemporaryDirectory(prefix="langswarm-bench-") as name:
         folder = Path(name)
         costs = {stored: await costs_at(folder, stored) for stored in lengths}

@@ -19,11 +19,15 @@ from tests.support.programs import ProgramRunner
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SECONDS = 120
+TURN_INDEX = "langswarm.session.turn.index"
 BARE = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}  # nothing that would find the program for the user
 
 
-def _rows(query: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect("kept/conversation.db")) as connection:
+DEAD_END = "http://127.0.0.1:9"
+
+
+def _rows(query: str, *, database: str = "conversation.db") -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(f"kept/{database}")) as connection:
         return connection.execute(query).fetchall()
 
 
@@ -33,7 +37,8 @@ def test_the_demo_holds_what_it_claims() -> None:
         capture_output=True,
         text=True,
         encoding="utf-8",
-        env={**os.environ, "COLUMNS": "100"},
+        # Whatever left this machine would come to a dead end.
+        env={**os.environ, "COLUMNS": "100", "HTTP_PROXY": DEAD_END, "HTTPS_PROXY": DEAD_END},
         timeout=SECONDS,
         check=False,
     )
@@ -57,9 +62,11 @@ def test_the_demo_holds_what_it_claims() -> None:
     assert turns == [(number, "completed", f"question-{number}") for number in (1, 2, 3)]
 
     # The spans: turn 2 ended once, in the second process; what the first one began never did.
-    ended = [span.attributes.get("langswarm.session.turn.index") for span in read_span_file("kept/spans.jsonl")]
+    ended = [span.attributes.get(TURN_INDEX) for span in read_span_file("kept/spans.jsonl")]
     assert [index for index in ended if index is not None] == [1, 2, 3]
     assert "a span that never ended" in demo.stdout
+
+    _second_act_holds_what_it_claims(demo.stdout)
 
     # The command line goes on with it, by the line that the demo ends with.
     _, _, command = demo.stdout.rstrip().rpartition("\nGo on with it: ")
@@ -74,6 +81,63 @@ def test_the_demo_holds_what_it_claims() -> None:
         check=False,
     )
     assert talk.stdout == "Mock response to: Thank you.\n", command + talk.stderr
+
+
+def _second_act_holds_what_it_claims(shown: str) -> None:
+    assert "ours, on loopback" in shown
+    assert "no provider is called" in shown
+    assert "One conversation, whoever answered it." in shown
+
+    # The conversation: whoever answered it, each question and each answer is there once; it ends where it began.
+    said = _rows("SELECT role, content FROM messages WHERE content != '' ORDER BY seq", database="providers.db")
+    questions = [str(content) for role, content in said if role == "user"]
+    answers = [str(content) for role, content in said if role == "assistant"]
+    assert (len(questions), len(answers)) == (6, 6)
+    assert [role for role, _ in said] == [*["user", "assistant"] * 6]
+    assert _rows("SELECT provider, model FROM sessions", database="providers.db") == [("openai", "gpt-6.1-terra")]
+    assert all("Ada" in answer and "Lisbon" in answer and "14.2 kg" in answer for answer in answers[2:])
+
+    # The wire: who was sent what, which request was refused, and that the page says the same.
+    sent = [json.loads(line) for line in Path("kept/providers-requests.jsonl").read_text().splitlines()]
+    assert [(one["turn"], one["provider"], one["status"]) for one in sent] == [
+        (1, "openai", 200),
+        (2, "openai", 200),
+        (3, "openai", 200),
+        (4, "openai", 400),
+        (4, "openai", 200),
+        (5, "anthropic", 200),
+        (6, "mistral", 200),
+        (7, "openai", 200),
+    ]
+    _, _, _, lost, rebuilt, anthropic, mistral, back = [json.dumps(one["body"]) for one in sent]
+    assert [name in lost for name in ("previous_response_id", questions[0], questions[2])] == [True, False, True]
+    assert "previous_response_id" not in rebuilt + back
+    assert all(rebuilt.count(question) == 1 for question in questions[:3])
+    for number, body in enumerate((anthropic, mistral, back), start=4):
+        assert all(body.count(question) == 1 for question in questions[:number])
+        assert "scale 2: 14.2 kg" in body
+    thought = "warmth matters most"
+    assert [thought in body for body in (rebuilt, anthropic, mistral, back)] == [True, False, False, True]
+    for one in sent:
+        assert re.search(
+            rf"^{one['turn']} +{one['provider']} .* {one['bytes']:,} +{one['status']}$", shown, re.MULTILINE
+        )
+
+    # The reports: text and tools cross, what OpenAI's model thought crosses back only.
+    assert re.findall(r"^crosses as it is +(.*\S)", shown, re.MULTILINE) == [
+        "6 text, 1 tool call, 1 tool result",
+        "8 text, 1 tool call, 1 tool result",
+        "10 text, 3 reasoning, 1 tool call, 1 tool result",
+    ]
+    assert len(re.findall(r"^cannot cross +3 reasoning", shown, re.MULTILINE)) == 2
+
+    # The spans, and what subscribers heard.
+    spans = read_span_file("kept/providers-spans.jsonl")
+    assert [span.attributes[TURN_INDEX] for span in spans if TURN_INDEX in span.attributes] == [1, 2, 3, 4, 5, 6, 7]
+    names = [span.name for span in spans]
+    assert (names.count("langswarm.session.rebuild"), names.count("langswarm.session.handoff")) == (1, 3)
+    assert re.search(r"├─ langswarm.session.rebuild .* not_found · 7 messages replayed", shown)
+    assert "session_rebuilt × 1, session_handoff × 3" in shown
 
 
 def test_the_conversation_runs_over_the_real_sdk(run_program: ProgramRunner) -> None:

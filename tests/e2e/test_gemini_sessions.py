@@ -41,7 +41,7 @@ async def test_native_turns_send_what_is_new(manager: SessionManager, server: Ge
     bodies = [sent(server, at) for at in range(3)]
     assert [body["input"] for body in bodies] == [[user_step(text)] for text in ("albatross", "bee", "cat")]
     assert "previous_interaction_id" not in bodies[0]
-    issued = [request.answer_id for request in server.asked]
+    issued = [request.response_id for request in server.asked]
     assert [body["previous_interaction_id"] for body in bodies[1:]] == issued[:2]
     assert session.provider_session_id == issued[2]
     assert server.model_views[-1].user_texts == ["albatross", "bee", "cat"]
@@ -59,7 +59,7 @@ async def test_parallel_tool_calls_are_answered_in_the_thread(
     results = [{"tool_call_id": second.id, "content": "13"}, {"tool_call_id": first.id, "content": "12"}]
     assert (await session.send_tool_results(results)).content == "noon here, one there"
     body = sent(server)
-    assert body["previous_interaction_id"] == server.asked[0].answer_id
+    assert body["previous_interaction_id"] == server.asked[0].response_id
     assert [(step["call_id"], step["result"]) for step in body["input"]] == [(first.id, "12"), (second.id, "13")]
     assert body["tools"] == sent(server, 0)["tools"], "tools are not inherited"
     assert (await say(session, "thanks")).content == "[2] You said: thanks"
@@ -152,7 +152,7 @@ async def test_keeping_may_be_switched_off_and_on_again(
     assert [content["role"] for content in sent(server)["contents"]] == ["user", "model", "user"]
     await session.provider_session.update_provider_config({"store": None})
     assert (await say(session, "three")).content == "[3] You said: three"
-    assert sent(server)["previous_interaction_id"] == server.asked[0].answer_id
+    assert sent(server)["previous_interaction_id"] == server.asked[0].response_id
     said = {"type": "model_output", "content": [{"type": "text", "text": two.content}]}
     assert sent(server)["input"] == [user_step("two"), said, user_step("three")]
 
@@ -198,7 +198,7 @@ async def test_an_interrupted_answer_is_carried_into_the_next_turn(
     assert (await session.send_message("three")).content == "[3] You said: three"
     assert [text for _, text in server.model_views[-1].entries][2:] == ["two", "half ", "three"]
     if strategy == "native":
-        assert sent(server)["previous_interaction_id"] == server.asked[0].answer_id, "not the node nobody heard of"
+        assert sent(server)["previous_interaction_id"] == server.asked[0].response_id, "not the node nobody heard of"
 
 
 @pytest.mark.parametrize("fault", [faults.cut_stream, faults.end_stream])

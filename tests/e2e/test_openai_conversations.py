@@ -201,6 +201,22 @@ async def test_an_answer_still_being_made_is_waited_for(
     check_held(server, session, "one", "two", "three")
 
 
+async def test_an_answer_that_is_never_made_is_not_waited_for_without_end(
+    server: OpenAIServer, manager: SessionManager, say: Say
+) -> None:
+    session = await manager.create_session("user", "openai", MODEL, provider_config={**LOG, "timeout": 0.6})
+    await session.send_message("one")
+    first = session.provider_session_id
+    gate = Gate()
+    server.fault(faults.run_on(gate, after_events=4))
+    assert (await say(session, "two")).content == "[2] You said: two"
+    assert session.provider_session_id != first
+    gate.open()
+    server.wait_until_idle()
+    check_held(server, session, "one", "two")
+    assert [turn["rebuilds"] for turn in await turns_of(manager, session)] == [0, 1]
+
+
 @pytest.mark.parametrize("how", ["deleted", "forgotten", "orphan call", "foreign message"])
 async def test_a_conversation_that_is_lost_or_torn_heals(
     how: str, session: Session, manager: SessionManager, server: OpenAIServer, say: Say

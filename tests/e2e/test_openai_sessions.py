@@ -128,12 +128,21 @@ async def test_native_turns_without_store_are_refused(manager: SessionManager, s
         )
     assert await rows_of(manager, "SELECT session_id FROM sessions") == []
     session = await manager.create_session("user", "openai", MODEL, strategy="native")
-    await session.provider_session.update_provider_config({"store": False})
     with pytest.raises(ConfigurationError, match=r"'native'.*'store': False"):
-        await session.send_message("one")
-    assert server.creates == []
-    await session.provider_session.update_provider_config({"store": None})
-    assert (await session.send_message("two")).content == "[1] You said: two"
+        await session.provider_session.update_provider_config({"store": False})
+    assert (await session.send_message("one")).content == "[1] You said: one"
+    assert sent(server).get("store") is not False
+    assert await rows_of(manager, "SELECT provider_config FROM sessions") == [{"provider_config": None}]
+
+
+async def test_settings_that_do_not_go_together_are_refused_also_one_after_the_other(
+    manager: SessionManager, server: OpenAIServer
+) -> None:
+    session = await manager.create_session("user", "openai", MODEL, provider_config={"store": False})
+    with pytest.raises(ConfigurationError, match="'log' needs a provider that stores"):
+        await session.provider_session.update_provider_config({"native": "log"})
+    assert (await session.send_message("one")).content == "[1] You said: one"
+    assert server.stored_ids == []
 
 
 async def test_store_may_be_switched_off_and_on_again(manager: SessionManager, server: OpenAIServer, say: Say) -> None:

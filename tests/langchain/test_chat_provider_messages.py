@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from langswarm_sessions.messages import (
@@ -25,7 +23,6 @@ from langswarm_sessions.messages import (
     ToolResult,
 )
 from langswarm_sessions.providers.base import answer_message
-from langswarm_sessions.window import repair
 from langswarm_sessions_langchain import from_langchain
 from langswarm_sessions_langchain.chat_model.answers import completed_answer
 from langswarm_sessions_langchain.chat_model.mapping import Speaker, given_messages
@@ -218,48 +215,3 @@ def test_a_langchain_result_keeps_its_form() -> None:
     told = sent(user("hi"), asked, from_langchain(result))[2]
     assert isinstance(told, ToolMessage)
     assert (told.content, told.artifact, told.name) == (result.content, {"rows": 3}, "query")
-
-
-text = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8).filter(str.strip)
-call_id = st.sampled_from(["call_1", "call_2", "functions.f:0", "x" * 70, "ä"])
-calls = st.lists(
-    st.builds(
-        ToolCall, id=call_id, name=st.just("f"), raw_arguments=st.none() | st.just("{"), arguments=st.just({"a": 1})
-    ),
-    max_size=3,
-    unique_by=lambda call: call.id,
-)
-
-
-def _answer(words: list[str], made: list[ToolCall]) -> SessionMessage:
-    return say(Role.ASSISTANT, *words, *made)
-
-
-def _results(ids: list[str]) -> SessionMessage:
-    return say(Role.TOOL, *(ToolResult(tool_call_id=id_, content="r") for id_ in ids))
-
-
-def _system(words: str) -> SessionMessage:
-    return say(Role.SYSTEM, words)
-
-
-answers = st.one_of(
-    st.builds(_answer, st.lists(text, max_size=1), calls),
-    st.just(said_by(ME, THINKING)),
-    st.just(said_by(ANOTHER, THINKING)),
-    st.just(say(Role.ASSISTANT, ReasoningPart(text="only thoughts"))),
-)
-results = st.builds(_results, st.lists(call_id, min_size=1, max_size=3, unique=True))
-histories = st.lists(
-    st.one_of(st.builds(user, text), answers, results, st.builds(_system, text)),
-    max_size=8,
-)
-
-
-@given(histories, st.none() | text)
-def test_whatever_was_said_a_model_takes_it(history: list[SessionMessage], instructions: str | None) -> None:
-    window = repair([*history, user("and now?")])
-    told = given_messages(window, instructions=instructions, speaker=ME)
-    judge(told)
-    assert told == given_messages(window, instructions=instructions, speaker=ME)
-    assert told[-1].content == "and now?"

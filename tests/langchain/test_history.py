@@ -27,7 +27,7 @@ from langswarm_sessions import (
     StorageError,
     create_session_manager,
 )
-from langswarm_sessions.records import Finished
+from langswarm_sessions.records import Finished, Lease
 from langswarm_sessions_langchain import SessionChatMessageHistory, SessionRunnable
 from tests.langchain.chains import Scripted, Unavailable, on, stored, told
 
@@ -135,7 +135,9 @@ async def test_inputs_of_failed_turns_are_left_out(manager: SessionManager) -> N
 
 
 class FullStorage(InMemorySessionStorage):
-    async def append_messages(self, session_id: str, messages: Sequence[SessionMessage]) -> Finished:
+    async def append_messages(
+        self, session_id: str, messages: Sequence[SessionMessage], *, held: Lease | None = None
+    ) -> Finished:
         raise StorageError("The disk is full; free some space.")
 
 

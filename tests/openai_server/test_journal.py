@@ -14,7 +14,7 @@ from openai import AuthenticationError, BadRequestError
 
 from tests.support.openai_server import OpenAIServer
 
-SERVER = Path(__file__).resolve().parents[1] / "support" / "openai_server"
+SUPPORT = Path(__file__).resolve().parents[1] / "support"
 FOREIGN_TEST = """
 from tests.support.openai_server import OpenAIServer
 
@@ -111,7 +111,8 @@ def test_unknown_paths_are_not_found(openai_server: OpenAIServer) -> None:
 
 
 def test_the_plugin_works_from_a_copied_directory_and_fails_on_violations(tmp_path: Path) -> None:
-    shutil.copytree(SERVER, tmp_path / "tests" / "support" / "openai_server")
+    for name in ("openai_server", "provider_server"):
+        shutil.copytree(SUPPORT / name, tmp_path / "tests" / "support" / name)
     foreign = tmp_path / "tests" / "test_foreign.py"
     foreign.write_text(FOREIGN_TEST)
 

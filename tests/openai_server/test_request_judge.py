@@ -9,8 +9,8 @@ from openai import BadRequestError
 
 from tests.support.openai_server import OpenAIServer
 from tests.support.openai_server.body_rules import check_body
-from tests.support.openai_server.json_types import JsonObject
 from tests.support.openai_server.request_judge import find_type_errors
+from tests.support.provider_server.json_types import JsonObject
 
 LEGAL: list[JsonObject] = [
     {"input": "hi"},

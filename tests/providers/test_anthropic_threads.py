@@ -217,6 +217,11 @@ async def test_what_was_refused_is_not_built_upon(opened: Open, anthropic_server
     assert (await ask(opened(), user("one"))).native_id is None
 
 
+async def test_an_answer_without_a_word_is_not_built_upon(opened: Open, anthropic_server: AnthropicServer) -> None:
+    anthropic_server.script(Reply())
+    assert (await ask(opened(), user("one"))).native_id is None
+
+
 async def test_a_paused_turn_goes_on_in_its_thread(opened: Open, anthropic_server: AnthropicServer) -> None:
     search: dict[str, Any] = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}
     anthropic_server.script(Reply(text="Hm, ", blocks=(search,), stop_reason="pause_turn"), Reply(text="nothing."))

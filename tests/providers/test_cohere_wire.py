@@ -28,6 +28,7 @@ from langswarm_sessions.messages import ToolCall as Call
 from langswarm_sessions.providers.base import answer_message, collect
 from langswarm_sessions.providers.cohere import CohereConnection, CohereProviderSession
 from langswarm_sessions.providers.cohere.client import connect_cohere
+from langswarm_sessions.providers.mapping import told_instead
 from langswarm_sessions.records import TurnOptions
 from tests.support.cohere_server import CohereServer, Gate, Reply, ToolCall
 
@@ -184,8 +185,8 @@ async def test_pictures_go_along_and_other_media_do_not(opened: Open, cohere_ser
     old = [user("take", FilePart(data="aGk=", name="a.pdf")), asked, picture]
     await ask(opened(), *old, SessionMessage(role=Role.ASSISTANT, content="done"), user("and?"))
     body = sent(cohere_server)["messages"]
-    assert [block["text"] for block in body[0]["content"]] == ["take", "[file left out: a.pdf]"]
-    assert body[2]["content"] == "drawn\n[image left out]"
+    assert [block["text"] for block in body[0]["content"]] == ["take", told_instead(FilePart())]
+    assert body[2]["content"] == f"drawn\n{told_instead(ImagePart())}"
 
 
 async def test_a_model_that_sees_nothing_is_not_shown_earlier_images_again(
@@ -197,7 +198,8 @@ async def test_a_model_that_sees_nothing_is_not_shown_earlier_images_again(
     for _ in range(2):
         assert text_of((await ask(opened(), *history)).parts) == "[2] You said: thanks"
     assert ["image_url" in str(record.body) for record in cohere_server.requests] == [True, False, False]
-    assert [block["text"] for block in sent(cohere_server)["messages"][0]["content"]] == ["look", "[image left out]"]
+    noted = ["look", told_instead(ImagePart())]
+    assert [block["text"] for block in sent(cohere_server)["messages"][0]["content"]] == noted
     with pytest.raises(InvalidRequestError, match="model that sees"):
         await ask(opened(), picture)
 

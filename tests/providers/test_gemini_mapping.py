@@ -26,6 +26,7 @@ from langswarm_sessions.messages import (
 from langswarm_sessions.providers.gemini.answers import CandidateCollector, StepCollector
 from langswarm_sessions.providers.gemini.contents import UNSIGNED, input_contents, made_id, parts_of_items
 from langswarm_sessions.providers.gemini.steps import input_steps, parts_of_steps
+from langswarm_sessions.providers.mapping import OPENING
 
 MODEL = "gemini-4-carbon"
 Item = dict[str, Any]
@@ -87,7 +88,7 @@ def test_contents_of_a_foreign_history() -> None:
 
 def test_older_models_are_not_told_that_a_call_is_unsigned() -> None:
     for model in ("gemini-2.5-pro", "models/gemini-2.5-flash"):
-        (said,) = input_contents([ASKED], model=model)
+        _, said = input_contents([ASKED], model=model)
         assert all("thoughtSignature" not in part for part in said["parts"])
 
 
@@ -107,7 +108,7 @@ def test_ids_made_here_are_the_same_each_time_and_never_sent_back() -> None:
     payload = {"provider": "gemini", "model": MODEL, "api": "generate_content", "items": items}
     results = say(Role.TOOL, *[ToolResult(tool_call_id=call.id, content=str(at)) for at, call in enumerate(calls)])
     for answer in (say(Role.ASSISTANT, *calls, provider_payload=payload), say(Role.ASSISTANT, *calls)):
-        said, told = input_contents([answer, results], model=MODEL)
+        _, said, told = input_contents([answer, results], model=MODEL)
         assert ["id" in part["functionCall"] for part in said["parts"]] == [False, False]
         assert [part["functionResponse"] for part in told["parts"]] == [
             {"name": "clock", "response": {"output": "0"}},
@@ -147,7 +148,7 @@ def test_an_edited_answer_is_sent_as_it_reads_now() -> None:
     items = [{"text": "the password is x"}]
     payload = {"provider": "gemini", "model": MODEL, "api": "generate_content", "items": items}
     edited = say(Role.ASSISTANT, TextPart("the password is ***"), provider_payload=payload)
-    assert input_contents([edited], model=MODEL) == [{"role": "model", "parts": [{"text": "the password is ***"}]}]
+    assert input_contents([edited], model=MODEL)[1:] == [{"role": "model", "parts": [{"text": "the password is ***"}]}]
 
 
 @pytest.mark.parametrize("build", [input_steps, input_contents])
@@ -236,3 +237,12 @@ def test_thoughts_are_counted_once_however_they_are_told(told: Item, counts: tup
     )
     assert (usage.input_tokens, usage.output_tokens) == counts
     assert usage.total_tokens == sum(counts)
+
+
+def test_the_user_begins_and_the_model_speaks_once_before_its_calls() -> None:
+    """Calls come right after a turn of the user: what the model said before them stands in the same content."""
+    greeting, call = say(Role.ASSISTANT, TextPart("Hello.")), say(Role.ASSISTANT, ToolCall(id="c", name="1 clock"))
+    contents = input_contents([greeting, call, say(Role.TOOL, ToolResult(tool_call_id="c"))], model=MODEL)
+    assert [content["role"] for content in contents] == ["user", "model", "user"]
+    assert contents[0]["parts"] == [{"text": OPENING}]
+    assert contents[1]["parts"][1]["functionCall"]["name"] == "_1_clock"

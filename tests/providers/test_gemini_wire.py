@@ -95,7 +95,7 @@ async def test_an_answer_is_put_together_from_its_pieces(
     assert completed.finish_reason == "tool_calls"
     assert completed.model == MODEL
     assert completed.request_id == started.request_id is not None
-    assert completed.native_id == started.native_id == (gemini_server.asked[0].answer_id if native else None)
+    assert completed.native_id == started.native_id == (gemini_server.asked[0].response_id if native else None)
     assert (completed.payload or {})["model"] == MODEL
 
 

@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from mistralai.client import models
 
 from langswarm_sessions.messages import (
-    MessageKind,
     Part,
     ReasoningPart,
     RefusalPart,
@@ -22,20 +19,13 @@ from langswarm_sessions.messages import (
     ToolResult,
 )
 from langswarm_sessions.providers.mistral.answers import EntryDraft, as_json, completed_answer, usage_of
-from langswarm_sessions.providers.mistral.chat import chat_messages
 from langswarm_sessions.providers.mistral.mapping import NO_ANSWER, Target, entries_of, wire_call_id
 from langswarm_sessions.providers.mistral.reconcile import answer_to, entries_after
 from langswarm_sessions.providers.mistral.replay import payload_of
 from langswarm_sessions.providers.mistral.streams import ChatReader
 from langswarm_sessions.records import Usage
-from langswarm_sessions.window import repair
-from tests.support.mistral_server.rules import check_entries, check_messages
 
 MODEL = "mistral-medium-latest"
-
-ids = st.sampled_from(["call_1", "toolu_01A", "rXo8OuL9G", "fc-é", ""])
-texts = st.sampled_from(["hi", "two words", "ä", ""])
-calls = st.builds(ToolCall, id=ids, name=st.just("clock"), arguments=st.just({"zone": "UTC"}))
 
 
 def user(text: str) -> SessionMessage:
@@ -50,45 +40,6 @@ def assistant(text: str, made: Sequence[ToolCall] = (), *, refuses: bool = False
 
 def tool(call_id: str) -> SessionMessage:
     return SessionMessage(role=Role.TOOL, parts=[ToolResult(tool_call_id=call_id, content="noon")])
-
-
-messages = st.one_of(
-    texts.map(user),
-    st.builds(
-        assistant,
-        texts,
-        st.lists(calls, max_size=3, unique_by=lambda call: wire_call_id(call.id)),
-        refuses=st.booleans(),
-    ),
-    ids.map(tool),
-    texts.map(lambda text: SessionMessage(role=Role.SYSTEM, content=text)),
-    st.just(SessionMessage(role=Role.SYSTEM, content="Be brief.", kind=MessageKind.INSTRUCTIONS)),
-)
-histories = st.lists(messages, max_size=8).map(lambda said: repair([*said, user("last")]))
-
-
-@given(histories)
-def test_whatever_was_said_makes_a_legal_chat(history: Sequence[SessionMessage]) -> None:
-    mapped = entries_of(history, model=MODEL, target=Target.CHAT)
-    check_messages(chat_messages(mapped.entries, system=["Be brief.", *mapped.system]))
-
-
-@given(histories)
-def test_whatever_was_said_makes_a_legal_conversation(history: Sequence[SessionMessage]) -> None:
-    mapped = entries_of(history, model=MODEL, target=Target.CONVERSATION)
-    check_entries([], mapped.entries)
-    assert mapped.entries == entries_of(history, model=MODEL, target=Target.CONVERSATION).entries
-    for entry in mapped.entries:
-        assert set(entry) <= {"type", "role", "content", "tool_call_id", "name", "arguments", "result"}
-
-
-@given(histories)
-def test_what_is_said_later_leaves_the_beginning_as_it_was(history: Sequence[SessionMessage]) -> None:
-    plain = [message for message in history if message.role is not Role.SYSTEM]
-    before = entries_of(plain, model=MODEL, target=Target.CHAT).entries
-    after = entries_of([*plain, assistant("yes"), user("more")], model=MODEL, target=Target.CHAT).entries
-    assert after[: len(before)] == before
-    assert chat_messages(after, system=[])[: len(chat_messages(before, system=[]))] == chat_messages(before, system=[])
 
 
 def test_call_ids_are_nine_letters_or_digits_and_always_the_same() -> None:

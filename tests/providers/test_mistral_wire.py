@@ -24,6 +24,7 @@ from langswarm_sessions.messages import (
 )
 from langswarm_sessions.messages import ToolCall as Call
 from langswarm_sessions.providers.base import answer_message, collect
+from langswarm_sessions.providers.mapping import told_instead
 from langswarm_sessions.providers.mistral import MistralConnection, MistralProviderSession
 from langswarm_sessions.providers.mistral.client import connect_mistral
 from langswarm_sessions.records import NativeKind, NativeState, TurnOptions
@@ -222,7 +223,8 @@ async def test_sound_and_file_ids_go_to_chat_alone(part: Part, opened: Open, mis
         await ask(opened(), user("hear", part), keep_native=True)
     answered = SessionMessage(role=Role.ASSISTANT, content="ok")
     await ask(opened(), user("hear", part), answered, user("x"), keep_native=True)
-    assert sent(mistral_server)["inputs"][0]["content"] == [{"type": "text", "text": "hear"}], "left out when it is old"
+    noted = [{"type": "text", "text": "hear"}, {"type": "text", "text": told_instead(part)}]
+    assert sent(mistral_server)["inputs"][0]["content"] == noted, "a note is left when it is old"
 
 
 async def test_an_image_beside_a_tools_result_goes_to_chat_alone(opened: Open, mistral_server: MistralServer) -> None:

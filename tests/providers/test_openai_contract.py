@@ -31,12 +31,10 @@ class OpenAIRig(ProviderRig):
         asks: What its sessions post to.
     """
 
-    def __init__(
-        self, server: OpenAIServer, config: dict[str, Any] | None = None, *, asks: faults.Operation = "create"
-    ) -> None:
+    def __init__(self, server: OpenAIServer, config: dict[str, Any] | None = None, *, asks: str = "create") -> None:
         self.server = server
         self.config = config or {}
-        self.asks: faults.Operation = asks
+        self.asks: str = asks
         self.secret = server.api_key
         self.connection: OpenAIConnection = connect_openai({"api_key": server.api_key, "base_url": server.base_url})
 

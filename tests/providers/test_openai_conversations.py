@@ -251,7 +251,7 @@ NO_LIST = faults.HttpFault(200, b'{"object":"list","data":[5],"has_more":false}'
 @pytest.mark.parametrize("garbage", [HTML, NO_LIST, faults.HttpFault(200, b"[]"), faults.empty_body()])
 @pytest.mark.parametrize("operation", ["conversations", "items", "retrieve"])
 async def test_garbage_is_a_typed_error(
-    garbage: faults.Fault, operation: faults.Operation, session: OpenAIProviderSession, openai_server: OpenAIServer
+    garbage: faults.Fault, operation: str, session: OpenAIProviderSession, openai_server: OpenAIServer
 ) -> None:
     if operation == "conversations":
         openai_server.fault(garbage, on=operation)

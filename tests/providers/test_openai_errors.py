@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 from datetime import UTC, datetime
 
+import httpx2
+import openai
 import pytest
 
 from langswarm_sessions.errors import (
@@ -30,6 +32,11 @@ TABLE: list[tuple[Failure, type[SessionError], bool]] = [
     (Failure(status=404, message="Previous response with id 'resp_1' not found."), NativeStateLostError, False),
     (Failure(status=404, message="Item with id 'rs_1' not found."), NativeStateLostError, False),
     (Failure(status=404, message="Conversation with id 'conv_1' not found."), NativeStateLostError, False),
+    (Failure(status=404, message="Response 'resp_1' not found.", continued=True), NativeStateLostError, False),
+    (Failure(code="404", message="Conversation 'conv_1' not found.", continued=True), NativeStateLostError, False),
+    (Failure(code="404", message="No such model."), InvalidRequestError, False),
+    (Failure(status=404, code="404", continued=True), NativeStateLostError, False),
+    (Failure(status=404, code="model_not_found", continued=True), InvalidRequestError, False),
     (
         Failure(status=404, code="model_not_found", message="Conversation with id 'x' not found."),
         InvalidRequestError,
@@ -99,6 +106,22 @@ def test_an_error_tells_code_and_wait_but_not_what_the_provider_wrote() -> None:
     assert "rate_limit_exceeded" in str(error)
     for shown in (str(error), repr(error), str(pickle.dumps(error)), repr(Failure(message="canary"))):
         assert "canary" not in shown
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("404", NativeStateLostError),
+        (404, NativeStateLostError),
+        ("429", RateLimitError),
+        ("503", ProviderUnavailableError),
+        ("server_error", ProviderUnavailableError),
+    ],
+)
+def test_a_status_inside_a_stream_means_what_it_means_outside(code: str | int, error: type[SessionError]) -> None:
+    request = httpx2.Request("POST", "https://example.com/v1/responses")
+    failed = openai.APIError("told in the stream", request, body={"code": code, "message": "canary"})
+    assert type(translate(failed, continued=True, streaming=True)) is error
 
 
 @pytest.mark.parametrize(

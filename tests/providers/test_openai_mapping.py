@@ -11,17 +11,30 @@ from hypothesis import strategies as st
 
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.interfaces.provider import ProviderRequest
-from langswarm_sessions.messages import Role, SessionMessage
-from langswarm_sessions.providers.openai.mapping import input_items
+from langswarm_sessions.messages import SessionMessage
 from langswarm_sessions.providers.openai.request import Dialect, request_body
 from langswarm_sessions.records import TurnOptions
 from langswarm_sessions.window import fit, repair
-from tests.providers.openai_histories import MODEL, histories, options, texts
+from tests.support.histories import SPEAKERS, for_model, options, transcripts
 from tests.support.openai_server.request_judge import find_type_errors
+
+MODEL = SPEAKERS["openai"].model
+
+
+@st.composite
+def compacted(draw: st.DrawFn) -> list[SessionMessage]:
+    """Draw a transcript in which the provider summed up, here and there, what came before."""
+    transcript = draw(transcripts(("openai", "openai", "anthropic")))
+    for message in transcript:
+        payload = message.provider_payload or {}
+        if payload.get("provider") == "openai" and draw(st.sampled_from([True, False, False])):
+            sealed = {"type": "compaction", "id": f"cmp_{message.seq}", "encrypted_content": "gAAAA"}
+            payload["items"].insert(draw(st.integers(0, len(payload["items"]))), sealed)
+    return for_model(transcript)
 
 
 @settings(max_examples=300)
-@given(history=histories(), options=options, dialect=st.builds(Dialect, encrypts=st.booleans(), replays=st.booleans()))
+@given(history=compacted(), options=options, dialect=st.builds(Dialect, encrypts=st.booleans(), replays=st.booleans()))
 def test_any_history_is_a_legal_request(history: list[SessionMessage], options: TurnOptions, dialect: Dialect) -> None:
     messages = repair(fit(history, max_messages=7).messages)
     body = cast(
@@ -61,13 +74,6 @@ def _reasoning_is_paired(items: list[dict[str, Any]]) -> None:
             assert follower["type"] in {"reasoning", "function_call"} or follower.get("role") == "assistant"
         else:
             assert "id" not in item
-
-
-@given(history=histories(), more=texts)
-def test_the_prefix_of_a_growing_conversation_stays_the_same(history: list[SessionMessage], more: str) -> None:
-    before = input_items(repair(history), model=MODEL)
-    grown = [*history, SessionMessage(role=Role.ASSISTANT, content="ok"), SessionMessage(role=Role.USER, content=more)]
-    assert input_items(repair(grown), model=MODEL)[: len(before)] == before
 
 
 @pytest.mark.parametrize("tool", [{}, {"name": ""}, {"function": "clock"}, {"name": "clock", "parameters": "none"}])

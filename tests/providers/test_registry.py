@@ -12,12 +12,13 @@ import pytest
 
 import langswarm_sessions.providers as providers
 from langswarm_sessions.errors import ConfigurationError, InvalidInputError
-from langswarm_sessions.interfaces.provider import ProviderSession
+from langswarm_sessions.interfaces.provider import ProviderProfile, ProviderSession
 from langswarm_sessions.messages import Role, SessionMessage
 from langswarm_sessions.providers import MockProviderSession, ProviderSessionFactory, connect
 from langswarm_sessions.providers.mock import MockConnection
 from langswarm_sessions.providers.openai import OpenAIConnection
 from langswarm_sessions.providers.registry import CustomConnection
+from langswarm_sessions.records import NativeKind
 
 
 class Echo:
@@ -196,7 +197,8 @@ class Recorder:
         self.calls.append((content, metadata))
         yield "recorded"
 
-    async def save_provider_config(self, changes: Any) -> None:
+    async def save_provider_config(self, changes: Any, *, profile: ProviderProfile) -> None:
+        assert profile.native is NativeKind.NODE
         self.calls.append(dict(changes))
 
 

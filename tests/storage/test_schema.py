@@ -105,10 +105,10 @@ async def test_an_older_schema_is_upgraded_after_a_backup(
     upgraded = SQLiteSessionStorage(db, backup_enabled=True)
     assert await upgraded.load_session("s") is not None
     await upgraded.close()
-    assert rows(db, f"SELECT version_num FROM {schema.VERSION_TABLE}") == [("0002",)]
+    assert rows(db, f"SELECT version_num FROM {schema.VERSION_TABLE}") == [(NEXT,)]
     assert rows(db, "SELECT extra FROM sessions") == [(None,)]
-    (copy,) = tmp_path.glob("*-schema-0001.backup")
-    assert rows(copy, f"SELECT version_num FROM {schema.VERSION_TABLE}") == [("0001",)]
+    (copy,) = tmp_path.glob(f"*-schema-{NEWEST}.backup")
+    assert rows(copy, f"SELECT version_num FROM {schema.VERSION_TABLE}") == [(NEWEST,)]
     assert rows(copy, "SELECT count(*) FROM messages") == [(2,)]
 
 
@@ -126,23 +126,50 @@ async def test_a_migration_that_fails_half_way_leaves_the_old_schema(
         await failing.load_session("s")
     await failing.close()
     assert rows(db, "SELECT sql FROM sqlite_master") == before
-    assert rows(db, f"SELECT version_num FROM {schema.VERSION_TABLE}") == [("0001",)]
+    assert rows(db, f"SELECT version_num FROM {schema.VERSION_TABLE}") == [(NEWEST,)]
+
+
+async def test_a_database_of_the_first_release_is_upgraded_with_all_it_holds(
+    db: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rows: Rows
+) -> None:
+    with monkeypatch.context() as first_release:
+        _with_migrations(first_release, tmp_path, ["0001_initial.py"], newest="0001")
+        old = SQLiteSessionStorage(db)
+        await old.insert_session(session_record("s"))
+        await old.close()
+    assert "summaries" not in [name for (name,) in rows(db, "SELECT name FROM sqlite_master")]
+    storage = SQLiteSessionStorage(db)
+    assert await storage.load_session("s") is not None
+    assert await storage.load_summary("s") is None
+    await storage.close()
+    assert rows(db, f"SELECT version_num FROM {schema.VERSION_TABLE}") == [(NEWEST,)]
+
+
+VERSIONS = Path(schema.__file__).with_name("migrations") / "versions"
+NEWEST = schema.HEAD
+NEXT = f"{int(NEWEST) + 1:04}"
 
 
 def _with_next_migration(monkeypatch: pytest.MonkeyPatch, folder: Path, operations: str) -> None:
+    versions = _with_migrations(monkeypatch, folder, [path.name for path in VERSIONS.glob("0*.py")], newest=NEXT)
+    (versions / f"{NEXT}_next.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\n"
+        f"revision, down_revision, branch_labels, depends_on = '{NEXT}', '{NEWEST}', None, None\n"
+        f"def upgrade():\n    {operations}\n"
+    )
+
+
+def _with_migrations(monkeypatch: pytest.MonkeyPatch, folder: Path, names: list[str], *, newest: str) -> Path:
+    """Let the code know these migrations only; return the folder they are in."""
     from alembic.script import ScriptDirectory
 
     versions = folder / "migrations" / "versions"
     versions.mkdir(parents=True)
-    first = Path(schema.__file__).with_name("migrations") / "versions" / "0001_initial.py"
-    (versions / "0001_initial.py").write_text(first.read_text())
-    (versions / "0002_next.py").write_text(
-        "import sqlalchemy as sa\nfrom alembic import op\n"
-        "revision, down_revision, branch_labels, depends_on = '0002', '0001', None, None\n"
-        f"def upgrade():\n    {operations}\n"
-    )
-    monkeypatch.setattr(schema, "HEAD", "0002")
+    for name in names:
+        (versions / name).write_text((VERSIONS / name).read_text())
+    monkeypatch.setattr(schema, "HEAD", newest)
     monkeypatch.setattr(schema, "scripts", lambda: ScriptDirectory(str(versions.parent)))
+    return versions
 
 
 async def test_it_tells_its_revision(storage: SQLiteSessionStorage) -> None:

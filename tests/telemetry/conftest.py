@@ -64,6 +64,8 @@ def whole_turn(start_turn: Callable[..., TurnScope]) -> Callable[..., str | None
                 load.done(count=3, size=300)
             turn.began(turn_index=2, previous=previous, mode="native")
             turn.retrying(attempt=1, error_type="openai.RateLimitError", delay_seconds=0.5)
+            turn.rate_limited(provider="openai", wait_seconds=1.5)
+            turn.circuit_refused(provider="openai", retry_after_seconds=30)
             with turn.rebuild(reason="not_found", provider="openai", attempt=1) as rebuild:
                 rebuild.replayed(messages=3, tokens=40)
             with turn.chat(

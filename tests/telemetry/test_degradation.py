@@ -81,7 +81,7 @@ def test_broken_metrics_cost_only_the_metrics(
 
     assert len(recorded.spans) == 6
     assert (recorded.span("invoke_agent session").attributes or {})["gen_ai.usage.input_tokens"] == 12
-    assert set(_stages(recorded)) == {"end"}
+    assert set(_stages(recorded)) == {"end", "event"}
 
 
 def test_an_exception_of_the_block_goes_on_when_telemetry_fails_too(

@@ -50,6 +50,8 @@ def test_the_metrics_of_a_turn(recorded: Recorded, telemetry: Telemetry, whole_t
 
     assert {name: _summary(recorded, name) for name in recorded.all_points()} == {
         "langswarm.session.turn.duration": [(1, {**TURN, "gen_ai.request.stream": True})],
+        "langswarm.session.rate_limit.wait": [(1.5, {"gen_ai.provider.name": "openai"})],
+        "langswarm.session.circuit.refusals": [(1, {"gen_ai.provider.name": "openai"})],
         "langswarm.session.turn.time_to_first_chunk": [(1, TURN)],
         "langswarm.session.history.messages_avoided": [(3, {"gen_ai.provider.name": "openai"})],
         "langswarm.session.history.bytes_avoided": [(300, {"gen_ai.provider.name": "openai"})],

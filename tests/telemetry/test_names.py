@@ -44,6 +44,7 @@ def test_every_histogram_of_ours_has_buckets() -> None:
     assert {name for name in OURS if name.startswith("langswarm.")} == {
         "langswarm.session.turn.duration",
         "langswarm.session.turn.time_to_first_chunk",
+        "langswarm.session.rate_limit.wait",
         "langswarm.session.rebuild.tokens",
         "langswarm.storage.operation.duration",
     }

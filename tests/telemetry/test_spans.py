@@ -151,7 +151,7 @@ def test_retries_and_rebuilds_are_events_of_the_turn(
 ) -> None:
     whole_turn(telemetry)
 
-    retry, rebuild = recorded.span("invoke_agent session").events
+    retry, waited, refused, rebuild = recorded.span("invoke_agent session").events
     assert (retry.name, dict(retry.attributes or {})) == (
         "langswarm.turn.retry",
         {
@@ -159,6 +159,14 @@ def test_retries_and_rebuilds_are_events_of_the_turn(
             "error.type": "openai.RateLimitError",
             "langswarm.retry.delay_seconds": 0.5,
         },
+    )
+    assert (waited.name, dict(waited.attributes or {})) == (
+        "langswarm.session.rate_limited",
+        {"gen_ai.provider.name": "openai", "langswarm.rate_limit.wait_seconds": 1.5},
+    )
+    assert (refused.name, dict(refused.attributes or {})) == (
+        "langswarm.session.circuit_refused",
+        {"gen_ai.provider.name": "openai", "langswarm.circuit.retry_after_seconds": 30},
     )
     assert rebuild.name == "langswarm.session.rebuild"
 

@@ -13,6 +13,7 @@ from langchain_core.messages import AIMessageChunk, BaseMessage
 from langswarm_sessions.errors import SessionError
 from langswarm_sessions.interfaces.provider import (
     Completed,
+    ModelLimits,
     ProviderEvent,
     ProviderProfile,
     ProviderRequest,
@@ -73,6 +74,14 @@ class LangChainProviderSession(BuiltInProviderSession["LangChainProvider"]):
             if not is_known(error):
                 raise failure from error
         raise failure  # outside: an error kept as another's context still holds the request, and so the key
+
+    async def model_limits(self) -> ModelLimits | None:
+        """Return what the chat model's own profile says."""
+        known: Mapping[str, Any] = self._connection.chat_model.profile or {}
+        size = known.get("max_input_tokens")
+        if not isinstance(size, int) or size <= 0:
+            return None
+        return ModelLimits(context_tokens=size, output_tokens=known.get("max_output_tokens"))
 
     def translate(self, error: Exception) -> Exception:
         """Return this library's error for whatever the chat model raised."""

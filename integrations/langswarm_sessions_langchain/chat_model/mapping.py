@@ -6,10 +6,9 @@ model can be given travels: text, tool calls and results; reasoning, raw blocks 
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
@@ -22,10 +21,10 @@ from langswarm_sessions.messages import (
     Role,
     SessionMessage,
     TextPart,
-    ToolCall,
     ToolResult,
     text_of,
 )
+from langswarm_sessions.providers.mapping import CallIds, call_id_within, tool_name_within
 from langswarm_sessions_langchain.building import build
 from langswarm_sessions_langchain.messages import restored_langchain, to_langchain
 
@@ -33,7 +32,7 @@ __all__ = ["Speaker", "given_messages"]
 
 Content = str | list[str | dict[Any, Any]]
 
-_SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_legal_call_id = call_id_within(re.compile(r"[A-Za-z0-9_-]{1,40}"), prefix="call_")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -60,39 +59,13 @@ class Speaker:
         return all(payload.get(name) == value for name, value in self.to_json().items())
 
 
-@dataclass(slots=True)
-class _Calls:
-    """Ids of tool calls on their way to the model: in a form all models take, none twice."""
-
-    taken: set[str] = field(default_factory=set[str])
-    sent_as: dict[str, str] = field(default_factory=dict[str, str])
-
-    def can_stay(self, calls: Iterable[ToolCall]) -> bool:
-        ids = [call.id for call in calls]
-        return len({*ids} - self.taken) == len(ids)
-
-    def make(self, call: ToolCall, *, as_it_is: bool = False) -> str:
-        """Return the id a call is sent with; its result, which comes later, gets the same."""
-        sent = call.id if as_it_is or _SAFE_ID.fullmatch(call.id) else _digest(call.id)
-        repeats = 0
-        while sent in self.taken:
-            repeats += 1
-            sent = _digest(f"{call.id}#{repeats}")
-        self.taken.add(sent)
-        self.sent_as[call.id] = sent
-        return sent
-
-    def of_result(self, call_id: str) -> str:
-        return self.sent_as.get(call_id, call_id)
-
-
 def given_messages(
     messages: Sequence[SessionMessage], *, instructions: str | None, speaker: Speaker
 ) -> list[BaseMessage]:
     """Return what a chat model is given, in order.
 
     There is one system message, the first: many models take no other. It holds the instructions, and after them what
-    system messages of the conversation say. A message of the assistant that would be empty is left out.
+    system messages of the conversation say. A message that would be empty is left out.
 
     Args:
         messages: The window, from the planner.
@@ -101,7 +74,7 @@ def given_messages(
     """
     told: list[Content] = [instructions] if instructions else []
     given: list[BaseMessage] = []
-    calls = _Calls()
+    calls = CallIds(_legal_call_id)
     for message in messages:
         if message.role is Role.SYSTEM:
             if message.kind is MessageKind.SAID:
@@ -110,8 +83,8 @@ def given_messages(
             given += _answer(message, speaker, calls)
         elif message.role is Role.TOOL and message.tool_results:
             given += _results(message, calls)
-        else:
-            given.append(_said(message))
+        elif (said := _said(message)).content:
+            given.append(said)
     return [SystemMessage(_joined(told)), *given] if told else given
 
 
@@ -128,12 +101,17 @@ def _joined(contents: Sequence[Content]) -> Content:
 # Answers
 
 
-def _answer(message: SessionMessage, speaker: Speaker, calls: _Calls) -> list[BaseMessage]:
-    own = _own(message, speaker) if calls.can_stay(message.tool_calls) else None
-    ids = [calls.make(call, as_it_is=own is not None) for call in message.tool_calls]
+def _answer(message: SessionMessage, speaker: Speaker, calls: CallIds) -> list[BaseMessage]:
+    own = _own(message, speaker) if calls.are_free([call.id for call in message.tool_calls]) else None
+    named = calls.made if own is None else calls.kept
     sent = [
-        LangChainCall(name=call.name, args=call.arguments, id=id_, type="tool_call")
-        for call, id_ in zip(message.tool_calls, ids, strict=True)
+        LangChainCall(
+            name=call.name if own is not None else _legal_name(call.name),
+            args=call.arguments,
+            id=named(call.id),
+            type="tool_call",
+        )
+        for call in message.tool_calls
     ]
     answer = AIMessage(text_of(message.parts)) if own is None else _without_server_ids(own)
     # A call that was no JSON has a result all the same: to every model it is a call without arguments.
@@ -146,7 +124,10 @@ def _own(message: SessionMessage, speaker: Speaker) -> AIMessage | None:
     if not speaker.said(message.provider_payload or {}):
         return None
     restored = restored_langchain(message)
-    return restored if isinstance(restored, AIMessage) else None
+    if not isinstance(restored, AIMessage):
+        return None
+    # A refusal beside empty content would be left out: it is told as text instead.
+    return restored if restored.content or restored.tool_calls or restored.invalid_tool_calls else None
 
 
 def _without_server_ids(answer: AIMessage) -> AIMessage:
@@ -179,8 +160,8 @@ def _unkept(block: dict[Any, Any]) -> dict[Any, Any]:
     return {name: value for name, value in block.items() if name != "id"}
 
 
-def _digest(text: str) -> str:
-    return f"call_{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+def _legal_name(name: str) -> str:
+    return tool_name_within(name, longest=64, first="a-zA-Z_")
 
 
 # Input
@@ -200,13 +181,13 @@ def _readable(part: Part) -> Part:
     return part
 
 
-def _results(message: SessionMessage, calls: _Calls) -> list[BaseMessage]:
+def _results(message: SessionMessage, calls: CallIds) -> list[BaseMessage]:
     results = message.tool_results
     beside = [part for part in message.parts if not isinstance(part, ToolResult)] if len(results) == 1 else []
     return [_result(replace(message, content="", parts=[result, *beside]), result, calls) for result in results]
 
 
-def _result(message: SessionMessage, result: ToolResult, calls: _Calls) -> BaseMessage:
+def _result(message: SessionMessage, result: ToolResult, calls: CallIds) -> BaseMessage:
     restored = restored_langchain(message)
     sent = restored if isinstance(restored, ToolMessage) else build(message)
-    return sent.model_copy(update={"tool_call_id": calls.of_result(result.tool_call_id)})
+    return sent.model_copy(update={"tool_call_id": calls.answered(result.tool_call_id)})

@@ -13,6 +13,7 @@ from langchain_core.runnables.config import merge_configs
 
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.interfaces.provider import ProviderRequest
+from langswarm_sessions.providers.settings import in_force
 from langswarm_sessions.providers.tools import function_tool, normal_tool_choice
 from langswarm_sessions.records import ToolChoice
 from langswarm_sessions_langchain.chat_model.profile import fields_of
@@ -73,7 +74,7 @@ def model_call(
     if "stop" in config:
         stop: str | list[str] = config["stop"]
         kwargs["stop"] = [stop] if isinstance(stop, str) else list(stop)
-    if (wanted := response_format(config.get("response_format"))) is not None:
+    if (wanted := response_format(in_force(config, request.options).get("response_format"))) is not None:
         kwargs["response_format"] = wanted
     if not request.options.tools:
         return ModelCall(model=model, config=run, kwargs=kwargs)

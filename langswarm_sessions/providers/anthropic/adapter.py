@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from langswarm_sessions.interfaces.provider import (
     Completed,
+    ModelLimits,
     ProviderEvent,
     ProviderProfile,
     ProviderRequest,
@@ -21,7 +22,7 @@ from langswarm_sessions.providers.anthropic.client import AnthropicConnection, c
 from langswarm_sessions.providers.anthropic.errors import ANTHROPIC_FAILURES, failure_of, foreign_errors, translate
 from langswarm_sessions.providers.anthropic.mapping import conversation_of, replayed_blocks
 from langswarm_sessions.providers.anthropic.profile import profile_of
-from langswarm_sessions.providers.anthropic.request import Body, Dialect, request_body
+from langswarm_sessions.providers.anthropic.request import COUNTED_FIELDS, Body, Dialect, request_body
 from langswarm_sessions.providers.anthropic.threads import (
     continued,
     created,
@@ -75,6 +76,24 @@ class AnthropicProviderSession(RemoteProviderSession[AnthropicConnection]):
         """What Anthropic can do for this session; it depends on the setting `native`."""
         return profile_of(self._config)
 
+    async def model_limits(self) -> ModelLimits | None:
+        """Ask for the model's limits."""
+        client = await self._connection.client(self._config)
+        model = await self._told(client.models.retrieve(self.model))
+        if not model.max_input_tokens:
+            return None
+        return ModelLimits(context_tokens=model.max_input_tokens, output_tokens=model.max_tokens)
+
+    async def count_tokens(self, request: ProviderRequest) -> int | None:
+        """Let the provider count a whole conversation; what a thread holds is not known here."""
+        if request.native is not None:
+            return None
+        client = await self._connection.client(self._config)
+        dialect = self._connection.dialects.get((str(client.base_url), self.model), Dialect())
+        body = self._request(replace(request, keep_native=False), dialect).body
+        counted = {name: value for name, value in body.items() if name in COUNTED_FIELDS}
+        return (await self._told(client.messages.count_tokens(**counted))).input_tokens
+
     def _foreign_errors(self) -> tuple[type[Exception], ...]:
         return foreign_errors()
 
@@ -99,7 +118,8 @@ class AnthropicProviderSession(RemoteProviderSession[AnthropicConnection]):
 
     def _completed(self, answers: list[Answer], sent: _Request, *, request_id: str | None) -> Completed:
         completed = completed_answer(answers, model=self.model, request_id=request_id)
-        if sent.memo is None or answers[-1].stop_reason == "refusal":  # what was refused cannot be built upon
+        # What was refused cannot be built upon, nor can a message without content: the API takes it only as the last.
+        if sent.memo is None or answers[-1].stop_reason == "refusal" or not answers[-1].blocks:
             return completed
         return replace(completed, native_id=answers[-1].id, native_memo=used_now(sent.memo))
 
@@ -147,7 +167,8 @@ class AnthropicProviderSession(RemoteProviderSession[AnthropicConnection]):
 
     async def _send(self, client: AsyncAnthropic, body: Body, request: ProviderRequest) -> AsyncStream[Any]:
         messages: Any = client.beta.messages if "thread" in body else client.messages
-        stream: AsyncStream[Any] = await messages.create(**body, timeout=self._seconds(request) or client.timeout)
+        seconds = self._seconds(request, client=client.timeout)
+        stream: AsyncStream[Any] = await messages.create(**body, timeout=seconds or client.timeout)
         return stream
 
 
@@ -162,7 +183,7 @@ async def _read(stream: AsyncStream[Any], answer: Answer, *, is_kept: bool) -> A
         raise ANTHROPIC_FAILURES.error(ANTHROPIC_FAILURES.illegible)
     async for event in stream:
         told = _plain(event)
-        if text := answer.feed(told):
+        if text := ANTHROPIC_FAILURES.read(answer.feed, told):
             yield TextDelta(text)
         elif told.get("type") == "message_start":
             yield Started(native_id=answer.id if is_kept else None, request_id=headers.get("request-id"))

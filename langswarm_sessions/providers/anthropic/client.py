@@ -16,6 +16,7 @@ from langswarm_sessions.providers.clients import MadeClient
 from langswarm_sessions.providers.remote import RemoteConnection
 
 if TYPE_CHECKING:
+    import httpx2
     from anthropic import AsyncAnthropic
 
     from langswarm_sessions.providers.anthropic.adapter import AnthropicProviderSession
@@ -86,7 +87,7 @@ class AnthropicConnection(RemoteConnection[_Clients]):
         elif not _has_sdk_http_client(given):
             return MadeClient(_Clients(given.with_options(max_retries=0)), None)
         else:
-            made = given.with_options(max_retries=0, http_client=anthropic.DefaultAsyncHttpxClient())
+            made = given.with_options(max_retries=0, http_client=_pool())
         return MadeClient(_Clients(made), made.close)
 
 
@@ -111,9 +112,17 @@ def _from_credential(credential: AnthropicCredential) -> AsyncAnthropic:
         timeout=not_given if credential.timeout is None else credential.timeout,
         default_headers=credential.default_headers,
         max_retries=0,
+        http_client=_pool(),
         # A turn's own span tells of the call; the SDK's would tell it twice, and send the trace's id away.
         open_telemetry={"traces": False, "propagation": False},
     )
+
+
+def _pool() -> httpx2.AsyncClient:
+    """Return a pool of connections that follows no redirect: key and conversation would go along, wherever it leads."""
+    from anthropic import DefaultAsyncHttpxClient
+
+    return DefaultAsyncHttpxClient(follow_redirects=False)
 
 
 def _async_twin(given: object) -> AsyncAnthropic:
@@ -135,6 +144,7 @@ def _async_twin(given: object) -> AsyncAnthropic:
         default_headers=cast(Mapping[str, str], getattr(given, "_custom_headers", {})),
         default_query=cast(Mapping[str, object], getattr(given, "_custom_query", {})),
         max_retries=0,
+        http_client=_pool(),
         open_telemetry={"traces": False, "propagation": False},
     )
 

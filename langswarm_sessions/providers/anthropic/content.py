@@ -9,6 +9,7 @@ from typing import Any
 
 from langswarm_sessions.errors import InvalidRequestError
 from langswarm_sessions.messages import AudioPart, FilePart, ImagePart, OtherPart, Part, RefusalPart, TextPart
+from langswarm_sessions.providers.mapping import told_instead
 
 __all__ = ["Block", "content_blocks", "text_block"]
 
@@ -66,7 +67,7 @@ def _block(part: Part, *, is_new: bool) -> Block | None:
             f"anthropic: the Messages API takes no content of type {part.type!r} like this. {_REMEDY}",
             provider="anthropic",
         )
-    return text_block(f"[An attachment ({part.type}) was here that this model cannot be given.]")
+    return text_block(told_instead(part))
 
 
 def _image(part: ImagePart) -> Block | None:

@@ -7,7 +7,6 @@ user's message and is followed by an answer or the end; thinking goes only with 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -25,14 +24,11 @@ from langswarm_sessions.messages import (
     text_of,
 )
 from langswarm_sessions.providers.anthropic.content import Block, content_blocks, text_block
+from langswarm_sessions.providers.mapping import OPENING, CallIds, call_id_within, newness, tool_name_within
 
 __all__ = ["OPENING", "Conversation", "conversation_of", "legal_call_id", "replayed_blocks"]
 
-OPENING = "(The conversation goes on.)"
-"""Said for the user where a conversation begins with an answer, which the API refuses."""
-
 _LEGAL_ID = re.compile(r"[a-zA-Z0-9_-]+", re.ASCII)
-_ILLEGAL_IN_NAME = re.compile(r"[^a-zA-Z0-9_-]", re.ASCII)
 _LONGEST_NAME = 128
 _THINKING = frozenset({"redacted_thinking", "thinking"})
 _REPLAYED_FIELDS = {
@@ -73,39 +69,8 @@ class Conversation:
         return self.messages[-1]["role"] if self.messages else None
 
 
-class _CallIds:
-    """Ids of tool calls as they are sent: legal, and each given once."""
-
-    def __init__(self) -> None:
-        self._newest: dict[str, str] = {}
-        self._given: set[str] = set()
-
-    def made(self, call_id: str) -> str:
-        """Return the id of a call, which another call of that id was not given."""
-        legal = legal_call_id(call_id)
-        sent, number = legal, 1
-        while sent in self._given:
-            number += 1
-            sent = f"{legal}_{number}"
-        self._given.add(sent)
-        self._newest[call_id] = sent
-        return sent
-
-    def answered(self, call_id: str) -> str:
-        """Return the id of the newest call of that id; one that only the provider holds keeps its own."""
-        return self._newest.get(call_id) or legal_call_id(call_id)
-
-
-def legal_call_id(call_id: str) -> str:
-    """Return an id that the API's pattern allows: the same one if it does.
-
-    Example:
-        >>> legal_call_id("call_1")
-        'call_1'
-    """
-    if _LEGAL_ID.fullmatch(call_id):
-        return call_id
-    return "toolu_" + hashlib.sha256(call_id.encode(errors="surrogatepass")).hexdigest()[:24]
+legal_call_id = call_id_within(_LEGAL_ID, prefix="toolu_")
+"""Return an id that the API's pattern allows: the same one if it does."""
 
 
 def conversation_of(
@@ -126,9 +91,8 @@ def conversation_of(
     Raises:
         InvalidRequestError: The new input holds content the API does not take, or nothing but blanks.
     """
-    told, ids, waiting = Conversation(), _CallIds(), list[str]()
-    newest = _first_of_new_input(messages)
-    for index, message in enumerate(messages):
+    told, ids, waiting = Conversation(), CallIds(legal_call_id), list[str]()
+    for message, is_new in zip(messages, newness(messages), strict=True):
         if message.kind is MessageKind.INSTRUCTIONS:
             continue
         if message.role is Role.SYSTEM:
@@ -141,7 +105,7 @@ def conversation_of(
                 _place(told, waiting)
             told.say("assistant", blocks)
         else:
-            told.say("user", _input_blocks(message, ids, is_new=index >= newest))
+            told.say("user", _input_blocks(message, ids, is_new=is_new))
     if is_whole and not told.messages:
         waiting, told.system = [*told.system, *waiting], []
     _place(told, waiting)
@@ -150,11 +114,6 @@ def conversation_of(
             "anthropic: there is nothing to send but blanks. Say something in the message.", provider="anthropic"
         )
     return told
-
-
-def _first_of_new_input(messages: Sequence[SessionMessage]) -> int:
-    answers = [index for index, message in enumerate(messages) if message.role is Role.ASSISTANT]
-    return answers[-1] + 1 if answers else 0
 
 
 def _place(told: Conversation, waiting: list[str]) -> None:
@@ -168,7 +127,7 @@ def _place(told: Conversation, waiting: list[str]) -> None:
 # Answers
 
 
-def _answer_blocks(message: SessionMessage, *, model: str, ids: _CallIds) -> list[Block]:
+def _answer_blocks(message: SessionMessage, *, model: str, ids: CallIds) -> list[Block]:
     blocks = _payload_blocks(message, model=model) or _built_blocks(message)
     return [{**block, "id": ids.made(block["id"])} if block["type"] == "tool_use" else block for block in blocks]
 
@@ -228,7 +187,12 @@ def _built_blocks(message: SessionMessage) -> list[Block]:
     text = "".join(part.text for part in message.parts if isinstance(part, TextPart | RefusalPart))
     blocks = [text_block(text)] if text.strip() else []
     return blocks + [
-        {"type": "tool_use", "id": call.id, "name": _legal_name(call.name), "input": _input(call)}
+        {
+            "type": "tool_use",
+            "id": call.id,
+            "name": tool_name_within(call.name, longest=_LONGEST_NAME),
+            "input": _input(call),
+        }
         for call in message.tool_calls
     ]
 
@@ -237,14 +201,10 @@ def _input(call: ToolCall) -> dict[str, Any]:
     return call.arguments if call.raw_arguments is None else {"raw_arguments": call.raw_arguments}
 
 
-def _legal_name(name: str) -> str:
-    return _ILLEGAL_IN_NAME.sub("_", name)[:_LONGEST_NAME] or "_"
-
-
 # Input
 
 
-def _input_blocks(message: SessionMessage, ids: _CallIds, *, is_new: bool) -> list[Block]:
+def _input_blocks(message: SessionMessage, ids: CallIds, *, is_new: bool) -> list[Block]:
     results = message.tool_results if message.role is Role.TOOL else []
     if not results:
         return content_blocks(message.parts, is_new=is_new)
@@ -254,7 +214,7 @@ def _input_blocks(message: SessionMessage, ids: _CallIds, *, is_new: bool) -> li
     return [*(_result_block(result, ids, media=[]) for result in results), *media]
 
 
-def _result_block(result: ToolResult, ids: _CallIds, *, media: list[Block]) -> Block:
+def _result_block(result: ToolResult, ids: CallIds, *, media: list[Block]) -> Block:
     block: Block = {"type": "tool_result", "tool_use_id": ids.answered(result.tool_call_id)}
     text = result.content if result.content.strip() else ""
     if media:

@@ -41,6 +41,7 @@ ANTHROPIC_PROFILE = ProviderProfile(
     config_keys=frozenset(DOCUMENTED_SETTINGS) - _WITHOUT_EFFECT,
     ignored_keys=_WITHOUT_EFFECT,
     otel_name="anthropic",
+    takes=frozenset({"text", "image", "file"}),
 )
 
 _WITH_THREADS = replace(ANTHROPIC_PROFILE, native=NativeKind.EPHEMERAL)

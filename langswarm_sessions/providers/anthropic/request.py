@@ -12,15 +12,19 @@ from langswarm_sessions.providers.anthropic.content import Block
 from langswarm_sessions.providers.anthropic.mapping import Conversation
 from langswarm_sessions.providers.anthropic.settings import output_format
 from langswarm_sessions.providers.failures import Failure
+from langswarm_sessions.providers.settings import in_force
 from langswarm_sessions.providers.tools import function_tool, normal_tool_choice
 from langswarm_sessions.records import ToolChoice
 
-__all__ = ["DEFAULT_MAX_TOKENS", "Body", "Dialect", "request_body"]
+__all__ = ["COUNTED_FIELDS", "DEFAULT_MAX_TOKENS", "Body", "Dialect", "request_body"]
 
 Body = dict[str, Any]
 
 DEFAULT_MAX_TOKENS = 32_000
 """What every model since Claude 4 takes; one that takes less says so, and is asked again with what it named."""
+
+COUNTED_FIELDS = frozenset({"messages", "model", "output_config", "system", "thinking", "tool_choice", "tools"})
+"""Fields of a request that count as input."""
 
 _UNTYPED = ("temperature", "top_k", "top_p")
 """Fields the API has and the SDK's method does not."""
@@ -88,7 +92,7 @@ def request_body(
     }
     if system := "\n\n".join([*([request.instructions] if request.instructions else []), *told.system]):
         body["system"] = system
-    body |= _tools(request, config) | _output(config)
+    body |= _tools(request, config) | _output(in_force(config, request.options))
     if "stop" in config:
         stop = config["stop"]
         body["stop_sequences"] = [stop] if isinstance(stop, str) else list(stop)

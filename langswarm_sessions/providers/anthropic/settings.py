@@ -51,7 +51,10 @@ def output_format(response_format: str | Mapping[str, Any]) -> dict[str, Any] | 
         given |= dict(cast(Mapping[str, Any], nested))
     schema: object = given.get("schema")
     if given.get("type") != "json_schema" or not isinstance(schema, Mapping):
-        raise _refused("response_format must be 'text' or a dict of type 'json_schema' with a 'schema'")
+        raise ConfigurationError(
+            "anthropic: response_format must be 'text' or a dict of type 'json_schema' with a 'schema'.",
+            provider="anthropic",
+        )
     return {"type": "json_schema", "schema": dict(cast(Mapping[str, Any], schema))}
 
 

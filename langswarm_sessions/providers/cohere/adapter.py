@@ -7,10 +7,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from langswarm_sessions.interfaces.provider import ProviderEvent, ProviderRequest, Started, TextDelta
+from langswarm_sessions.interfaces.provider import ModelLimits, ProviderEvent, ProviderRequest, Started, TextDelta
 from langswarm_sessions.messages import ImagePart, Role
 from langswarm_sessions.providers.cohere.answers import StreamedAnswer, parse_event
 from langswarm_sessions.providers.cohere.client import CohereConnection, connect_cohere
+from langswarm_sessions.providers.cohere.credential import wrapper_of
 from langswarm_sessions.providers.cohere.errors import (
     COHERE_FAILURES,
     failure_of,
@@ -20,16 +21,20 @@ from langswarm_sessions.providers.cohere.errors import (
 )
 from langswarm_sessions.providers.cohere.profile import COHERE_PROFILE
 from langswarm_sessions.providers.cohere.request import request_body, senses_of
+from langswarm_sessions.providers.counting import request_text
 from langswarm_sessions.providers.failures import Failure
 from langswarm_sessions.providers.remote import RemoteProviderSession
 
 if TYPE_CHECKING:
     import httpx
+    from cohere import AsyncClientV2
     from cohere.core.request_options import RequestOptions
 
 __all__ = ["CohereProviderSession"]
 
 _DRAIN_SECONDS = 1.0
+_LONGEST_COUNTED = 65_536
+"""Characters the tokenizer takes."""
 
 
 class CohereProviderSession(RemoteProviderSession[CohereConnection]):
@@ -44,6 +49,28 @@ class CohereProviderSession(RemoteProviderSession[CohereConnection]):
     def connect(cls, credential: object) -> CohereConnection:
         """Return a connection of a credential."""
         return connect_cohere(credential)
+
+    async def model_limits(self) -> ModelLimits | None:
+        """Ask for the model's limits."""
+        client = await self._connection.client(self._config)
+        model = await self._told(client.models.get(self.model, request_options=self._aside()))
+        return ModelLimits(context_tokens=int(model.context_length)) if model.context_length else None
+
+    async def count_tokens(self, request: ProviderRequest) -> int | None:
+        """Let the provider count the newest of the text; what is longer than it takes is counted in proportion."""
+        text = request_text(request)
+        if not text:
+            return None
+        newest = text[-_LONGEST_COUNTED:]
+        client = await self._connection.client(self._config)
+        asked = client.tokenize(text=newest, model=self.model, offline=False, request_options=self._aside())
+        return len((await self._told(asked)).tokens) * len(text) // len(newest)
+
+    def _aside(self) -> RequestOptions:
+        """Return how a request about a model is sent."""
+        headers: Mapping[str, str] | None = self._connection.credential.default_headers
+        options: dict[str, Any] = {"max_retries": 0, **({"additional_headers": dict(headers)} if headers else {})}
+        return cast("RequestOptions", options)
 
     def _foreign_errors(self) -> tuple[type[Exception], ...]:
         return foreign_errors()
@@ -80,7 +107,7 @@ class CohereProviderSession(RemoteProviderSession[CohereConnection]):
             body = request_body(request, model=self.model, config=self._config, senses=senses)
             try:
                 answer = await stack.enter_async_context(
-                    client.with_raw_response.chat_stream(**body, request_options=self._request_options(request))
+                    client.with_raw_response.chat_stream(**body, request_options=self._request_options(request, client))
                 )
             except ApiError as error:
                 if not (sees and _shows_images(request) and _takes_no_images(failure_of(error))):
@@ -89,9 +116,9 @@ class CohereProviderSession(RemoteProviderSession[CohereConnection]):
             else:
                 return cast("httpx.Response", getattr(answer, "_response"))  # noqa: B009 - public from SDK 7.1 on
 
-    def _request_options(self, request: ProviderRequest) -> RequestOptions:
+    def _request_options(self, request: ProviderRequest, client: AsyncClientV2) -> RequestOptions:
         options: dict[str, Any] = {"max_retries": 0}
-        if (seconds := self._seconds(request)) is not None:
+        if (seconds := self._seconds(request, client=wrapper_of(client).get_timeout())) is not None:
             options["timeout_in_seconds"] = seconds
         headers: Mapping[str, str] | None = self._connection.credential.default_headers
         if headers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,6 @@ from typing import Any
 from langswarm_sessions.errors import InvalidRequestError
 from langswarm_sessions.messages import (
     AudioPart,
-    FilePart,
     ImagePart,
     MessageKind,
     OtherPart,
@@ -24,9 +24,12 @@ from langswarm_sessions.messages import (
     ToolResult,
 )
 from langswarm_sessions.providers.cohere.answers import Item, call_arguments, content_blocks
+from langswarm_sessions.providers.mapping import CallIds, call_id_within, newness, told_instead, tool_name_within
 
 __all__ = ["Senses", "chat_messages", "replayed_answer"]
 
+_LONGEST_NAME = 128
+_legal_call_id = call_id_within(re.compile(r".+", re.DOTALL), prefix="call_")
 _IMAGE_DETAILS = frozenset({"auto", "high", "low"})
 
 
@@ -57,26 +60,21 @@ def chat_messages(messages: Sequence[SessionMessage], *, model: str, senses: Sen
     Raises:
         InvalidRequestError: The new input holds content the API or the model does not take.
     """
-    newest = _first_of_new_input(messages)
+    ids = CallIds(_legal_call_id)
     wire: list[Item] = []
-    for index, message in enumerate(messages):
+    for message, is_new in zip(messages, newness(messages), strict=True):
         if message.kind is MessageKind.INSTRUCTIONS:
             continue
-        said = _Saying(sees=senses.sees, is_new=index >= newest)
+        said = _Saying(sees=senses.sees, is_new=is_new)
         if message.role is Role.ASSISTANT:
             answer = replayed_answer(message, model=model, thinks=senses.thinks) or _built_answer(message)
-            wire += [answer] if len(answer) > 1 else []
+            wire += [_named(answer, ids)] if len(answer) > 1 else []
         elif message.role is Role.TOOL and message.tool_results:
-            wire += said.results(message)
+            wire += said.results(message, ids)
         elif content := said.text(message.parts) if message.role is Role.SYSTEM else said.content(message.parts):
             role = "system" if message.role is Role.SYSTEM else "user"
             wire.append({"role": role, "content": content})
     return wire
-
-
-def _first_of_new_input(messages: Sequence[SessionMessage]) -> int:
-    answers = [index for index, message in enumerate(messages) if message.role is Role.ASSISTANT]
-    return answers[-1] + 1 if answers else 0
 
 
 # Answers
@@ -125,10 +123,7 @@ def _is_same_call(sent: Item, call: ToolCall) -> bool:
 
 def _built_answer(message: SessionMessage) -> Item:
     text = "".join(part.text for part in message.parts if isinstance(part, TextPart | RefusalPart))
-    calls = [
-        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _arguments(call)}}
-        for call in message.tool_calls
-    ]
+    calls = [{"id": call.id, "type": "function", "function": _function(call)} for call in message.tool_calls]
     return _answer(content=[{"type": "text", "text": text}] if text else [], tool_calls=calls)
 
 
@@ -152,6 +147,17 @@ def _answer(
     plan = tool_plan if tool_calls else None
     fields = {"content": said, "tool_plan": plan, "tool_calls": tool_calls, "citations": citations}
     return {"role": "assistant", **{name: value for name, value in fields.items() if value}}
+
+
+def _named(answer: Item, ids: CallIds) -> Item:
+    calls: list[Item] = answer.get("tool_calls") or []
+    named = [{**call, "id": ids.made(call["id"])} for call in calls]
+    return {**answer, "tool_calls": named} if named else answer
+
+
+def _function(call: ToolCall) -> Item:
+    name = tool_name_within(call.name, longest=_LONGEST_NAME, first="a-zA-Z_")
+    return {"name": name, "arguments": _arguments(call)}
 
 
 def _block_text(blocks: Iterable[Item]) -> str:
@@ -187,11 +193,11 @@ class _Saying:
         unseeing = _Saying(sees=False, is_new=self.is_new)
         return _block_text(block for part in parts if (block := unseeing._block(part)) is not None)
 
-    def results(self, message: SessionMessage) -> list[Item]:
+    def results(self, message: SessionMessage, ids: CallIds) -> list[Item]:
         """Return one message per tool result; what came with them as a note at the last one."""
         beside = self.text(part for part in message.parts if not isinstance(part, TextPart | ToolResult))
         wire: list[Item] = [
-            {"role": "tool", "tool_call_id": result.tool_call_id, "content": result.content}
+            {"role": "tool", "tool_call_id": ids.answered(result.tool_call_id), "content": result.content}
             for result in message.tool_results
         ]
         if beside:
@@ -213,8 +219,7 @@ class _Saying:
             case OtherPart():
                 return None
             case _:
-                name = part.name if isinstance(part, FilePart) else None
-                return _text_block(f"[{part.type} left out{': ' + name if name else ''}]")
+                return _text_block(told_instead(part))
 
 
 def _text_block(text: str) -> Item | None:

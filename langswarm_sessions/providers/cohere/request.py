@@ -9,6 +9,7 @@ from langswarm_sessions.errors import ConfigurationError, InvalidInputError
 from langswarm_sessions.interfaces.provider import ProviderRequest
 from langswarm_sessions.providers.cohere.answers import Item
 from langswarm_sessions.providers.cohere.mapping import Senses, chat_messages
+from langswarm_sessions.providers.settings import in_force
 from langswarm_sessions.providers.tools import FunctionTool, function_tool, normal_tool_choice
 
 __all__ = ["request_body", "senses_of", "wire_format"]
@@ -57,8 +58,8 @@ def request_body(request: ProviderRequest, *, model: str, config: Mapping[str, A
     if "stop" in config:
         stop: str | list[str] = config["stop"]
         body["stop_sequences"] = [stop] if isinstance(stop, str) else list(stop)
-    if "response_format" in config:
-        body["response_format"] = wire_format(config["response_format"])
+    if wanted := in_force(config, request.options).get("response_format"):
+        body["response_format"] = wire_format(wanted)
     if "citation_mode" in config:
         body["citation_options"] = {"mode": config["citation_mode"]}
     return body | _thinking(config) | _tools(request, config)

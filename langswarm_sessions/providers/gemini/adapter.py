@@ -7,7 +7,15 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from langswarm_sessions.interfaces.provider import ProviderEvent, ProviderProfile, ProviderRequest, Started, TextDelta
+from langswarm_sessions.interfaces.provider import (
+    ModelLimits,
+    ProviderEvent,
+    ProviderProfile,
+    ProviderRequest,
+    Started,
+    TextDelta,
+)
+from langswarm_sessions.messages.tokens import told_tokens
 from langswarm_sessions.providers.gemini.answers import CandidateCollector, StepCollector
 from langswarm_sessions.providers.gemini.client import GeminiConnection, connect_gemini, first_of
 from langswarm_sessions.providers.gemini.errors import (
@@ -60,6 +68,26 @@ class GeminiProviderSession(RemoteProviderSession[GeminiConnection]):
         interactions: Any = clients.for_config(self._config).aio.interactions
         await self._deleted(interactions.delete(native.id, timeout=clients.seconds))
 
+    async def model_limits(self) -> ModelLimits | None:
+        """Ask for the model's limits."""
+        clients = await self._connection.loop_client()
+        models: Any = clients.for_config(self._config).aio.models
+        model = await self._told(models.get(model=self.model))
+        if not model.input_token_limit:
+            return None
+        return ModelLimits(context_tokens=model.input_token_limit, output_tokens=model.output_token_limit)
+
+    async def count_tokens(self, request: ProviderRequest) -> int | None:
+        """Let the provider count a whole conversation; what an interaction holds is not known here."""
+        if request.native is not None:
+            return None
+        clients = await self._connection.loop_client()
+        contents, _ = content_arguments(request, model=self.model, config=self._config, seconds=clients.seconds)
+        models: Any = clients.for_config(self._config).aio.models
+        counted = await self._told(models.count_tokens(model=self.model, contents=contents))
+        # With a key the API counts contents alone.
+        return (counted.total_tokens or 0) + told_tokens(request.instructions, request.options.tools)
+
     def _foreign_errors(self) -> tuple[type[Exception], ...]:
         return foreign_errors()
 
@@ -69,7 +97,7 @@ class GeminiProviderSession(RemoteProviderSession[GeminiConnection]):
     async def _events(self, request: ProviderRequest) -> AsyncGenerator[ProviderEvent, None]:
         clients = await self._connection.loop_client()
         client = clients.for_config(self._config)
-        seconds = self._seconds(request) or clients.seconds
+        seconds = self._seconds(request, client=clients.seconds) or clients.seconds
         is_native = request.native is not None or is_kept(request, self._config)
         read = self._interact if is_native else self._generate
         async with aclosing(read(client, request, seconds)) as events:
@@ -90,19 +118,19 @@ class GeminiProviderSession(RemoteProviderSession[GeminiConnection]):
                 model=self.model, kept=kept, continued=request.native is not None, request_id=request_id
             )
             async for sent in _legible(stream):
-                event = _event(sent)
+                event = GEMINI_FAILURES.read(_event, sent)
                 match event.get("event_type"):
                     case "interaction.created":
                         native_id = _object(event, "interaction").get("id")
                         yield Started(native_id=native_id if kept else None, request_id=request_id)
                     case "step.start":
-                        if text := answer.start(event):
+                        if text := GEMINI_FAILURES.read(answer.start, event):
                             yield TextDelta(text)
                     case "step.delta":
-                        if text := answer.delta(event):
+                        if text := GEMINI_FAILURES.read(answer.delta, event):
                             yield TextDelta(text)
                     case "interaction.completed":
-                        completed = answer.complete(_object(event, "interaction"))
+                        completed = GEMINI_FAILURES.read(answer.complete, _object(event, "interaction"))
                         # Beneath the SDK: it stops reading at its own end mark, and so would lose the connection.
                         await _drain(aiter(stream.response.stream))
                         yield completed
@@ -123,7 +151,7 @@ class GeminiProviderSession(RemoteProviderSession[GeminiConnection]):
         async with _closing(cast("AsyncGenerator[GenerateContentResponse, None]", stream)) as chunks:
             is_started = False
             async for chunk in _legible(chunks):
-                text = answer.add(_chunk(chunk))
+                text = GEMINI_FAILURES.read(answer.add, GEMINI_FAILURES.read(_chunk, chunk))
                 if not is_started:
                     yield Started(request_id=answer.response_id)
                     is_started = True
@@ -131,7 +159,7 @@ class GeminiProviderSession(RemoteProviderSession[GeminiConnection]):
                     yield TextDelta(text)
                 if answer.reason is not None:
                     break
-            completed = answer.complete()
+            completed = GEMINI_FAILURES.read(answer.complete)
             await _drain(chunks)
         yield completed
 
@@ -162,7 +190,7 @@ def _seed(request: ProviderRequest) -> str:
 
 def _event(sent: Any) -> Item:
     try:
-        event: Item = sent.model_dump(mode="json", by_alias=True)
+        event: Item = sent.model_dump(mode="json", by_alias=True, warnings=False)
     except AttributeError:
         raise IllegibleAnswerError from None
     return event
@@ -170,7 +198,9 @@ def _event(sent: Any) -> Item:
 
 def _chunk(sent: GenerateContentResponse) -> Item:
     """Return a chunk as JSON; one without a single field of this API is not of this API."""
-    chunk: Item = sent.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"sdk_http_response"})
+    chunk: Item = sent.model_dump(
+        mode="json", by_alias=True, exclude_none=True, exclude={"sdk_http_response"}, warnings=False
+    )
     if not chunk:
         raise IllegibleAnswerError
     return chunk

@@ -26,10 +26,12 @@ from langswarm_sessions.providers.gemini.mapping import (
     Item,
     call_arguments,
     entries,
+    legal_name,
     media_of,
     replayed_items,
     unsendable,
 )
+from langswarm_sessions.providers.mapping import OPENING, told_instead
 
 __all__ = ["API", "UNSIGNED", "input_contents", "made_id", "parts_of_items"]
 
@@ -62,10 +64,21 @@ def input_contents(messages: Sequence[SessionMessage], *, model: str) -> list[It
             contents += _result_contents(entry)
         elif entry.role is Role.ASSISTANT:
             replayed = _replayed(entry.message, model=model)
-            contents += _content("model", replayed or _answer_items(entry.parts, model=model))
+            _say(contents, replayed or _answer_items(entry.parts, model=model))
         else:
             contents += _content("user", _items(entry.parts))
     return contents
+
+
+def _say(contents: list[Item], items: list[Item]) -> None:
+    """Let the model say something: the user begins, and calls come right after the user's turn."""
+    if not items:
+        return
+    if not contents:
+        contents += _content("user", [{"text": OPENING}])
+    if contents[-1]["role"] == "model":
+        items = [*contents.pop()["parts"], *items]
+    contents += _content("model", items)
 
 
 def _content(role: str, items: list[Item]) -> list[Item]:
@@ -116,7 +129,8 @@ def _answer_items(parts: Iterable[Part], *, model: str) -> list[Item]:
     calls: list[Item] = []
     for part in parts:
         if isinstance(part, ToolCall):
-            calls.append({"functionCall": {**_known_id(part.id), "name": part.name, "args": call_arguments(part)}})
+            made: Item = {**_known_id(part.id), "name": legal_name(part.name), "args": call_arguments(part)}
+            calls.append({"functionCall": made})
         else:
             said += _items([part])
     if calls and _demands_signatures(model):
@@ -139,7 +153,7 @@ def _result_contents(entry: Entry) -> list[Item]:
 
 def _response(result: ToolResult, name: str) -> Item:
     outcome = "error" if result.is_error else "output"
-    return {**_known_id(result.tool_call_id), "name": name, "response": {outcome: result.content}}
+    return {**_known_id(result.tool_call_id), "name": legal_name(name), "response": {outcome: result.content}}
 
 
 def _items(parts: Iterable[Part]) -> list[Item]:
@@ -155,9 +169,7 @@ def _item(part: Part) -> Item | None:
         return {"inlineData": {"mimeType": media.media_type, "data": media.data}}
     if media is not None:
         return {"fileData": {"mimeType": media.media_type, "fileUri": media.uri}}
-    if isinstance(part, AudioPart) and part.transcript:
-        return {"text": part.transcript}
-    return None
+    return {"text": told} if (told := told_instead(part)) else None
 
 
 # The wire's parts to ours

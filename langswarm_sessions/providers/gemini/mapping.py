@@ -22,8 +22,19 @@ from langswarm_sessions.messages import (
     ToolResult,
 )
 from langswarm_sessions.providers.gemini.profile import DEFAULT_BASE_URL
+from langswarm_sessions.providers.mapping import newness, tool_name_within
 
-__all__ = ["Entry", "Item", "Media", "call_arguments", "entries", "media_of", "replayed_items", "unsendable"]
+__all__ = [
+    "Entry",
+    "Item",
+    "Media",
+    "call_arguments",
+    "entries",
+    "legal_name",
+    "media_of",
+    "replayed_items",
+    "unsendable",
+]
 
 Item = dict[str, Any]
 
@@ -57,23 +68,23 @@ def entries(messages: Sequence[SessionMessage]) -> Iterator[Entry]:
     Args:
         messages: In order; tool calls and results already paired.
     """
-    answers = [index for index, message in enumerate(messages) if message.role is Role.ASSISTANT]
-    newest = answers[-1] + 1 if answers else 0
     calls: list[ToolCall] = []
     waiting: list[SessionMessage] = []
-    for index, message in enumerate(messages):
+    are_new = False
+    for message, is_new in zip(messages, newness(messages), strict=True):
         if message.kind is MessageKind.INSTRUCTIONS:
             continue
         if message.role is Role.TOOL and message.tool_results:
             waiting.append(message)
+            are_new = is_new
             continue
         if waiting:
-            yield _results(waiting, calls, is_new=index > newest and message.role is not Role.ASSISTANT)
+            yield _results(waiting, calls, is_new=are_new)
             waiting = []
         calls += message.tool_calls
-        yield Entry(role=message.role, message=message, parts=tuple(message.parts), is_new=index >= newest)
+        yield Entry(role=message.role, message=message, parts=tuple(message.parts), is_new=is_new)
     if waiting:
-        yield _results(waiting, calls, is_new=True)
+        yield _results(waiting, calls, is_new=are_new)
 
 
 def _results(messages: Sequence[SessionMessage], calls: Sequence[ToolCall], *, is_new: bool) -> Entry:
@@ -108,6 +119,11 @@ def replayed_items(message: SessionMessage, *, model: str, api: str) -> list[Ite
 def call_arguments(call: ToolCall) -> Item:
     """Return a call's arguments as the object Gemini demands; text that is none goes into one."""
     return call.arguments if call.raw_arguments is None else {"raw_arguments": call.raw_arguments}
+
+
+def legal_name(name: str) -> str:
+    """Return the name of a tool as Gemini takes it: a letter or underscore first, 64 characters at most."""
+    return tool_name_within(name, longest=64, allowed="a-zA-Z0-9_.:-", first="a-zA-Z_")
 
 
 # Media

@@ -13,6 +13,7 @@ from langswarm_sessions.providers.gemini.contents import input_contents
 from langswarm_sessions.providers.gemini.mapping import Item
 from langswarm_sessions.providers.gemini.profile import ONLY_WITHOUT_STATE, keeps_nothing
 from langswarm_sessions.providers.gemini.steps import input_steps
+from langswarm_sessions.providers.settings import in_force
 from langswarm_sessions.providers.tools import FunctionTool, function_tool, normal_tool_choice
 from langswarm_sessions.records import ToolChoice
 
@@ -67,7 +68,7 @@ def interaction_body(request: ProviderRequest, *, model: str, config: Mapping[st
         body["system_instruction"] = request.instructions
     if "service_tier" in config:
         body["service_tier"] = config["service_tier"]
-    if wanted := wanted_format(config):
+    if wanted := wanted_format(in_force(config, request.options)):
         body["response_format"] = {"type": "text", **wanted}
     if tools := request.options.tools:
         body["tools"] = [_interaction_tool(tool) for tool in tools]
@@ -165,7 +166,7 @@ def _content_config(request: ProviderRequest, config: Mapping[str, Any]) -> Item
         thinking["include_thoughts"] = config["reasoning_summary"] != "none"
     if thinking:
         fields["thinking_config"] = thinking
-    if wanted := wanted_format(config):
+    if wanted := wanted_format(in_force(config, request.options)):
         fields["response_mime_type"] = wanted["mime_type"]
         if "schema" in wanted:
             fields["response_json_schema"] = wanted["schema"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -25,15 +26,18 @@ from langswarm_sessions.providers.gemini.mapping import (
     Media,
     call_arguments,
     entries,
+    legal_name,
     media_of,
     replayed_items,
     unsendable,
 )
+from langswarm_sessions.providers.mapping import CallIds, call_id_within, told_instead
 
 __all__ = ["API", "input_steps", "parts_of_steps"]
 
 API = "interactions"
 
+_legal_call_id = call_id_within(re.compile(r".+", re.DOTALL), prefix="call_")
 _RESOLUTIONS = frozenset({"low", "medium", "high"})
 
 
@@ -51,16 +55,22 @@ def input_steps(messages: Sequence[SessionMessage], *, model: str) -> list[Item]
         InvalidRequestError: The new input holds content the API does not take.
     """
     steps: list[Item] = []
+    ids = CallIds(_legal_call_id)
     for entry in entries(messages):
         if entry.is_new and (refusal := unsendable(entry.parts)) is not None:
             raise refusal
         if entry.results:
-            steps += _result_steps(entry)
+            steps += _result_steps(entry, ids)
         elif entry.role is Role.ASSISTANT:
-            steps += _replayed(entry.message, model=model) or _answer_steps(entry.parts)
+            answer = _replayed(entry.message, model=model) or _answer_steps(entry.parts)
+            steps += [_named(step, ids) for step in answer]
         elif content := _content(entry.parts):
             steps.append({"type": "user_input", "content": content})
     return steps
+
+
+def _named(step: Item, ids: CallIds) -> Item:
+    return {**step, "id": ids.made(step["id"])} if step.get("type") == "function_call" else step
 
 
 # Answers
@@ -86,7 +96,8 @@ def _answer_steps(parts: Iterable[Part]) -> list[Item]:
     calls: list[Item] = []
     for part in parts:
         if isinstance(part, ToolCall):
-            calls.append({"type": "function_call", "id": part.id, "name": part.name, "arguments": call_arguments(part)})
+            made: Item = {"type": "function_call", "id": part.id, "name": legal_name(part.name)}
+            calls.append({**made, "arguments": call_arguments(part)})
         else:
             content += _content([part])
     said: list[Item] = [{"type": "model_output", "content": content}] if content else []
@@ -96,22 +107,22 @@ def _answer_steps(parts: Iterable[Part]) -> list[Item]:
 # Input
 
 
-def _result_steps(entry: Entry) -> list[Item]:
+def _result_steps(entry: Entry, ids: CallIds) -> list[Item]:
     attached = _content(part for part in entry.parts if not isinstance(part, TextPart))
     is_one = len(entry.results) == 1
-    steps = [_result_step(result, name, attached if is_one else []) for result, name in entry.results]
+    steps = [_result_step(result, name, attached if is_one else [], ids) for result, name in entry.results]
     return steps if is_one or not attached else [*steps, {"type": "user_input", "content": attached}]
 
 
-def _result_step(result: ToolResult, name: str, attached: list[Item]) -> Item:
+def _result_step(result: ToolResult, name: str, attached: list[Item], ids: CallIds) -> Item:
     text: Item = {"type": "text", "text": result.content}
     step: Item = {
         "type": "function_result",
-        "call_id": result.tool_call_id,
+        "call_id": ids.answered(result.tool_call_id),
         "result": [text, *attached] if attached else result.content,
     }
     if name:
-        step["name"] = name
+        step["name"] = legal_name(name)
     return {**step, "is_error": True} if result.is_error else step
 
 
@@ -126,9 +137,7 @@ def _block(part: Part) -> Item | None:
     media = media_of(part)
     if media is not None:
         return _media_block(media)
-    if isinstance(part, AudioPart) and part.transcript:
-        return {"type": "text", "text": part.transcript}
-    return None
+    return {"type": "text", "text": told} if (told := told_instead(part)) else None
 
 
 def _media_block(media: Media) -> Item:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from langswarm_sessions.interfaces.provider import (
     Completed,
+    ModelLimits,
     ProviderEvent,
     ProviderProfile,
     ProviderRequest,
     Started,
     TextDelta,
 )
+from langswarm_sessions.messages import TextPart
+from langswarm_sessions.providers.counting import request_text
 from langswarm_sessions.providers.failures import Failure
 from langswarm_sessions.providers.mistral.answers import as_json, completed_answer
 from langswarm_sessions.providers.mistral.client import MistralConnection, connect_mistral, server_address
@@ -109,6 +113,25 @@ class MistralProviderSession(RemoteProviderSession[MistralConnection]):
         conversations = client.beta.conversations
         await self._deleted(conversations.delete_async(conversation_id=native.id, **self._how(client, None)))
 
+    async def model_limits(self) -> ModelLimits | None:
+        """Ask for the model's limits; an agent's model is not known."""
+        if "agent_id" in self._config:
+            return None
+        client = await self._connection.loop_client()
+        card = await self._told(client.models.retrieve_async(model_id=self.model, **self._how(client, None)))
+        size: int | None = getattr(card, "max_context_length", None)
+        return ModelLimits(context_tokens=size) if size else None
+
+    async def count_tokens(self, request: ProviderRequest) -> int | None:
+        """Let the provider count the text of a whole conversation; what it keeps itself is not known here."""
+        text = request_text(request)
+        if request.native is not None or not text or "agent_id" in self._config:
+            return None
+        client = await self._connection.loop_client()
+        how = self._how(client, None)
+        counted = await self._told(client.responses.count_input_tokens_async(model=self.model, input=text, **how))
+        return counted.input_tokens
+
     def _foreign_errors(self) -> tuple[type[Exception], ...]:
         return foreign_errors()
 
@@ -174,7 +197,7 @@ class MistralProviderSession(RemoteProviderSession[MistralConnection]):
 
     def _answer(self, reader: ConversationReader, request: ProviderRequest, request_id: str | None) -> Completed:
         known = request.native.id if request.native is not None else None
-        return completed_answer(
+        completed = completed_answer(
             reader.entries,
             model=self.model,
             usage=reader.usage,
@@ -183,6 +206,9 @@ class MistralProviderSession(RemoteProviderSession[MistralConnection]):
             native_memo=_memo(reader.entries, fingerprint(request, model=self.model, config=self._config)),
             request_id=request_id,
         )
+        # Models refuse a history that holds an answer without content: the next turn begins a conversation of its own.
+        is_empty = all(isinstance(part, TextPart) and not part.text for part in completed.parts)
+        return replace(completed, native_id=None) if is_empty else completed
 
     async def _history(self, native: NativeState, request: ProviderRequest) -> list[dict[str, Any]]:
         client = await self._connection.loop_client()
@@ -222,14 +248,12 @@ class MistralProviderSession(RemoteProviderSession[MistralConnection]):
 
     def _how(self, client: Mistral, request: ProviderRequest | None) -> dict[str, Any]:
         """Return how a request is sent: retries off, where to, how long at most."""
-        base_url, seconds = self._config.get("base_url"), self._config.get("timeout")
-        own = client.sdk_configuration.timeout_ms if seconds is None else round(seconds * 1000)
-        left = None if request is None or request.timeout is None else round(request.timeout * 1000)
-        limits = [max(1, limit) for limit in (own, left) if limit is not None]
+        base_url, own = self._config.get("base_url"), client.sdk_configuration.timeout_ms
+        seconds = self._seconds(request, client=None if own is None else own / 1000)
         return {
             "retries": None,
             "server_url": None if base_url is None else server_address(base_url),
-            "timeout_ms": min(limits, default=None),
+            "timeout_ms": None if seconds is None else max(1, round(seconds * 1000)),
         }
 
 

@@ -31,6 +31,7 @@ from langswarm_sessions.messages import (
     ToolResult,
     text_of,
 )
+from langswarm_sessions.providers.mapping import CallIds, is_foreign_file, newness, told_instead, tool_name_within
 from langswarm_sessions.providers.mistral.replay import replayed_entries
 
 __all__ = ["Entry", "Mapped", "Target", "entries_of", "wire_call_id"]
@@ -40,6 +41,7 @@ Entry = dict[str, Any]
 NO_ANSWER = "(No answer was given.)"
 """Stands between a tool's result and the user's next words: the models take no `user` after `tool`."""
 
+_LONGEST_NAME = 64
 _CALL_ID = re.compile(r"[a-zA-Z0-9]{9}")
 _ID_LETTERS = string.digits + string.ascii_letters
 _IMAGE_DETAILS = frozenset({"low", "auto", "high"})
@@ -99,30 +101,26 @@ def entries_of(messages: Sequence[SessionMessage], *, model: str, target: Target
     Raises:
         InvalidRequestError: The new input holds content the API does not take.
     """
-    writer = _Writer(model=model, target=target, issued=frozenset(issued))
+    writer = _Writer(model=model, target=target, issued=issued)
     said = [message for message in messages if message.kind is not MessageKind.INSTRUCTIONS]
-    newest = _first_of_new_input(said)
     last_other = max((at for at, message in enumerate(said) if message.role is not Role.SYSTEM), default=-1)
     system = [message.content for message in said[:last_other] if message.role is Role.SYSTEM and message.content]
-    for index, message in enumerate(said):
+    for index, (message, is_new) in enumerate(zip(said, newness(said), strict=True)):
         if message.role is not Role.SYSTEM or index > last_other:
-            writer.add(message, is_new=index >= newest)
+            writer.add(message, is_new=is_new)
     return Mapped(entries=writer.entries, system=tuple(system))
-
-
-def _first_of_new_input(messages: Sequence[SessionMessage]) -> int:
-    answers = [index for index, message in enumerate(messages) if message.role is Role.ASSISTANT]
-    return answers[-1] + 1 if answers else 0
 
 
 class _Writer:
     """Collects entries."""
 
-    def __init__(self, *, model: str, target: Target, issued: frozenset[str]) -> None:
+    def __init__(self, *, model: str, target: Target, issued: Iterable[str]) -> None:
         self.entries: list[Entry] = []
         self._model = model
         self._target = target
-        self._issued = issued
+        self._ids = CallIds(wire_call_id)
+        for call_id in issued:
+            self._ids.kept(call_id)
 
     def add(self, message: SessionMessage, *, is_new: bool) -> None:
         """Add what one message says."""
@@ -139,10 +137,7 @@ class _Writer:
     def _with_wire_id(self, entry: Entry) -> Entry:
         if entry["type"] != "function.call":
             return entry
-        return {**entry, "tool_call_id": self._wire_id(entry["tool_call_id"])}
-
-    def _wire_id(self, call_id: str) -> str:
-        return call_id if call_id in self._issued else wire_call_id(call_id)
+        return {**entry, "tool_call_id": self._ids.made(entry["tool_call_id"])}
 
     def _result(self, result: ToolResult, message: SessionMessage, *, is_new: bool) -> Entry:
         media = [part for part in message.parts if not isinstance(part, TextPart | ToolResult)]
@@ -150,9 +145,12 @@ class _Writer:
         if chunks and self._target is Target.CONVERSATION:
             if is_new:
                 raise self._refused("image or file, beside a tool's result,")
-            chunks = []
+            return self._told(result, "\n".join(filter(None, [result.content, *map(told_instead, media)])))
         said: str | list[Entry] = [{"type": "text", "text": result.content}, *chunks] if chunks else result.content
-        return {"type": "function.result", "tool_call_id": self._wire_id(result.tool_call_id), "result": said}
+        return self._told(result, said)
+
+    def _told(self, result: ToolResult, said: str | list[Entry]) -> Entry:
+        return {"type": "function.result", "tool_call_id": self._ids.answered(result.tool_call_id), "result": said}
 
     def _content(self, message: SessionMessage, *, is_new: bool) -> str | list[Entry]:
         if all(isinstance(part, TextPart) for part in message.parts):
@@ -164,7 +162,7 @@ class _Writer:
         return [chunk for chunk in chunks if chunk is not None]
 
     def _chunk(self, part: Part, *, is_new: bool) -> Entry | None:
-        """Return the chunk of one part; None when a part of an older message has none."""
+        """Return the chunk of one part; None when it has none. Of an older message's medium a note is left."""
         is_chat = self._target is Target.CHAT
         match part:
             case TextPart() | RefusalPart():
@@ -175,7 +173,7 @@ class _Writer:
                 named = {"document_name": part.name} if part.name else {}
                 where = part.url or _data_url(part.data, part.media_type or "application/octet-stream")
                 return {"type": "document_url", "document_url": where, **named}
-            case FilePart() if part.file_id and is_chat:
+            case FilePart() if part.file_id and is_chat and not is_foreign_file(part, provider="mistral"):
                 return {"type": "file", "file_id": part.file_id}
             case AudioPart() if is_chat and (part.data or part.url):
                 return {"type": "input_audio", "input_audio": part.data or part.url}
@@ -184,7 +182,7 @@ class _Writer:
             case AudioPart() | OtherPart() | ImagePart() | FilePart() if is_new:
                 raise self._refused(f"content of type {part.type!r} like this")
             case _:
-                return None
+                return {"type": "text", "text": told} if (told := told_instead(part)) else None
 
     def _refused(self, what: str) -> InvalidRequestError:
         return InvalidRequestError(
@@ -208,13 +206,17 @@ def _answer_entries(message: SessionMessage) -> list[Entry]:
     text = "".join(part.text for part in message.parts if isinstance(part, TextPart | RefusalPart))
     entries = [_output(text)] if text else []
     return entries + [
-        {"type": "function.call", "tool_call_id": call.id, "name": call.name, "arguments": _arguments(call)}
+        {"type": "function.call", "tool_call_id": call.id, "name": _legal_name(call), "arguments": _arguments(call)}
         for call in message.tool_calls
     ]
 
 
 def _output(text: str) -> Entry:
     return {"type": "message.output", "role": "assistant", "content": text}
+
+
+def _legal_name(call: ToolCall) -> str:
+    return tool_name_within(call.name, longest=_LONGEST_NAME)
 
 
 def _arguments(call: ToolCall) -> str:

@@ -11,6 +11,7 @@ from langswarm_sessions.errors import ConfigurationError, InvalidInputError
 from langswarm_sessions.interfaces.provider import ProviderRequest
 from langswarm_sessions.providers.mistral.chat import chat_messages
 from langswarm_sessions.providers.mistral.mapping import Entry, Mapped, Target, entries_of
+from langswarm_sessions.providers.settings import in_force
 from langswarm_sessions.providers.tools import function_tool, normal_tool_choice
 from langswarm_sessions.records import ToolChoice
 
@@ -135,8 +136,8 @@ def chat_body(request: ProviderRequest, *, session_id: str, model: str, config: 
         if (choice := _choice(request, config)) is not None:
             mode, _, name = choice.partition(":")
             body["tool_choice"] = {"type": "function", "function": {"name": name}} if name else mode
-    if "response_format" in config:
-        body["response_format"] = _response_format(config["response_format"])
+    if wanted := in_force(config, request.options).get("response_format"):
+        body["response_format"] = _response_format(wanted)
     if metadata := merged_metadata(config):
         body["metadata"] = metadata
     return body
@@ -148,8 +149,8 @@ def _given(instructions: str | None) -> tuple[str, ...]:
 
 def _completion_args(request: ProviderRequest, config: Mapping[str, Any]) -> dict[str, Any]:
     args = {wire: config[name] for name, wire in _COMPLETION_FIELDS.items() if name in config}
-    if "response_format" in config:
-        args["response_format"] = _response_format(config["response_format"])
+    if wanted := in_force(config, request.options).get("response_format"):
+        args["response_format"] = _response_format(wanted)
     if request.options.tools and (choice := _choice(request, config)) is not None:
         if ":" in choice:
             raise InvalidInputError(

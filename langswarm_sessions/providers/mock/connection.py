@@ -96,4 +96,7 @@ def connect_mock(credential: object) -> MockConnection:
     """
     if credential is None or isinstance(credential, str) or credential == {}:
         return MockConnection()
-    raise ConfigurationError("providers={'mock': ...}: the mock provider takes None.", provider="mock")
+    raise ConfigurationError(
+        "providers={'mock': ...}: the mock provider takes None, or a dict of what its requests are held to.",
+        provider="mock",
+    )

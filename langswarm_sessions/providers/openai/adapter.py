@@ -11,6 +11,7 @@ from langswarm_sessions.providers.openai.asking import Asking
 from langswarm_sessions.providers.openai.chat_turn import chat_events
 from langswarm_sessions.providers.openai.client import OpenAIConnection, connect_openai
 from langswarm_sessions.providers.openai.conversations import log_events, look_up
+from langswarm_sessions.providers.openai.counting import counted_input
 from langswarm_sessions.providers.openai.errors import OPENAI_FAILURES, foreign_errors, translate
 from langswarm_sessions.providers.openai.profile import profile_of, speaks_chat
 from langswarm_sessions.providers.openai.request import is_kept
@@ -50,6 +51,12 @@ class OpenAIProviderSession(RemoteProviderSession[OpenAIConnection]):
         else:
             await self._deleted(client.responses.delete(native.id))
 
+    async def count_tokens(self, request: ProviderRequest) -> int | None:
+        """Let the provider count the input, what it keeps of the conversation included; Chat Completions cannot."""
+        if speaks_chat(self._config):
+            return None
+        return await self._told(counted_input(await self._asking(request), request))
+
     def _foreign_errors(self) -> tuple[type[Exception], ...]:
         return foreign_errors()
 
@@ -57,13 +64,14 @@ class OpenAIProviderSession(RemoteProviderSession[OpenAIConnection]):
         return translate(error, continued=continued, streaming=streaming)
 
     async def _asking(self, request: ProviderRequest) -> Asking:
+        client = await self._connection.client(self._config)
         return Asking(
             connection=self._connection,
-            client=await self._connection.client(self._config),
+            client=client,
             session_id=self.session_id,
             model=self.model,
             config=self._config,
-            seconds=self._seconds(request),
+            seconds=self._seconds(request, client=client.timeout),
         )
 
     async def _events(self, request: ProviderRequest) -> AsyncGenerator[ProviderEvent, None]:

@@ -115,7 +115,11 @@ def blocks_of(item: dict[str, Any], name: str = "content") -> list[dict[str, Any
 def _message_part(block: dict[str, Any]) -> Part:
     if block.get("type") == "refusal":
         return RefusalPart(block.get("refusal") or "")
-    return TextPart(block["text"]) if block.get("type") == "output_text" else OtherPart(data=block)
+    if block.get("type") != "output_text":
+        return OtherPart(data=block)
+    if not isinstance(block["text"], str):
+        raise TypeError("text")
+    return TextPart(block["text"])
 
 
 def _tool_call(item: dict[str, Any]) -> ToolCall:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,10 +18,19 @@ from langswarm_sessions.messages import (
     Role,
     SessionMessage,
     TextPart,
+    ToolCall,
     ToolResult,
     text_of,
 )
-from langswarm_sessions.providers.openai.mapping import IMAGE_DETAILS, arguments_text, data_url, first_of_new_input
+from langswarm_sessions.providers.mapping import (
+    CallIds,
+    call_id_within,
+    is_foreign_file,
+    newness,
+    told_instead,
+    tool_name_within,
+)
+from langswarm_sessions.providers.openai.mapping import IMAGE_DETAILS, arguments_text, data_url
 
 __all__ = ["REASONING_FIELDS", "ChatMessage", "chat_messages"]
 
@@ -29,6 +39,8 @@ ChatMessage = dict[str, Any]
 REASONING_FIELDS = ("reasoning_content", "reasoning")
 """Where compatible servers write the model's reasoning; OpenAI has no such field."""
 
+_LONGEST_NAME = 64
+_legal_call_id = call_id_within(re.compile(r".{1,40}", re.DOTALL), prefix="call_")
 _SOUND_FORMATS = {
     "audio/wav": "wav",
     "audio/x-wav": "wav",
@@ -55,51 +67,62 @@ def chat_messages(
     Raises:
         InvalidRequestError: The new input holds content the API does not take.
     """
-    newest = first_of_new_input(messages)
     wire: list[ChatMessage] = [{"role": "system", "content": instructions}] if instructions else []
     shown: list[ChatMessage] = []
-    for index, message in enumerate(messages):
+    ids = CallIds(_legal_call_id)
+    for message, is_new in zip(messages, newness(messages), strict=True):
         if message.kind is MessageKind.INSTRUCTIONS:
             continue
         if message.role is Role.TOOL and message.tool_results:
-            wire += [_tool_message(result) for result in message.tool_results]
-            shown += _media(message.parts, is_new=index >= newest)
+            wire += [_tool_message(result, ids) for result in message.tool_results]
+            shown += _media(message.parts, is_new=is_new)
             continue
         wire += _shown(shown)
         shown = []
-        wire += _said(message, model=model, is_new=index >= newest, replay_reasoning=replay_reasoning)
+        if message.role is Role.ASSISTANT:
+            wire += _answer(message, ids, model=model, replay_reasoning=replay_reasoning)
+        elif content := _content(message, is_new=is_new):
+            wire.append({"role": "system" if message.role is Role.SYSTEM else "user", "content": content})
     return wire + _shown(shown)
 
 
-def _said(message: SessionMessage, *, model: str, is_new: bool, replay_reasoning: bool) -> list[ChatMessage]:
-    if message.role is Role.ASSISTANT:
-        return _answer(message, reasoning=_reasoning(message, model=model) if replay_reasoning else {})
-    content = _content(message, is_new=is_new)
-    return [{"role": "system" if message.role is Role.SYSTEM else "user", "content": content}] if content else []
-
-
-def _answer(message: SessionMessage, *, reasoning: dict[str, str]) -> list[ChatMessage]:
+def _answer(message: SessionMessage, ids: CallIds, *, model: str, replay_reasoning: bool) -> list[ChatMessage]:
     text = text_of(message.parts)
-    calls = [
-        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments_text(call)}}
-        for call in message.tool_calls
-    ]
-    if calls:
-        return [{"role": "assistant", "content": text or None, "tool_calls": calls, **reasoning}]
-    return [{"role": "assistant", "content": text}] if text else []
+    own = _own_message(message, model=model)
+    if not message.tool_calls:
+        return [{"role": "assistant", "content": text}] if text else []
+    calls = [_call(call, ids, is_own=own is not None) for call in message.tool_calls]
+    reasoning = _reasoning(own or {}) if replay_reasoning else {}
+    return [{"role": "assistant", "content": text or None, "tool_calls": calls, **reasoning}]
 
 
-def _reasoning(message: SessionMessage, *, model: str) -> dict[str, str]:
-    """Return the reasoning of the model's own answer in the field it came in."""
+def _call(call: ToolCall, ids: CallIds, *, is_own: bool) -> ChatMessage:
+    """Return a call: a server takes the id and the name it gave itself, however long."""
+    keeps = is_own and ids.are_free([call.id])
+    name = call.name if is_own else tool_name_within(call.name, longest=_LONGEST_NAME)
+    return {
+        "id": ids.kept(call.id) if keeps else ids.made(call.id),
+        "type": "function",
+        "function": {"name": name, "arguments": arguments_text(call)},
+    }
+
+
+def _own_message(message: SessionMessage, *, model: str) -> ChatMessage | None:
+    """Return the model's own answer as it came; None when it is another's."""
     payload = message.provider_payload or {}
     if (payload.get("provider"), payload.get("api"), payload.get("model")) != ("openai", "chat", model):
-        return {}
+        return None
     items: list[ChatMessage] = payload.get("items") or [{}]
-    return {name: items[0][name] for name in REASONING_FIELDS if items[0].get(name)}
+    return items[0]
 
 
-def _tool_message(result: ToolResult) -> ChatMessage:
-    return {"role": "tool", "tool_call_id": result.tool_call_id, "content": result.content}
+def _reasoning(own: ChatMessage) -> dict[str, str]:
+    """Return the reasoning of an answer in the field it came in."""
+    return {name: own[name] for name in REASONING_FIELDS if own.get(name)}
+
+
+def _tool_message(result: ToolResult, ids: CallIds) -> ChatMessage:
+    return {"role": "tool", "tool_call_id": ids.answered(result.tool_call_id), "content": result.content}
 
 
 def _shown(blocks: list[ChatMessage]) -> list[ChatMessage]:
@@ -118,7 +141,7 @@ def _media(parts: Iterable[Part], *, is_new: bool) -> list[ChatMessage]:
 
 
 def _block(part: Part, *, is_new: bool) -> ChatMessage | None:
-    """Return the content block of one part; None when a part of an older message has none."""
+    """Return the content block of one part; None when it has none. Of an older message's medium a note is left."""
     match part:
         case TextPart() | RefusalPart():
             return {"type": "text", "text": part.text} if part.text else None
@@ -126,11 +149,11 @@ def _block(part: Part, *, is_new: bool) -> ChatMessage | None:
             image = {"url": part.url or data_url(part.data, part.media_type or "image/png")}
             detail = {"detail": part.detail} if part.detail in IMAGE_DETAILS else {}
             return {"type": "image_url", "image_url": image | detail}
-        case FilePart() if part.file_id:
-            return {"type": "file", "file": {"file_id": part.file_id}}
         case FilePart() if part.data:
             url = data_url(part.data, part.media_type or "application/octet-stream")
             return {"type": "file", "file": {"file_data": url, "filename": part.name or "file"}}
+        case FilePart() if part.file_id and not is_foreign_file(part, provider="openai"):
+            return {"type": "file", "file": {"file_id": part.file_id}}
         case AudioPart() if part.data and part.media_type in _SOUND_FORMATS:
             sound = {"data": part.data, "format": _SOUND_FORMATS[part.media_type]}
             return {"type": "input_audio", "input_audio": sound}
@@ -143,4 +166,4 @@ def _block(part: Part, *, is_new: bool) -> ChatMessage | None:
                 provider="openai",
             )
         case _:
-            return None
+            return {"type": "text", "text": told} if (told := told_instead(part)) else None

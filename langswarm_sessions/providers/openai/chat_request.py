@@ -13,6 +13,7 @@ from langswarm_sessions.providers.failures import Failure
 from langswarm_sessions.providers.openai.chat_messages import REASONING_FIELDS, chat_messages
 from langswarm_sessions.providers.openai.client import merged_metadata
 from langswarm_sessions.providers.openai.request import text_format
+from langswarm_sessions.providers.settings import in_force
 from langswarm_sessions.providers.tools import function_tool, normal_tool_choice
 from langswarm_sessions.records import ToolChoice
 
@@ -111,6 +112,7 @@ def chat_body(
         InvalidInputError: A tool definition is malformed.
         InvalidRequestError: The new input holds content the API does not take.
     """
+    config = in_force(config, request.options)
     body: dict[str, Any] = {
         "model": model,
         "messages": chat_messages(

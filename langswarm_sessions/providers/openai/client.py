@@ -15,6 +15,7 @@ from langswarm_sessions.providers.openai.profile import OPENAI_PROFILE, check_na
 from langswarm_sessions.providers.remote import RemoteConnection
 
 if TYPE_CHECKING:
+    import httpx2
     from openai import AsyncOpenAI
 
     from langswarm_sessions.providers.openai.adapter import OpenAIProviderSession
@@ -100,7 +101,7 @@ class OpenAIConnection(RemoteConnection[_Clients]):
         elif not _has_sdk_http_client(given):
             return MadeClient(_Clients(given.with_options(max_retries=0)), None)
         else:
-            made = given.with_options(max_retries=0, http_client=openai.DefaultAsyncHttpxClient())
+            made = given.with_options(max_retries=0, http_client=_pool())
         return MadeClient(_Clients(made), made.close)
 
 
@@ -127,7 +128,15 @@ def _from_credential(credential: OpenAICredential) -> AsyncOpenAI:
         timeout=not_given if credential.timeout is None else credential.timeout,
         default_headers=credential.default_headers,
         max_retries=0,
+        http_client=_pool(),
     )
+
+
+def _pool() -> httpx2.AsyncClient:
+    """Return a pool of connections that follows no redirect: the conversation would go along, wherever it leads."""
+    from openai import DefaultAsyncHttpxClient
+
+    return DefaultAsyncHttpxClient(follow_redirects=False)
 
 
 def _checking(provide: Callable[[], Awaitable[str]]) -> Callable[[], Awaitable[str]]:
@@ -159,6 +168,7 @@ def _async_twin(given: object) -> AsyncOpenAI:
         default_headers=cast(Mapping[str, str], getattr(given, "_custom_headers", {})),
         default_query=cast(Mapping[str, object], getattr(given, "_custom_query", {})),
         max_retries=0,
+        http_client=_pool(),
     )
 
 

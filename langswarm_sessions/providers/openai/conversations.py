@@ -203,9 +203,14 @@ def _adopted(asking: Asking, answer: list[Item], response: Response | None, *, c
 
 
 async def _ended(asking: Asking, response_id: str) -> Response | None:
-    """Wait for a response to end and return it; None when the provider does not know it."""
+    """Wait for a response to end and return it; None when the provider does not know it.
+
+    Raises:
+        NativeStateLostError: It does not end. Half of the time is left to tell it all to a new conversation.
+    """
     from openai import NotFoundError
 
+    patience = asking.seconds / 2 if asking.seconds else _WAIT_SECONDS
     pause, waited = _FIRST_PAUSE, 0.0
     while True:
         try:
@@ -218,8 +223,8 @@ async def _ended(asking: Asking, response_id: str) -> Response | None:
             raise OPENAI_FAILURES.error(OPENAI_FAILURES.illegible)
         if response.status not in {"queued", "in_progress"}:
             return response
-        if waited >= (asking.seconds or _WAIT_SECONDS):
-            raise OPENAI_FAILURES.error(OPENAI_FAILURES.busy)
+        if waited >= patience:
+            raise OPENAI_FAILURES.lost(Failure())
         await asyncio.sleep(pause)
         waited, pause = waited + pause, min(pause * 2, _LONGEST_PAUSE)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from langswarm_sessions.errors import SessionError
@@ -37,6 +39,7 @@ _UNPAIRED_MESSAGES = ("no tool output found for function call", "no tool call fo
 _TOO_LARGE_MESSAGE = "request too large for"
 _OVERFLOW_WORDS = ("maximum context length", "context window", "context size", "context_size")
 """How compatible servers put it, which have no code for it."""
+_HTTP_ERROR = re.compile("[45][0-9]{2}")
 _BUSY_CODES = frozenset({"conversation_locked"})
 _RATE_CODES = frozenset({"rate_limit_exceeded", "tokens", "requests"})
 _SERVER_CODES = frozenset(
@@ -51,9 +54,17 @@ def classify(failure: Failure) -> SessionError:
         >>> classify(Failure(status=400, code="context_length_exceeded")).retryable
         False
     """
+    failure = _with_status(failure)
     if _is_lost(failure):
         return OPENAI_FAILURES.lost(failure)
     return OPENAI_FAILURES.error(_by_code(failure) or _by_status(failure), failure)
+
+
+def _with_status(failure: Failure) -> Failure:
+    """Return the failure with its status: compatible servers give it as the code, of failures inside a stream too."""
+    if not _HTTP_ERROR.fullmatch(str(failure.code)):
+        return failure
+    return replace(failure, status=failure.status or int(str(failure.code)), code=None)
 
 
 def _is_lost(failure: Failure) -> bool:
@@ -61,6 +72,8 @@ def _is_lost(failure: Failure) -> bool:
         return True
     if failure.status in {400, 404} and failure.code is None and failure.says(*_LOST_MESSAGES):
         return True
+    if failure.continued and failure.status == 404 and failure.code is None:
+        return True  # a compatible server, in its own words; were it the model, telling it anew would say so
     # What the provider keeps has come apart (an answer nobody received): the transcript has the whole of it.
     return failure.continued and failure.says(*_UNPAIRED_MESSAGES)
 
@@ -151,9 +164,10 @@ def failure_of(error: Exception, *, continued: bool = False) -> Failure:
     """
     response: httpx2.Response | None = getattr(error, "response", None)
     headers: Mapping[str, str] = response.headers if response is not None else dict[str, str]()
+    code: object = getattr(error, "code", None)
     return Failure(
         status=getattr(error, "status_code", None),
-        code=_text(getattr(error, "code", None)),
+        code=str(code) if isinstance(code, int) else _text(code),
         param=_text(getattr(error, "param", None)),
         type=_text(getattr(error, "type", None)),
         message=_own_message(error),

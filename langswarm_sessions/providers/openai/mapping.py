@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,14 @@ from langswarm_sessions.messages import (
     ToolResult,
     text_of,
 )
+from langswarm_sessions.providers.mapping import (
+    CallIds,
+    call_id_within,
+    is_foreign_file,
+    newness,
+    told_instead,
+    tool_name_within,
+)
 from langswarm_sessions.providers.openai.answers import blocks_of
 from langswarm_sessions.providers.tools import parse_arguments
 
@@ -30,12 +39,14 @@ __all__ = [
     "Item",
     "arguments_text",
     "data_url",
-    "first_of_new_input",
     "input_items",
     "payload_items",
 ]
 
 Item = dict[str, Any]
+
+_LONGEST_NAME = 128
+_legal_call_id = call_id_within(re.compile(r".{1,64}", re.DOTALL), prefix="call_")
 
 IMAGE_DETAILS = frozenset({"auto", "high", "low", "original"})
 _REPLAYED_TYPES = frozenset({"function_call", "message"})
@@ -55,16 +66,17 @@ def input_items(messages: Sequence[SessionMessage], *, model: str, replay_reason
     Raises:
         InvalidRequestError: The new input holds sound or another content the API does not take.
     """
-    newest = first_of_new_input(messages)
+    ids = CallIds(_legal_call_id)
     items: list[Item] = []
-    for index, message in enumerate(messages):
+    for message, is_new in zip(messages, newness(messages), strict=True):
         if message.kind is MessageKind.INSTRUCTIONS:
             continue
         if message.role is Role.ASSISTANT:
-            items += payload_items(message, model=model, with_reasoning=replay_reasoning) or _assistant_items(message)
+            own = payload_items(message, model=model, with_reasoning=replay_reasoning)
+            items += [_named(item, ids) for item in own or _assistant_items(message)]
         elif message.role is Role.TOOL and message.tool_results:
-            items += _tool_outputs(message, is_new=index >= newest)
-        elif content := _content(message, is_new=index >= newest):
+            items += _tool_outputs(message, ids, is_new=is_new)
+        elif content := _content(message, is_new=is_new):
             role = "system" if message.role is Role.SYSTEM else "user"
             items.append({"type": "message", "role": role, "content": content})
     return _since_compaction(items)
@@ -77,10 +89,8 @@ def _since_compaction(items: list[Item]) -> list[Item]:
     return [*kept, *items[newest:]]
 
 
-def first_of_new_input(messages: Sequence[SessionMessage]) -> int:
-    """Return the index of the first message that no answer followed yet."""
-    answers = [index for index, message in enumerate(messages) if message.role is Role.ASSISTANT]
-    return answers[-1] + 1 if answers else 0
+def _named(item: Item, ids: CallIds) -> Item:
+    return {**item, "call_id": ids.made(item["call_id"])} if item["type"] == "function_call" else item
 
 
 # Answers
@@ -157,7 +167,12 @@ def _assistant_items(message: SessionMessage) -> list[Item]:
     text = "".join(part.text for part in message.parts if isinstance(part, TextPart | RefusalPart))
     items = [_answer_item(text)] if text else []
     return items + [
-        {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": arguments_text(call)}
+        {
+            "type": "function_call",
+            "call_id": call.id,
+            "name": tool_name_within(call.name, longest=_LONGEST_NAME),
+            "arguments": arguments_text(call),
+        }
         for call in message.tool_calls
     ]
 
@@ -175,11 +190,11 @@ def arguments_text(call: ToolCall) -> str:
 # Input
 
 
-def _tool_outputs(message: SessionMessage, *, is_new: bool) -> list[Item]:
+def _tool_outputs(message: SessionMessage, ids: CallIds, *, is_new: bool) -> list[Item]:
     results = message.tool_results
     media = _media(message.parts, is_new=is_new) if len(results) == 1 else []
     return [
-        {"type": "function_call_output", "call_id": result.tool_call_id, "output": _output(result, media)}
+        {"type": "function_call_output", "call_id": ids.answered(result.tool_call_id), "output": _output(result, media)}
         for result in results
     ]
 
@@ -200,7 +215,7 @@ def _media(parts: Iterable[Part], *, is_new: bool) -> list[Item]:
 
 
 def _block(part: Part, *, is_new: bool) -> Item | None:
-    """Return the content block of one part; None when a part of an older message has none."""
+    """Return the content block of one part; None when it has none. Of an older message's medium a note is left."""
     match part:
         case TextPart() | RefusalPart():
             return {"type": "input_text", "text": part.text} if part.text else None
@@ -208,7 +223,7 @@ def _block(part: Part, *, is_new: bool) -> Item | None:
             detail = part.detail if part.detail in IMAGE_DETAILS else "auto"
             url = part.url or data_url(part.data, part.media_type or "image/png")
             return {"type": "input_image", "detail": detail, "image_url": url}
-        case FilePart() if part.file_id or part.url or part.data:
+        case FilePart() if (part.file_id or part.url or part.data) and not is_foreign_file(part, provider="openai"):
             return _file_block(part)
         case AudioPart() if part.transcript:
             return {"type": "input_text", "text": part.transcript}
@@ -219,17 +234,15 @@ def _block(part: Part, *, is_new: bool) -> Item | None:
                 provider="openai",
             )
         case _:
-            return None
+            return {"type": "input_text", "text": told} if (told := told_instead(part)) else None
 
 
 def _file_block(part: FilePart) -> Item:
     block: Item = {"type": "input_file"}
-    if part.file_id:
-        return {**block, "file_id": part.file_id}
     if part.data:
         block["file_data"] = data_url(part.data, part.media_type or "application/octet-stream")
         return {**block, "filename": part.name or "file"}
-    return {**block, "file_url": part.url}
+    return {**block, "file_id": part.file_id} if part.file_id else {**block, "file_url": part.url}
 
 
 def data_url(data: str | None, media_type: str) -> str:

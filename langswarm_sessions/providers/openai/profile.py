@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from langswarm_sessions.errors import ConfigurationError
-from langswarm_sessions.interfaces.provider import ProviderProfile
+from langswarm_sessions.interfaces.provider import EVERY_MEDIUM, ProviderProfile
 from langswarm_sessions.providers.settings import DOCUMENTED_SETTINGS
 from langswarm_sessions.records import NativeKind
 
@@ -35,6 +35,7 @@ OPENAI_PROFILE = ProviderProfile(
     config_keys=frozenset(DOCUMENTED_SETTINGS) - _WITHOUT_EFFECT,
     ignored_keys=_WITHOUT_EFFECT,
     otel_name="openai",
+    takes=frozenset({"text", "image", "file"}),
 )
 
 _KINDS = {"node": NativeKind.NODE, "log": NativeKind.LOG, "none": NativeKind.NONE}
@@ -52,6 +53,7 @@ def _chat_profile(without_effect: frozenset[str]) -> ProviderProfile:
         native=NativeKind.NONE,
         config_keys=frozenset(DOCUMENTED_SETTINGS) - without_effect,
         ignored_keys=without_effect,
+        takes=EVERY_MEDIUM,
     )
 
 

@@ -12,6 +12,7 @@ from langswarm_sessions.interfaces.provider import ProviderRequest
 from langswarm_sessions.providers.failures import Failure
 from langswarm_sessions.providers.openai.client import METADATA_KEYS, merged_metadata
 from langswarm_sessions.providers.openai.mapping import Item, input_items
+from langswarm_sessions.providers.settings import in_force
 from langswarm_sessions.providers.tools import function_tool, normal_tool_choice
 from langswarm_sessions.records import ToolChoice
 
@@ -82,6 +83,7 @@ def request_body(
         InvalidInputError: A tool definition is malformed.
         InvalidRequestError: The new input holds content the API does not take.
     """
+    config = in_force(config, request.options)
     body: dict[str, Any] = {
         "model": model,
         "input": input_items(request.messages, model=model, replay_reasoning=dialect.replays),

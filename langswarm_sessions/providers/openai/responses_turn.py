@@ -87,15 +87,17 @@ async def _read(
             raise OPENAI_FAILURES.error(OPENAI_FAILURES.illegible)
         match event.type:
             case "response.created":
+                response_id = OPENAI_FAILURES.read(_text_at, event.response, "id")
                 if heard is not None:
-                    heard(event.response.id)
-                yield Started(native_id=conversation or (event.response.id if kept else None), request_id=request_id)
+                    heard(response_id)
+                yield Started(native_id=conversation or (response_id if kept else None), request_id=request_id)
             case "response.output_text.delta" | "response.refusal.delta":
-                yield TextDelta(event.delta)
+                yield TextDelta(OPENAI_FAILURES.read(_text_at, event, "delta"))
             case "response.output_item.done":
                 items.append(event.item)
             case "response.completed" | "response.incomplete":
-                answer = completed_answer(
+                answer = OPENAI_FAILURES.read(
+                    completed_answer,
                     event.response,
                     model=asking.model,
                     items=items,
@@ -107,7 +109,7 @@ async def _read(
                 yield answer
                 return
             case "response.failed":
-                raise classify(_failure_in(event.response, request, request_id))
+                raise classify(OPENAI_FAILURES.read(_failure_in, event.response, request, request_id))
             case "error":
                 raise classify(
                     Failure(
@@ -121,6 +123,18 @@ async def _read(
             case _:
                 pass
     raise OPENAI_FAILURES.cut_stream()
+
+
+def _text_at(event: object, name: str) -> str:
+    """Return a field that holds text; the SDK checks nothing of what it reads.
+
+    Raises:
+        TypeError: It holds something else.
+    """
+    text: object = getattr(event, name)
+    if not isinstance(text, str):
+        raise TypeError(name)
+    return text
 
 
 def _failure_in(response: Response, request: ProviderRequest, request_id: str | None) -> Failure:

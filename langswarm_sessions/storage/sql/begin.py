@@ -13,9 +13,9 @@ from langswarm_sessions.records import BeginTurn, Begun, Busy, Lease, Recorded, 
 from langswarm_sessions.storage.liveness import is_dead
 from langswarm_sessions.storage.sql.counting import MESSAGE_COUNTERS, added_to, additions, counter_updates
 from langswarm_sessions.storage.sql.history import load_history
-from langswarm_sessions.storage.sql.input import StoredInput, store_input
+from langswarm_sessions.storage.sql.input import StoredInput, ended_turn, store_input
 from langswarm_sessions.storage.sql.line import anyone_ahead, leave_line, stay_in_line
-from langswarm_sessions.storage.sql.locate import NOT_IN_LINE, checked, find_with_line
+from langswarm_sessions.storage.sql.locate import NOT_IN_LINE, checked, checked_holder, find_with_line
 from langswarm_sessions.storage.sql.prepared import Prepared
 from langswarm_sessions.storage.sql.rerun import recorded_answer
 from langswarm_sessions.storage.sql.session_rows import StoredSession, native_to_json
@@ -66,6 +66,8 @@ def begin_turn(connection: Connection, begin: BeginTurn) -> Begun | Recorded | B
         _leave(connection, begin)
         answer = recorded_answer(connection, earlier)
         return Recorded(session=session.record, turn=earlier.record, answer=answer)
+    if begin.held is not None:
+        return _follow(connection, begin, session=checked_holder(session, begin.held), earlier=earlier)
     held = session.holder is not None
     if held and not _may_be_taken(session, begin):
         return _wait(connection, begin, session)
@@ -73,9 +75,24 @@ def begin_turn(connection: Connection, begin: BeginTurn) -> Begun | Recorded | B
         return _wait(connection, begin, session)
     _leave(connection, begin)
     before = _take_over(connection, session, begin) if held else session.record
-    if _is_known_to_provider(earlier, before):
-        before = replace(before, native=None)  # its input would be given to the provider twice
-    return _take(connection, begin, session=session, before=before, earlier=earlier)
+    if begin.resumes is not None:
+        stored = ended_turn(find_turn(connection, begin.session_id, begin.resumes), session)
+    else:
+        before = _known_before(earlier, before)
+        stored = store_input(connection, begin, session, earlier)
+    return _take(connection, begin, session=session, before=before, stored=stored)
+
+
+def _follow(connection: Connection, begin: BeginTurn, *, session: StoredSession, earlier: StoredTurn | None) -> Begun:
+    """Begin the turn of a caller that kept the lease of its turn before."""
+    before = _known_before(earlier, session.record)
+    stored = store_input(connection, begin, session, earlier)
+    return replace(_take(connection, begin, session=session, before=before, stored=stored), took_over=False)
+
+
+def _known_before(earlier: StoredTurn | None, session: SessionRecord) -> SessionRecord:
+    """Return the session without the native state that holds the input of a turn which is run again."""
+    return replace(session, native=None) if _is_known_to_provider(earlier, session) else session
 
 
 def _is_known_to_provider(earlier: StoredTurn | None, session: SessionRecord) -> bool:
@@ -136,9 +153,8 @@ def _take(
     *,
     session: StoredSession,
     before: SessionRecord,
-    earlier: StoredTurn | None,
+    stored: StoredInput,
 ) -> Begun:
-    stored = store_input(connection, begin, session, earlier)
     after = _update_session(connection, begin, session, before=before, stored=stored)
     query = begin.needs(before)
     history = (

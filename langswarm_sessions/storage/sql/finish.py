@@ -19,7 +19,7 @@ from langswarm_sessions.storage.sql.session_rows import native_to_json
 from langswarm_sessions.storage.sql.tables import COUNTER_NAMES, sessions
 from langswarm_sessions.storage.sql.turn_rows import close_turn, end_turn
 
-__all__ = ["OpenTurn", "abandon_turn", "beat", "finish_turn", "open_turn"]
+__all__ = ["OpenTurn", "abandon_turn", "beat", "finish_turn", "open_turn", "release_lease"]
 
 _COUNTED = tuple(name for name in COUNTER_NAMES if name != "turns")
 _NO_USAGE = Usage()
@@ -33,7 +33,7 @@ _ENDED = (
     update(sessions)
     .where(*_HELD)
     .values(
-        lease_turn_id=null(),
+        lease_turn_id=bindparam("new_lease_turn_id"),
         last_activity=bindparam("new_last_activity"),
         next_seq=bindparam("new_next_seq"),
         last_message_id=bindparam("new_last_message_id"),
@@ -101,7 +101,7 @@ def _release(
     *,
     unchanged: bool,
 ) -> SessionRecord | None:
-    """Release the lease and move the session on; return its row, or None if the lease (or the version) is another."""
+    """Release the lease (or keep it) and move the session on; return its row, None if lease or version differ."""
     before = known.record
     next_seq = before.next_seq + len(answers)
     amounts = {**_amounts(finish), **count_messages(answers)}
@@ -113,6 +113,7 @@ def _release(
         {
             **_of(finish.lease),
             "of_version": before.version,
+            "new_lease_turn_id": finish.lease.turn_id if finish.keep_lease else None,
             "new_last_activity": finish.now,
             "new_next_seq": next_seq,
             "new_last_message_id": answers[-1].message_id if answers else known.last_message_id,
@@ -138,6 +139,11 @@ def abandon_turn(connection: Connection, begun: Begun, now: datetime) -> None:
     """Undo what can be undone of a begun turn whose caller went away: release the lease, end the turn."""
     if _LET_GO.write(connection, _of(begun.lease)):
         close_turn(connection, begun.lease.session_id, begun.lease.turn_id, now)
+
+
+def release_lease(connection: Connection, lease: Lease) -> None:
+    """Let go of a lease whose turn has ended."""
+    _LET_GO.write(connection, _of(lease))
 
 
 def beat(connection: Connection, leases: Sequence[Lease], expires_at: datetime) -> list[Lease]:

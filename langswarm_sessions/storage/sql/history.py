@@ -69,7 +69,7 @@ def load_history(
         "not_turn": query.not_turn or _NO_TURN,
         "nor_turn": own_turn or _NO_TURN,
     }
-    newest_first, stopped = _read_newest(connection, within, query)
+    newest_first, stopped = _read_newest(connection, within, query, session.next_seq)
     if query.with_system and stopped and session.counters.system_messages:
         if newest_first:
             within["before"] = newest_first[-1].seq or 0
@@ -79,18 +79,20 @@ def load_history(
 
 
 def _read_newest(
-    connection: Connection, within: dict[str, int | str], query: HistoryQuery
+    connection: Connection, within: dict[str, int | str], query: HistoryQuery, next_seq: int
 ) -> tuple[list[SessionMessage], bool]:
     """Return the newest messages and whether a bound was met; rows beyond it are not fetched."""
     wanted = _EVERYTHING if query.max_messages is None else query.max_messages
     budget = _EVERYTHING if query.max_tokens is None else query.max_tokens
+    kept_from = _END if query.down_to is None else query.down_to
     found: list[SessionMessage] = []
-    if wanted <= 0 or budget <= 0:
+    if (wanted <= 0 or budget <= 0) and query.down_to is None:
         return found, True
-    with closing(_NEWEST.each(connection, {**within, "at_most": wanted})) as rows:
+    at_most = wanted if query.down_to is None else max(wanted, next_seq - query.down_to)
+    with closing(_NEWEST.each(connection, {**within, "at_most": at_most})) as rows:
         for row in rows:
             found.append(message_of(row))
             budget -= found[-1].tokens or 0
-            if budget <= 0:
+            if (budget <= 0 or len(found) >= wanted) and (found[-1].seq or 0) <= kept_from:
                 return found, True
     return found, len(found) >= wanted

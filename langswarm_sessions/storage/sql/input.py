@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
+from langswarm_sessions.errors import TurnConflictError
 from langswarm_sessions.messages import MessageKind, Role, SessionMessage, TurnState
 from langswarm_sessions.records import BeginTurn, TurnRecord
 from langswarm_sessions.storage.sql.counting import count_messages
@@ -15,7 +16,7 @@ from langswarm_sessions.storage.sql.rerun import reuse_inputs
 from langswarm_sessions.storage.sql.session_rows import StoredSession
 from langswarm_sessions.storage.sql.turn_rows import StoredTurn, insert_turn, reopen_turn
 
-__all__ = ["Position", "StoredInput", "store_input"]
+__all__ = ["Position", "StoredInput", "ended_turn", "store_input"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,21 @@ def store_input(
     else:
         stored = _run_again(connection, begin, start, session=session, earlier=earlier)
     return stored if not instructions else replace(stored, amounts=_sum(stored.amounts, count_messages(instructions)))
+
+
+def ended_turn(turn: StoredTurn | None, session: StoredSession) -> StoredInput:
+    """Return a completed turn that is gone on with; nothing of it is stored anew.
+
+    Raises:
+        TurnConflictError: There is no such turn, or it did not complete.
+    """
+    if turn is None or turn.record.state is not TurnState.COMPLETED:
+        raise TurnConflictError(
+            "The turn to go on with did not complete. Send its input again.", session_id=session.record.session_id
+        )
+    record = session.record
+    end = Position(record.next_seq, session.last_message_id, record.instructions)
+    return StoredInput(turn=turn.record, inputs=(), end=end, turn_index=session.last_turn_index, amounts={})
 
 
 def _store_instructions(

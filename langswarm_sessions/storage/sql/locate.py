@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from langswarm_sessions.errors import SessionArchivedError, SessionNotFoundError
-from langswarm_sessions.records import SessionStatus
+from langswarm_sessions.errors import SessionArchivedError, SessionNotFoundError, TurnConflictError
+from langswarm_sessions.records import Lease, SessionStatus
 from langswarm_sessions.storage.sql.prepared import Prepared
 from langswarm_sessions.storage.sql.session_rows import STATE_COLUMNS, StoredSession, stored_of
 from langswarm_sessions.storage.sql.tables import session_waiters, sessions
 from langswarm_sessions.storage.sql.types import select_all
 
-__all__ = ["NOT_IN_LINE", "checked", "find_session", "find_with_line"]
+__all__ = ["NOT_IN_LINE", "checked", "checked_holder", "find_session", "find_with_line"]
 
 NOT_IN_LINE = 2**62  # a ticket behind every other
 
@@ -55,4 +55,21 @@ def checked(session: StoredSession | None, session_id: str, *, user_id: str | No
         )
     if session.record.status is SessionStatus.ARCHIVED:
         raise SessionArchivedError("The session is archived. Restore it to go on.", session_id=session_id)
+    return session
+
+
+def checked_holder(session: StoredSession | None, lease: Lease) -> StoredSession:
+    """Return a session whose lease is in force.
+
+    Raises:
+        SessionNotFoundError: The session was purged.
+        TurnConflictError: The lease is another's.
+    """
+    if session is None:
+        raise SessionNotFoundError("The session was purged while its turn ran.", session_id=lease.session_id)
+    if (session.turn_id, session.fence) != (lease.turn_id, lease.fence):
+        raise TurnConflictError(
+            "The turn's lease was taken over by another process or ended before; nothing was stored. Send it again.",
+            session_id=lease.session_id,
+        )
     return session

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from langswarm_sessions.ids import now
 from langswarm_sessions.messages import MessageKind, SessionMessage, TurnState
-from langswarm_sessions.records import Finished, MessageFilter, Page
+from langswarm_sessions.records import Finished, Lease, MessageFilter, Page
 from langswarm_sessions.storage.sql.counting import (
     MESSAGE_COUNTERS,
     added_to,
@@ -19,7 +19,7 @@ from langswarm_sessions.storage.sql.counting import (
 )
 from langswarm_sessions.storage.sql.cursors import page_size, read_cursor, write_cursor
 from langswarm_sessions.storage.sql.history import FOR_MODEL
-from langswarm_sessions.storage.sql.locate import checked, find_session
+from langswarm_sessions.storage.sql.locate import checked, checked_holder, find_session
 from langswarm_sessions.storage.sql.message_rows import MESSAGES_WITH_STATE, insert_messages, message_of, messages_of
 from langswarm_sessions.storage.sql.prepared import Prepared
 from langswarm_sessions.storage.sql.tables import messages, sessions
@@ -49,9 +49,12 @@ _LOAD = Prepared(
 )
 
 
-def append_messages(connection: Connection, session_id: str, given: Sequence[SessionMessage]) -> Finished:
-    """Append messages outside any turn, all or none."""
-    session = checked(find_session(connection, session_id), session_id)
+def append_messages(
+    connection: Connection, session_id: str, given: Sequence[SessionMessage], held: Lease | None = None
+) -> Finished:
+    """Append messages outside any turn, all or none; under a lease only while it is in force."""
+    found = find_session(connection, session_id)
+    session = checked(found, session_id) if held is None else checked_holder(found, held)
     before = session.record
     if not given:
         return Finished(session=before, answers=())

@@ -30,15 +30,17 @@ from langswarm_sessions.records import (
     SessionFilter,
     SessionRecord,
     SessionStatus,
+    SessionSummary,
     TurnRecord,
 )
 from langswarm_sessions.storage.sql import analytics, line, message_store, session_store
 from langswarm_sessions.storage.sql.begin import begin_turn
-from langswarm_sessions.storage.sql.finish import OpenTurn, abandon_turn, beat, finish_turn, open_turn
+from langswarm_sessions.storage.sql.finish import OpenTurn, abandon_turn, beat, finish_turn, open_turn, release_lease
 from langswarm_sessions.storage.sql.history import load_history
 from langswarm_sessions.storage.sql.runner import Runner
 from langswarm_sessions.storage.sql.schema import probe
 from langswarm_sessions.storage.sql.session_store import load_session
+from langswarm_sessions.storage.sql.summary_store import load_summary, save_summary
 from langswarm_sessions.storage.sql.turn_rows import find_turn
 
 __all__ = ["SqlStorage"]
@@ -99,9 +101,13 @@ class SqlStorage(EngineStorage):
         return outcome
 
     async def finish_turn(self, finish: FinishTurn) -> Finished:
-        """Store answer, native state, usage, counters and the turn's end, and release the lease."""
+        """Store answer, native state, usage, counters and the turn's end, and release the lease (or keep it)."""
         known = self._open_turns.pop(finish.lease, None)
         return await self._runner.write_surely(finish_turn, finish, known)
+
+    async def release_lease(self, lease: Lease) -> None:
+        """Let go of a lease that was kept by a turn that ended."""
+        await self._runner.write_surely(release_lease, lease)
 
     async def leave_line(self, session_id: str, ticket: int) -> None:
         """Give up a place in the line of waiters."""
@@ -115,9 +121,11 @@ class SqlStorage(EngineStorage):
         """Return the part of the transcript a model may be given."""
         return await self._runner.read(_load_history, session_id, query)
 
-    async def append_messages(self, session_id: str, messages: Sequence[SessionMessage]) -> Finished:
+    async def append_messages(
+        self, session_id: str, messages: Sequence[SessionMessage], *, held: Lease | None = None
+    ) -> Finished:
         """Append messages outside any turn."""
-        return await self._runner.write(message_store.append_messages, session_id, messages)
+        return await self._runner.write(message_store.append_messages, session_id, messages, held)
 
     async def list_messages(self, session_id: str, wanted: MessageFilter) -> Page[SessionMessage]:
         """Return a page of the transcript."""
@@ -126,6 +134,14 @@ class SqlStorage(EngineStorage):
     async def load_message(self, session_id: str, message_id: str) -> SessionMessage | None:
         """Return one message of the session."""
         return await self._runner.read(message_store.load_message, session_id, message_id)
+
+    async def load_summary(self, session_id: str) -> SessionSummary | None:
+        """Return the newest summary of the session."""
+        return await self._runner.read(load_summary, session_id)
+
+    async def save_summary(self, session_id: str, summary: SessionSummary) -> None:
+        """Store a summary beside the transcript."""
+        await self._runner.write(save_summary, session_id, summary)
 
     async def load_turn(self, session_id: str, turn_id: str) -> TurnRecord | None:
         """Return one turn of the session."""

@@ -27,6 +27,7 @@ __all__ = [
     "session_tags",
     "session_waiters",
     "sessions",
+    "summaries",
     "turns",
 ]
 
@@ -192,6 +193,18 @@ messages = Table(
         sqlite_where=text("role = 'system'"),
         postgresql_where=text("role = 'system'"),
     ),
+)
+
+summaries = Table(
+    "summaries",
+    metadata,
+    _of_session(primary_key=True),
+    Column("up_to_seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    _identifier("provider", nullable=True),
+    _identifier("model", nullable=True),
+    Column("created_at", UtcTime, nullable=False),
 )
 
 session_tags = Table(

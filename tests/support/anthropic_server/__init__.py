@@ -2,13 +2,13 @@
 
 It judges every request with the SDK's own request types and a table of the API's rules, keeps message threads as the
 provider does, answers with the SDK's own models, fails on demand, and writes down everything that came over the wire.
-What is not peculiar to this API is that of `openai_server`. See `AnthropicServer`.
+See `AnthropicServer`.
 """
 
 from __future__ import annotations
 
-from tests.support.openai_server.gates import Gate
-from tests.support.openai_server.journal import RequestRecord, Violation
+from tests.support.provider_server.gates import Gate
+from tests.support.provider_server.journal import RequestRecord, Violation
 
 from . import faults
 from .context import ModelView, default_reply

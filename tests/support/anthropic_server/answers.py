@@ -31,10 +31,11 @@ from anthropic.types import (
 from anthropic.types.raw_message_delta_event import Delta
 from pydantic import BaseModel, TypeAdapter
 
-from tests.support.openai_server.json_types import JsonObject, parse_object
+from tests.support.provider_server.json_types import JsonObject, parse_object
+from tests.support.provider_server.replies import split_words
 
 from .context import ModelView, count_tokens
-from .replies import Reply, split_words
+from .replies import Reply
 
 _BLOCK: TypeAdapter[ContentBlock] = TypeAdapter(ContentBlock)
 _ARGUMENT_PIECE = 12
@@ -61,8 +62,8 @@ def build_message(reply: Reply, view: ModelView, *, issue: Callable[[str], str],
     if reply.redacted:
         content.append(RedactedThinkingBlock(type="redacted_thinking", data=issue("sealed")))
     content += [_BLOCK.validate_python(block) for block in reply.blocks]
-    if reply.whole_text:
-        content.append(TextBlock(type="text", text=reply.whole_text))
+    if reply.message_text:
+        content.append(TextBlock(type="text", text=reply.message_text))
     for call in reply.tool_calls:
         arguments = parse_object(call.arguments_text.encode()) or {}
         call_id = call.call_id or issue("toolu")
@@ -127,7 +128,7 @@ def _deltas(
     block: ContentBlock, reply: Reply, raw: str
 ) -> Iterator[TextDelta | ThinkingDelta | SignatureDelta | InputJSONDelta]:
     if isinstance(block, TextBlock):
-        pieces = reply.text_deltas if block.text == reply.whole_text else split_words(block.text)
+        pieces = reply.text_deltas if block.text == reply.message_text else split_words(block.text)
         yield from (TextDelta(type="text_delta", text=piece) for piece in pieces)
     elif isinstance(block, ThinkingBlock):
         yield from (ThinkingDelta(type="thinking_delta", thinking=piece) for piece in split_words(block.thinking))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import JsonValue
 
-from tests.support.openai_server.json_types import JsonObject
+from tests.support.provider_server.json_types import JsonObject
+from tests.support.provider_server.refusals import Refusal
 
 _TYPES = {
     400: "invalid_request_error",
@@ -30,7 +31,7 @@ def error_body(message: str, *, kind: str, details: JsonObject | None = None) ->
     return {"type": "error", "error": error if details is None else {**error, "details": details}}
 
 
-class ApiError(Exception):
+class ApiError(Refusal):
     """A request the server refuses.
 
     Args:
@@ -38,15 +39,19 @@ class ApiError(Exception):
         message: What the client reads as ``error.message``.
         code: ``error.details.error_code``; most refusals have none.
         details: What else stands in ``error.details``.
+        problem: What the journal says of it, if that is more.
     """
 
     def __init__(
-        self, status: int, message: str, *, code: str | None = None, details: dict[str, JsonValue] | None = None
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        details: dict[str, JsonValue] | None = None,
+        problem: str | None = None,
     ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.code = code
+        super().__init__(status, message, problem=problem)
         self._details: JsonObject | None = None if code is None else {"error_code": code, **(details or {})}
 
     def body(self) -> JsonObject:

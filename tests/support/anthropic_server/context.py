@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.support.openai_server.json_types import JsonObject, objects, string
+from tests.support.provider_server.json_types import JsonObject, objects, string
 
 from .replies import Reply
 

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from tests.support.openai_server.faults import (
-    CorruptFault,
+from tests.support.provider_server import faults as common
+from tests.support.provider_server.faults import (
     CutFault,
     DelayFault,
     DropFault,
     ErrorEventFault,
-    FaultQueue,
+    Fault,
     HttpFault,
+    Kept,
     corrupt_event,
-    cut_stream,
-    delay,
-    drop,
     empty_body,
-    end_stream,
     html_bad_gateway,
+    redirect,
+    retry_after_header,
+    whole_answer,
 )
-from tests.support.openai_server.json_types import JsonObject, encode
+from tests.support.provider_server.gates import Gate
+from tests.support.provider_server.json_types import JsonObject, encode
 
 from .api_errors import error_body, error_type
 
 __all__ = [
-    "CorruptFault",
-    "CutFault",
-    "DelayFault",
-    "DropFault",
-    "ErrorEventFault",
     "Fault",
-    "FaultQueue",
     "HttpFault",
     "corrupt_event",
     "cut_stream",
@@ -41,10 +36,9 @@ __all__ = [
     "html_bad_gateway",
     "http_error",
     "rate_limit",
+    "redirect",
+    "whole_answer",
 ]
-
-Fault = HttpFault | DelayFault | DropFault | CutFault | ErrorEventFault | CorruptFault
-"""Any fault the server knows."""
 
 
 def http_error(
@@ -73,12 +67,36 @@ def http_error(
 
 def rate_limit(*, retry_after: float | None = 1.0) -> HttpFault:
     """Answer 429, with Retry-After in seconds unless None."""
-    headers = () if retry_after is None else (("retry-after", f"{retry_after:g}"),)
-    return http_error(429, message="This request would exceed your rate limit.", headers=headers)
+    message = "This request would exceed your rate limit."
+    return http_error(429, message=message, headers=retry_after_header(retry_after))
 
 
 def error_event(
     *, after_events: int = 4, kind: str = "overloaded_error", message: str = "Overloaded"
 ) -> ErrorEventFault:
     """End the stream, which began with status 200, with an ``error`` event."""
-    return ErrorEventFault(after_events, kind, message, is_nested=True)
+    return ErrorEventFault(after_events, kind, message)
+
+
+def delay(gate: Gate, *, stored: bool = False) -> DelayFault:
+    """Hold the headers back at ``gate``; ``stored`` processes the request before the wait."""
+    return common.delay(gate, keeps=_kept(stored))
+
+
+def drop(*, stored: bool = False) -> DropFault:
+    """End the connection before the answer; ``stored`` says whether the request was processed and kept."""
+    return common.drop(keeps=_kept(stored))
+
+
+def cut_stream(*, after_events: int = 4, stored: bool = True) -> CutFault:
+    """Break the connection after that many events; ``stored`` says whether the message is finished and kept."""
+    return common.cut_stream(after_events=after_events, keeps=_kept(stored))
+
+
+def end_stream(*, after_events: int = 4, stored: bool = True) -> CutFault:
+    """End the stream properly after that many events, without its terminal event."""
+    return common.end_stream(after_events=after_events, keeps=_kept(stored))
+
+
+def _kept(is_stored: bool) -> Kept:
+    return "turn" if is_stored else "nothing"

@@ -5,15 +5,16 @@ from __future__ import annotations
 import itertools
 import json
 import threading
-from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from anthropic.types import Message
 from pydantic import JsonValue
 
-from tests.support.openai_server.journal import Journal, Violation
-from tests.support.openai_server.json_types import JsonObject, objects, string
+from tests.support.provider_server.faults import Kept
+from tests.support.provider_server.journal import Journal, Violation
+from tests.support.provider_server.json_types import JsonObject, objects, string
+from tests.support.provider_server.replies import Script
 
 from . import context
 from .answers import as_json, build_message
@@ -21,9 +22,6 @@ from .api_errors import ApiError
 from .context import ModelView, blocks_of
 from .replies import Reply
 from .rules import check_conversation
-
-ReplyRule = Callable[[ModelView], Reply]
-"""Says what the model answers to a context when nothing is scripted."""
 
 _FIXED = ("cache_control", "model", "thinking", "tool_choice")
 """What every request of a thread must share (docs: build-with-claude/message-threads); the betas too."""
@@ -41,7 +39,7 @@ class _Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class MadeMessage:
     """A finished answer that may still have to be sent.
 
     Args:
@@ -61,41 +59,41 @@ class MessagesApi:
     """Answers requests and keeps threads. Thread-safe.
 
     Args:
-        journal: Where violations are written down.
+        journal: Where contexts and violations are written down.
+        replies: What the model says.
         models: The models that exist; None means any.
         output_limit: The longest answer every model gives, in tokens.
         context_length: The window of every model in tokens; None means endless.
     """
 
     def __init__(
-        self, journal: Journal, *, models: Collection[str] | None, output_limit: int, context_length: int | None
+        self,
+        journal: Journal[ModelView],
+        replies: Script[ModelView, Reply],
+        *,
+        models: Collection[str] | None,
+        output_limit: int,
+        context_length: int | None,
     ) -> None:
         self.models = models
         self.output_limit = output_limit
         self.context_length = context_length
-        self.rule: ReplyRule = context.default_reply
         self.system_refused_by: set[str] = set()
         self.unthreadable: set[str] = set()
         self._journal = journal
+        self._replies = replies
         self._lock = threading.RLock()
         self._numbers = itertools.count(1)
         self._kept: dict[str, _Kept] = {}
         self._signed: set[tuple[str, str, str]] = set()
         self._cached: set[str] = set()
-        self._script: deque[Reply] = deque()
-        self._views: list[ModelView] = []
 
     def issue(self, prefix: str) -> str:
         """Return a new id."""
         return f"{prefix}_{next(self._numbers):024d}"
 
-    def script(self, *replies: Reply) -> None:
-        """Queue replies for the next answered requests."""
-        with self._lock:
-            self._script.extend(replies)
-
-    def create(self, body: JsonObject, *, betas: str) -> Answer:
-        """Answer a judged body; a thread's message is in flight until `finish` or `discard`.
+    def create(self, body: JsonObject, *, betas: str) -> MadeMessage:
+        """Answer a judged body; a thread's message is in flight until `finish`.
 
         Args:
             body: The request.
@@ -113,26 +111,20 @@ class MessagesApi:
             view = self._view(body, messages, parent)
             if self.context_length is not None and context.prefixes(view)[-1][1] > self.context_length:
                 raise ApiError(400, f"prompt is too long: {context.prefixes(view)[-1][1]} tokens")
-            reply = self._script.popleft() if self._script else self.rule(view)
+            reply = self._replies.next(view)
             answer = self._answer(body, view, reply, parent=parent, keep=isinstance(thread, dict), betas=betas)
-            self._views.append(view)
+            self._journal.saw(view)
             if parent is not None:
                 parent.state = "in_flight"
             return answer
 
-    def finish(self, answer: Answer) -> None:
-        """Keep a thread's message: from now on its thread goes on from there, and only from there."""
+    def finish(self, answer: MadeMessage, kept: Kept = "turn") -> None:
+        """Keep a thread's message: from now on its thread goes on from there, and only from there; or lose it."""
         with self._lock:
             if answer.parent is not None:
-                answer.parent.state = "continued"
-            if answer.kept is not None and answer.message.stop_reason != "refusal":
+                answer.parent.state = "open" if kept == "nothing" else "continued"
+            if answer.kept is not None and answer.message.stop_reason != "refusal" and kept == "turn":
                 self._kept[answer.message.id] = answer.kept
-
-    def discard(self, answer: Answer) -> None:
-        """Lose a message that never came to its end."""
-        with self._lock:
-            if answer.parent is not None:
-                answer.parent.state = "open"
 
     def forget(self) -> None:
         """Lose every thread, as an expiry would."""
@@ -143,11 +135,6 @@ class MessagesApi:
         """Return the messages threads can be continued from, oldest first."""
         with self._lock:
             return [key for key, kept in self._kept.items() if kept.state == "open"]
-
-    def views(self) -> list[ModelView]:
-        """Return every context a model answered so far, in order."""
-        with self._lock:
-            return list(self._views)
 
     def _check_model(self, body: JsonObject) -> None:
         model, most = string(body, "model"), body.get("max_tokens")
@@ -207,7 +194,7 @@ class MessagesApi:
 
     def _answer(
         self, body: JsonObject, view: ModelView, reply: Reply, *, parent: _Kept | None, keep: bool, betas: str
-    ) -> Answer:
+    ) -> MadeMessage:
         for call in reply.tool_calls:
             if call.name not in view.tool_names:
                 self._journal.violated(Violation(f"the scripted tool '{call.name}' was not offered", body))
@@ -220,7 +207,7 @@ class MessagesApi:
         said: JsonObject = {"role": "assistant", "content": [as_json(block) for block in message.content]}
         tools = parent.tools if parent else objects(body.get("tools"))
         kept = _Kept(view.system, tools, _fixed(body, betas), [*view.messages, said]) if keep else None
-        return Answer(message, reply, kept, parent)
+        return MadeMessage(message, reply, kept, parent)
 
     def _cache(self, body: JsonObject, view: ModelView) -> tuple[int, int]:
         """Return the tokens read from the prompt cache and all there are; remember this context if asked to."""

@@ -2,27 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
+from tests.support.provider_server.plugin import environment_fixture, server_fixture
 
 from .server import AnthropicServer
 
-
-@pytest.fixture
-def anthropic_server() -> Iterator[AnthropicServer]:
-    """Serve one test; afterwards every request must have been one a real server would take.
-
-    A test that provokes violations picks them up with ``take_violations()``.
-    """
-    with AnthropicServer() as server:
-        yield server
-    assert server.violations == []
-
-
-@pytest.fixture
-def anthropic_environment(anthropic_server: AnthropicServer, monkeypatch: pytest.MonkeyPatch) -> AnthropicServer:
-    """Send the SDK's environment variables to the test's server, and return it."""
-    for name, value in anthropic_server.environment.items():
-        monkeypatch.setenv(name, value)
-    return anthropic_server
+anthropic_server = server_fixture(AnthropicServer, name="anthropic_server")
+anthropic_environment = environment_fixture(name="anthropic_environment", server="anthropic_server")

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 from anthropic.types.beta.message_create_params import MessageCreateParamsStreaming as BetaParams
 from anthropic.types.message_create_params import MessageCreateParamsStreaming
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import CoreSchema, ErrorDetails, SchemaValidator
+from pydantic_core import ErrorDetails, SchemaValidator
 
-from tests.support.openai_server.json_types import JsonObject
+from tests.support.provider_server.json_types import JsonObject
+from tests.support.provider_server.judge import Node, forbid_unknown_keys, strict_schema
 
 _UNTYPED = frozenset({"temperature", "top_k", "top_p"})
 """What the API has and the SDK's types have not."""
@@ -45,27 +46,13 @@ def find_type_errors(body: JsonObject, *, is_beta: bool) -> list[str]:
 @cache
 def _validator(is_beta: bool) -> SchemaValidator:
     adapter: TypeAdapter[Any] = TypeAdapter(BetaParams if is_beta else MessageCreateParamsStreaming)
-    return SchemaValidator(cast(CoreSchema, _strict(adapter.core_schema)))
+    return SchemaValidator(strict_schema(adapter.core_schema, _tightened))
 
 
-def _strict(node: object) -> object:
-    """Copy a core schema: typed dicts refuse unknown keys, lazy iterables become lists."""
-    if isinstance(node, dict):
-        given = cast(dict[str, object], node)
-        if given.get("type") == "model":  # the SDK takes its own answers too, but none of them goes over the wire
-            kept: dict[str, object] = {name: given[name] for name in ("cls", "ref") if name in given}
-            return {**kept, "type": "is-instance"}
-        copied = {key: _strict(value) for key, value in given.items()}
-        if copied.get("type") == "typed-dict" and copied.get("extra_behavior") != "allow":  # as a JSON schema does
-            copied["extra_behavior"] = "forbid"
-        elif copied.get("type") == "generator":
-            copied["type"] = "list"
-        return copied
-    if isinstance(node, list):
-        return [_strict(value) for value in cast(list[object], node)]
-    if isinstance(node, tuple):
-        return tuple(_strict(value) for value in cast(tuple[object, ...], node))
-    return node
+def _tightened(node: Node) -> Node:
+    if node.get("type") == "model":  # the SDK takes its own answers too, but none of them goes over the wire
+        return {"type": "is-instance", **{name: node[name] for name in ("cls", "ref") if name in node}}
+    return forbid_unknown_keys(node)
 
 
 def _readable(errors: Sequence[ErrorDetails]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from tests.support.openai_server.json_types import JsonObject, objects, string
+from tests.support.provider_server.json_types import JsonObject, objects, string
 
 from .api_errors import ApiError
 from .context import blocks_of

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection
-from types import TracebackType
-from typing import Self
 
-from tests.support.openai_server.journal import Journal, RequestRecord, Violation
+from tests.support.provider_server.exchange import Exchange
+from tests.support.provider_server.json_types import JsonObject
+from tests.support.provider_server.listener import Request
+from tests.support.provider_server.server import ProviderServer
 
-from .context import ModelView
-from .faults import Fault, FaultQueue
-from .listener import MessagesListener, Site
-from .messages_api import MessagesApi, ReplyRule
+from .api_errors import ApiError
+from .context import ModelView, default_reply
+from .exchange import MessageAnswer
+from .messages_api import MessagesApi
 from .replies import Reply
+from .request_judge import find_type_errors
+from .rules import check_request
 
-_LOOPBACK = "127.0.0.1"
-_POLL_SECONDS = 0.02
+THREADS_BETA = "message-threads-2026-08-12"
 
 
-class AnthropicServer:
+class AnthropicServer(ProviderServer[ModelView, Reply]):
     """A stateful counterparty for the Anthropic Messages API on a loopback port.
 
-    It takes what the SDK's own request types and the API's rules allow, keeps message threads like the provider,
-    answers with the SDK's own models, and by default says ``[{user texts}] You said: {last user text}``, so that a
-    reply proves what history the model had. It streams only. Thread-safe.
+    It takes what the SDK's own request types and the API's rules allow, keeps message threads like the provider, and
+    answers with the SDK's own models. It streams only.
 
     Args:
         api_key: The one key that is let in.
@@ -32,6 +32,9 @@ class AnthropicServer:
         output_limit: The longest answer every model gives, in tokens.
         context_length: The window of every model in tokens; None means endless.
     """
+
+    id_header = "request-id"
+    variables = ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL")
 
     def __init__(
         self,
@@ -41,90 +44,42 @@ class AnthropicServer:
         output_limit: int = 64_000,
         context_length: int | None = None,
     ) -> None:
-        self.api_key = api_key
-        self.journal = Journal()
-        self.api = MessagesApi(self.journal, models=models, output_limit=output_limit, context_length=context_length)
-        self._faults = FaultQueue()
-        self._port = 0
-        self._listener: MessagesListener | None = None
-        self._thread: threading.Thread | None = None
-
-    def __enter__(self) -> Self:
-        """Start serving."""
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop serving."""
-        self.stop()
-
-    def start(self) -> None:
-        """Listen on a free port; after a `stop`, on the same port as before."""
-        site = Site(api=self.api, journal=self.journal, api_key=self.api_key, faults=self._faults)
-        self._listener = MessagesListener(site, host=_LOOPBACK, port=self._port)
-        self._port = self._listener.server_port
-        self._thread = threading.Thread(
-            target=self._listener.serve_forever, args=(_POLL_SECONDS,), name="anthropic-server", daemon=True
+        super().__init__(api_key=api_key, make_reply=lambda text: Reply(text=text), rule=default_reply)
+        self.api = MessagesApi(
+            self.journal, self.replies, models=models, output_limit=output_limit, context_length=context_length
         )
-        self._thread.start()
 
-    def stop(self) -> None:
-        """Stop listening and break every connection; what was kept stays."""
-        listener, thread = self._listener, self._thread
-        if listener is None or thread is None:
-            return
-        self._listener = self._thread = None
-        listener.close()
-        thread.join()
+    def wrong_key(self) -> ApiError:
+        """Return the refusal of a request with another key."""
+        return ApiError(401, "invalid x-api-key")
 
-    @property
-    def base_url(self) -> str:
-        """What a client takes as ``base_url`` (or ``ANTHROPIC_BASE_URL``)."""
-        return f"http://{_LOOPBACK}:{self._port}"
+    def serve(self, request: Request, exchange: Exchange) -> None:
+        """Answer a request that had the right key."""
+        if (request.method, request.path) != ("POST", "/v1/messages"):
+            raise ApiError(404, "Not found")
+        betas = request.header("anthropic-beta")
+        body = self._judged(request, betas=betas)
+        exchange.run(lambda: MessageAnswer(self.api, self.api.create(body, betas=betas)), self.take_fault())
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """The environment variables that send the SDK here."""
-        return {"ANTHROPIC_BASE_URL": self.base_url, "ANTHROPIC_API_KEY": self.api_key}
-
-    @property
-    def open_connections(self) -> int:
-        """How many client connections are open now."""
-        return self._listener.connection_count() if self._listener is not None else 0
-
-    def wait_for_connections(self, count: int, *, timeout: float = 10.0) -> None:
-        """Block until exactly ``count`` client connections are open.
-
-        Raises:
-            TimeoutError: Another number is open after ``timeout`` seconds.
-        """
-        if self._listener is not None:
-            self._listener.wait_for_connections(count, timeout=timeout)
+    def _judged(self, request: Request, *, betas: str) -> JsonObject:
+        """Return the body if it is legal; else it is a violation, and refused."""
+        body = request.body
+        with self.judging(body):
+            if body is None:
+                raise ApiError(400, "the body is no JSON object")
+            if problems := find_type_errors(body, is_beta=bool(betas)):
+                raise ApiError(400, problems[0], problem="; ".join(problems))
+            check_request(body)
+            if not request.header("anthropic-version"):
+                raise ApiError(400, "anthropic-version: header is required")
+            if "thread" in body and THREADS_BETA not in betas.split(","):
+                raise ApiError(400, "thread: Extra inputs are not permitted")
+        return body
 
     @property
     def kept_ids(self) -> list[str]:
         """The messages threads can be continued from, oldest first."""
         return self.api.kept_ids()
-
-    def script(self, *replies: Reply | str) -> None:
-        """Queue replies, one for each of the next answered requests; then the rule answers again."""
-        self.api.script(*(Reply(text=reply) if isinstance(reply, str) else reply for reply in replies))
-
-    def answer_with(self, rule: ReplyRule) -> None:
-        """Replace the rule that answers unscripted requests."""
-        self.api.rule = rule
-
-    def fault(self, fault: Fault, *, times: int = 1, after: int = 0) -> None:
-        """Queue a fault.
-
-        Args:
-            fault: One of `anthropic_server.faults`.
-            times: How many requests in a row it befalls.
-            after: How many requests are left alone first.
-        """
-        self._faults.put(fault, times=times, after=after, operation="create")
 
     def forget(self) -> None:
         """Lose every thread, as an expiry would."""
@@ -137,30 +92,3 @@ class AnthropicServer:
     def refuse_threads(self, feature: str = "hipaa") -> None:
         """Refuse to thread requests that use a feature; ``hipaa`` stands for the account's own settings."""
         self.api.unthreadable.add(feature)
-
-    @property
-    def requests(self) -> list[RequestRecord]:
-        """Every request so far, in order of arrival."""
-        return self.journal.requests()
-
-    def wait_until_idle(self, *, timeout: float = 10.0) -> None:
-        """Block until every request has come to its end.
-
-        Raises:
-            TimeoutError: One is still pending after ``timeout`` seconds.
-        """
-        self.journal.wait_until_idle(timeout)
-
-    @property
-    def model_views(self) -> list[ModelView]:
-        """Every context a model answered so far."""
-        return self.api.views()
-
-    @property
-    def violations(self) -> list[Violation]:
-        """Every request so far that no real server would take; a test ends with none."""
-        return self.journal.violations()
-
-    def take_violations(self) -> list[Violation]:
-        """Return the violations and forget them: for a test that provokes some."""
-        return self.journal.violations(clear=True)

@@ -7,8 +7,8 @@ fails on demand, and writes down everything that came over the wire. It keeps no
 
 from __future__ import annotations
 
-from tests.support.openai_server.gates import Gate
-from tests.support.openai_server.replies import ToolCall
+from tests.support.provider_server.gates import Gate
+from tests.support.provider_server.replies import ToolCall
 
 from . import faults
 from .replies import Reply

@@ -20,8 +20,8 @@ from cohere.v2.types.v2chat_stream_response import (
 )
 from pydantic import BaseModel, TypeAdapter
 
-from tests.support.openai_server.json_types import JsonObject
-from tests.support.openai_server.replies import split_words
+from tests.support.provider_server.json_types import JsonObject
+from tests.support.provider_server.replies import split_words
 
 from .replies import Reply
 from .views import ModelView

@@ -11,8 +11,10 @@ from typing import Any, Literal, Required, cast, get_type_hints
 
 from cohere.v2.raw_client import AsyncRawV2Client
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import CoreSchema, SchemaValidator
+from pydantic_core import SchemaValidator
 from typing_extensions import TypedDict
+
+from tests.support.provider_server.judge import Node, strict_schema
 
 _NO_FIELDS = frozenset({"request_options", "return"})
 _REQUIRED = frozenset({"model", "messages"})
@@ -45,32 +47,24 @@ def _validator() -> SchemaValidator:
     }
     arguments["stream"] = Required[Literal[True]]
     body: Any = cast("Any", TypedDict)("ChatBody", arguments, total=False)  # of fields known only now
-    return SchemaValidator(cast(CoreSchema, _strict(TypeAdapter(body).core_schema)))
+    return SchemaValidator(strict_schema(TypeAdapter(body).core_schema, _tightened))
 
 
-def _strict(node: object) -> object:
-    """Copy a core schema: nothing unknown, no way around an enumeration, no discriminator left out."""
-    if isinstance(node, dict):
-        given = cast("dict[str, object]", node)
-        copied = {key: _strict(value) for key, value in given.items() if key != "serialization"}
-        match copied.get("type"):
-            case "typed-dict" | "model-fields":
-                copied["extra_behavior"] = "forbid"
-            case "model":
-                # A model as such would be judged by the SDK's own, kinder validator.
-                inner = cast("dict[str, object]", copied["schema"])
-                return {**inner, "ref": copied["ref"]} if "ref" in copied else inner
-            case "union":
-                copied["choices"] = [one for one in cast("list[Any]", copied["choices"]) if _kind(one) != "any"]
-            case "default" if _kind(copied["schema"]) == "literal":
-                return copied["schema"]
-            case _:
-                pass
-        return copied
-    if isinstance(node, list):
-        return [_strict(value) for value in cast("list[object]", node)]
-    if isinstance(node, tuple):
-        return tuple(_strict(value) for value in cast("tuple[object, ...]", node))
+def _tightened(node: Node) -> object:
+    """Allow nothing unknown, no way around an enumeration, no discriminator left out."""
+    node.pop("serialization", None)
+    match node.get("type"):
+        case "typed-dict" | "model-fields":
+            node["extra_behavior"] = "forbid"
+        case "model":
+            # A model as such would be judged by the SDK's own, kinder validator.
+            return {**node["schema"], "ref": node["ref"]} if "ref" in node else node["schema"]
+        case "union":
+            node["choices"] = [one for one in node["choices"] if _kind(one) != "any"]
+        case "default" if _kind(node["schema"]) == "literal":
+            return node["schema"]
+        case _:
+            pass
     return node
 
 

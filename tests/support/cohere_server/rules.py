@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.support.openai_server.json_types import JsonObject, objects, string
+from tests.support.provider_server.json_types import JsonObject, objects, string
 
 from .views import content_text, view_of
 

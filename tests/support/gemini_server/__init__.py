@@ -6,7 +6,7 @@ answers with the SDK's own response models, fails on demand, and writes down eve
 
 from __future__ import annotations
 
-from tests.support.openai_server.gates import Gate
+from tests.support.provider_server.gates import Gate
 
 from . import faults
 from .replies import Reply, ToolCall

@@ -8,7 +8,7 @@ from typing import Any
 from google.genai import interactions, types
 from pydantic import BaseModel, TypeAdapter
 
-from tests.support.openai_server.json_types import JsonObject
+from tests.support.provider_server.json_types import JsonObject
 
 from .state import GeminiState, Turn
 from .views import tokens
@@ -16,7 +16,7 @@ from .views import tokens
 _OBJECT: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
 _PIECE = 9
 
-Event = tuple[JsonObject, bool]
+GatedEvent = tuple[JsonObject, bool]
 """What is sent, and whether a gate stands before it."""
 
 
@@ -31,7 +31,7 @@ def answer_steps(turn: Turn, state: GeminiState) -> list[JsonObject]:
     if reply.thought is not None or reply.tool_calls:
         summary: Any = [{"type": "text", "text": reply.thought}] if reply.thought else []
         steps.append({"type": "thought", "signature": state.sign(), "summary": summary})
-    content: Any = [{"type": "text", "text": reply.whole_text}] if reply.whole_text else []
+    content: Any = [{"type": "text", "text": reply.message_text}] if reply.message_text else []
     if reply.image is not None:
         content.append({"type": "image", "data": reply.image, "mime_type": "image/png"})
     if content:
@@ -42,7 +42,7 @@ def answer_steps(turn: Turn, state: GeminiState) -> list[JsonObject]:
     return steps
 
 
-def interaction_events(turn: Turn, steps: list[JsonObject]) -> Iterator[Event]:
+def interaction_events(turn: Turn, steps: list[JsonObject]) -> Iterator[GatedEvent]:
     """Yield the events of an interaction, the terminal one last."""
     yield _lifecycle("interaction.created", turn, status="in_progress"), False
     for index, step in enumerate(steps):
@@ -71,11 +71,11 @@ def _lifecycle(kind: str, turn: Turn, *, status: str) -> JsonObject:
 
 def _made(turn: Turn) -> tuple[int, int]:
     reply = turn.reply
-    made = tokens(reply.whole_text) + sum(tokens(call.name) for call in reply.tool_calls)
+    made = tokens(reply.message_text or "") + sum(tokens(call.name) for call in reply.tool_calls)
     return made, tokens(reply.thought) if reply.thought else 0
 
 
-def _step_events(turn: Turn, step: JsonObject, index: int) -> Iterator[Event]:
+def _step_events(turn: Turn, step: JsonObject, index: int) -> Iterator[GatedEvent]:
     kind = step["type"]
     begun: dict[str, Any] = {"type": kind}
     if kind == "function_call":
@@ -93,7 +93,7 @@ def _deltas(turn: Turn, step: JsonObject) -> Iterator[tuple[dict[str, Any], bool
                 yield {"type": "thought_summary", "content": {"type": "text", "text": f"{word} "}}, False
             yield {"type": "thought_signature", "signature": step["signature"]}, False
         case "model_output":
-            for piece in turn.reply.deltas:
+            for piece in turn.reply.text_deltas:
                 yield {"type": "text", "text": piece}, True
             if turn.reply.image is not None:
                 yield {"type": "image", "data": turn.reply.image, "mime_type": "image/png"}, False
@@ -107,7 +107,7 @@ def _is_call(call: Any, step: JsonObject) -> bool:
     return (call.name, dict(call.arguments or {})) == (step["name"], step["arguments"])
 
 
-def content_chunks(turn: Turn, state: GeminiState) -> Iterator[Event]:
+def content_chunks(turn: Turn, state: GeminiState) -> Iterator[GatedEvent]:
     """Yield the chunks of `:streamGenerateContent`; the last one says why the answer ended."""
     reply = turn.reply
     if reply.block is not None:
@@ -116,7 +116,7 @@ def content_chunks(turn: Turn, state: GeminiState) -> Iterator[Event]:
         return
     if reply.thought:
         yield _chunk(turn, [{"text": reply.thought, "thought": True}]), False
-    for piece in reply.deltas:
+    for piece in reply.text_deltas:
         yield _chunk(turn, [{"text": piece}]), True
     last: list[dict[str, Any]] = []
     if reply.image is not None:

@@ -2,55 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pydantic import JsonValue
 
-from tests.support.openai_server.faults import HttpFault
-from tests.support.openai_server.gates import Gate
-from tests.support.openai_server.json_types import encode
+from tests.support.provider_server import faults as common
+from tests.support.provider_server.faults import (
+    CorruptFault,
+    CutFault,
+    ErrorEventFault,
+    Fault,
+    HttpFault,
+    Kept,
+    delay,
+    drop,
+    empty_body,
+    html_bad_gateway,
+    retry_after_header,
+    whole_answer,
+)
+from tests.support.provider_server.json_types import encode
 
-
-@dataclass(frozen=True, slots=True)
-class CutFault:
-    """The stream ends early, by a broken connection or cleanly; `is_kept` says whether the answer is kept."""
-
-    after_events: int
-    is_clean: bool
-    is_kept: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorEventFault:
-    """The stream ends with an error inside it."""
-
-    after_events: int
-    code: str
-    status: int
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class CorruptFault:
-    """One event holds this in place of its JSON."""
-
-    after_events: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class DropFault:
-    """The connection ends without a single byte of an answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class DelayFault:
-    """The headers are held back until the gate opens or the client leaves."""
-
-    gate: Gate
-
-
-Fault = HttpFault | CutFault | ErrorEventFault | CorruptFault | DropFault | DelayFault
+__all__ = [
+    "Fault",
+    "HttpFault",
+    "body",
+    "corrupt_event",
+    "cut_stream",
+    "daily_quota",
+    "delay",
+    "drop",
+    "empty_body",
+    "end_stream",
+    "error_event",
+    "html",
+    "html_bad_gateway",
+    "http_error",
+    "invalid_key",
+    "overflow",
+    "rate_limit",
+    "redirect",
+    "whole_answer",
+]
 
 
 def http_error(
@@ -65,8 +56,7 @@ def http_error(
     error: dict[str, JsonValue] = {"code": status, "message": message, "status": code}
     if details is not None:
         error["details"] = details
-    headers = () if retry_after is None else (("retry-after", f"{retry_after:g}"),)
-    return HttpFault(status, encode({"error": error}), headers=headers)
+    return HttpFault(status, encode({"error": error}), headers=retry_after_header(retry_after))
 
 
 def rate_limit(seconds: float | None = 2) -> HttpFault:
@@ -98,46 +88,40 @@ def overflow() -> HttpFault:
 
 def html(status: int = 502) -> HttpFault:
     """Answer with a proxy's page."""
-    return HttpFault(status, b"<html><body><h1>Bad Gateway</h1></body></html>", content_type="text/html")
+    return html_bad_gateway(status)
 
 
 def body(raw: bytes, *, status: int = 200, content_type: str = "application/json") -> HttpFault:
     """Answer with exactly this."""
-    return HttpFault(status, raw, content_type=content_type)
+    return whole_answer(raw, status=status, content_type=content_type)
 
 
 def redirect(to: str) -> HttpFault:
     """Answer 302."""
-    return HttpFault(302, b"", headers=(("location", to),))
+    return common.redirect(to, status=302)
 
 
 def cut_stream(*, after_events: int = 3, kept: bool = True) -> CutFault:
     """Break the connection after that many events."""
-    return CutFault(after_events, is_clean=False, is_kept=kept)
+    return common.cut_stream(after_events=after_events, keeps=_kept(kept))
 
 
 def end_stream(*, after_events: int = 3, kept: bool = True) -> CutFault:
     """End the stream properly after that many events, without its terminal event."""
-    return CutFault(after_events, is_clean=True, is_kept=kept)
+    return common.end_stream(after_events=after_events, keeps=_kept(kept))
 
 
 def error_event(
     code: str = "internal", status: int = 500, message: str = "Scripted.", *, after_events: int = 1
 ) -> ErrorEventFault:
     """Send an error after that many events."""
-    return ErrorEventFault(after_events, code, status, message)
+    return ErrorEventFault(after_events, code, message, status=status)
 
 
 def corrupt_event(data: bytes = b'{"half', *, after_events: int = 1) -> CorruptFault:
     """Send one event that is not of this API."""
-    return CorruptFault(after_events, data)
+    return common.corrupt_event(data, after_events=after_events)
 
 
-def drop() -> DropFault:
-    """End the connection before the answer."""
-    return DropFault()
-
-
-def delay(gate: Gate) -> DelayFault:
-    """Hold the headers back at `gate`."""
-    return DelayFault(gate)
+def _kept(is_kept: bool) -> Kept:
+    return "turn" if is_kept else "nothing"

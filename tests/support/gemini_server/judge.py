@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 from google.genai import types
 from google.genai.interactions import CreateModelInteractionParam
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
-from pydantic_core import CoreSchema, ErrorDetails, SchemaValidator
+from pydantic_core import ErrorDetails, SchemaValidator
+
+from tests.support.provider_server.judge import forbid_unknown_keys, strict_schema
 
 
 class ContentBody(BaseModel):
@@ -43,19 +45,7 @@ def find_type_errors(raw: bytes, *, is_interaction: bool) -> list[str]:
 def _interaction_validator() -> SchemaValidator:
     # Within a list: that is where a typed dict takes its configuration from.
     adapter = TypeAdapter(list[CreateModelInteractionParam], config=ConfigDict(arbitrary_types_allowed=True))
-    return SchemaValidator(cast(CoreSchema, _strict(adapter.core_schema)))
-
-
-def _strict(node: object) -> object:
-    """Copy a core schema: typed dicts refuse unknown keys."""
-    if isinstance(node, dict):
-        copied = {key: _strict(value) for key, value in cast(dict[str, object], node).items()}
-        return {**copied, "extra_behavior": "forbid"} if copied.get("type") == "typed-dict" else copied
-    if isinstance(node, list):
-        return [_strict(value) for value in cast(list[object], node)]
-    if isinstance(node, tuple):
-        return tuple(_strict(value) for value in cast(tuple[object, ...], node))
-    return node
+    return SchemaValidator(strict_schema(adapter.core_schema, forbid_unknown_keys))
 
 
 def _readable(error: ErrorDetails) -> str:

@@ -1,15 +1,14 @@
-"""What the model is to say, and what it saw."""
+"""What the model is to say."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from tests.support.openai_server.gates import Gate
+from tests.support.provider_server.replies import SpokenReply
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,37 +26,21 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(SpokenReply):
     """One scripted answer, in the order thought, text, tool calls.
 
     Args:
-        text: The text; streamed word by word.
-        chunks: The same, cut into exactly these pieces (wins over `text`).
         tool_calls: Function calls made in parallel.
         thought: Summary of a thought that precedes the rest.
         image: Base64 of an image the model draws.
         finish: `finishReason` of generate_content.
         status: Status of the interaction; None says what fits.
         block: `blockReason` of the prompt: nothing else is sent (generate_content).
-        gate: Asked for a permit before each piece of text.
     """
 
-    text: str | None = None
-    chunks: tuple[str, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     thought: str | None = None
     image: str | None = None
     finish: str = "STOP"
     status: str | None = None
     block: str | None = None
-    gate: Gate | None = None
-
-    @property
-    def whole_text(self) -> str:
-        """The whole text."""
-        return "".join(self.chunks) if self.chunks else self.text or ""
-
-    @property
-    def deltas(self) -> tuple[str, ...]:
-        """The pieces in which the text is streamed."""
-        return self.chunks or tuple(re.findall(r"\s*\S+\s*|\s+", self.text or ""))

@@ -2,93 +2,95 @@
 
 from __future__ import annotations
 
-import threading
-from types import TracebackType
-from typing import Self
+import re
+from http.server import BaseHTTPRequestHandler
 
-from .faults import Fault
-from .journal import Journal, RequestRecord
-from .listener import Listener, Site
+from tests.support.provider_server.exchange import Exchange, Found
+from tests.support.provider_server.journal import RequestRecord
+from tests.support.provider_server.json_types import JsonObject
+from tests.support.provider_server.listener import Request
+from tests.support.provider_server.refusals import Refusal
+from tests.support.provider_server.server import ProviderServer
+from tests.support.provider_server.wire import Wire
+
+from .api_errors import ApiError
+from .exchange import ContentAnswer, InteractionAnswer
+from .judge import find_type_errors
 from .replies import Reply
 from .state import GeminiState
-from .views import ModelView
+from .views import ModelView, default_reply
 
-_LOOPBACK = "127.0.0.1"
-_POLL_SECONDS = 0.02
+_INTERACTIONS = re.compile(r"/v1(?:beta)?/interactions")
+_INTERACTION = re.compile(r"/v1(?:beta)?/interactions/([^/]+)")
+_GENERATE = re.compile(r"/v1(?:beta)?/models/([^/:]+):streamGenerateContent")
 
 
-class GeminiServer:
+class GeminiServer(ProviderServer[ModelView, Reply]):
     """A stateful counterparty for Gemini's Interactions API and `:streamGenerateContent` on a loopback port.
 
-    By default it says `[{user messages}] You said: {last user text}`, which proves what history the model had.
+    Args:
+        api_key: The one key that is let in.
     """
 
+    variables = ("GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL")
+
     def __init__(self, *, api_key: str = "AIza-loopback-0123456789abcdef") -> None:
-        self.api_key = api_key
-        self.journal = Journal()
-        self.state = GeminiState()
-        self._site = Site(state=self.state, journal=self.journal, api_key=api_key)
-        self._listener = Listener(self._site, host=_LOOPBACK, port=0)
-        self._thread = threading.Thread(target=self._listener.serve_forever, args=(_POLL_SECONDS,), daemon=True)
+        super().__init__(api_key=api_key, make_reply=lambda text: Reply(text=text), rule=default_reply)
+        self.state = GeminiState(self.journal, self.replies)
 
-    def __enter__(self) -> Self:
-        """Start serving."""
-        self._thread.start()
-        return self
+    def wire(self, handler: BaseHTTPRequestHandler) -> Wire:
+        """Return the connection of one exchange."""
+        return Wire(handler, headers=((self.id_header, self.ids.issue("req")),), line_end=b"\r\n")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop serving and break every connection."""
-        self._listener.close()
-        self._thread.join()
+    def given_key(self, request: Request) -> str:
+        """Return the key a request has."""
+        return request.header("x-goog-api-key")
 
-    @property
-    def base_url(self) -> str:
-        """What a client takes as base URL."""
-        return f"http://{_LOOPBACK}:{self._listener.server_port}"
+    def wrong_key(self) -> ApiError:
+        """Return the refusal of a request with another key."""
+        return ApiError(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """The environment variables that send the SDK here."""
-        return {"GOOGLE_GEMINI_BASE_URL": self.base_url, "GEMINI_API_KEY": self.api_key}
+    def refusal_body(self, refusal: Refusal, request: Request) -> JsonObject:
+        """Return what the client reads of a refusal; the two APIs write it differently."""
+        if isinstance(refusal, ApiError) and _INTERACTIONS.match(request.path):
+            return refusal.interaction_body()
+        return refusal.body()
 
-    def script(self, *replies: Reply | str) -> None:
-        """Queue replies, one for each of the next answered requests; then the rule answers again."""
-        self.state.script(*(Reply(text=reply) if isinstance(reply, str) else reply for reply in replies))
+    def serve(self, request: Request, exchange: Exchange) -> None:
+        """Answer a request that had the right key."""
+        kept = _INTERACTION.fullmatch(request.path)
+        generated = _GENERATE.fullmatch(request.path)
+        if request.method == "DELETE" and kept:
+            exchange.tell(lambda: self._deleted(kept[1]), self.take_fault("delete"))
+        elif request.method == "POST" and generated:
+            body, model = self._judged(request, is_interaction=False), generated[1]
+            exchange.run(lambda: ContentAnswer(self.state, self.state.generate(model, body)), self.take_fault())
+        elif request.method == "POST" and _INTERACTIONS.fullmatch(request.path):
+            body = self._judged(request, is_interaction=True)
+            exchange.run(lambda: InteractionAnswer(self.state, self.state.interact(body)), self.take_fault())
+        else:
+            raise ApiError(404, "NOT_FOUND", "")
 
-    def fault(self, fault: Fault, *, times: int = 1, after: int = 0) -> None:
-        """Let `after` requests for an answer pass, then have the fault befall `times` of them."""
-        self._site.faults.extend([None] * after + [fault] * times)
+    def _judged(self, request: Request, *, is_interaction: bool) -> JsonObject:
+        """Return the body if it is legal; else it is a violation, and refused."""
+        problems = find_type_errors(request.raw, is_interaction=is_interaction)
+        body = request.body
+        with self.judging(body):
+            if problems or body is None:
+                message = f"Invalid JSON payload received. {problems[:1]}"
+                problem = "; ".join(problems) or "no JSON object"
+                raise ApiError(400, "INVALID_ARGUMENT", message, problem=problem)
+        return body
+
+    def _deleted(self, interaction_id: str) -> Found:
+        self.state.delete(interaction_id)
+        return Found({}, interaction_id)
 
     def forget(self) -> None:
         """Lose all native state."""
         self.state.forget()
 
     @property
-    def requests(self) -> list[RequestRecord]:
-        """Every request so far, in order of arrival."""
-        return self.journal.requests()
-
-    @property
     def asked(self) -> list[RequestRecord]:
         """Every request for an answer so far."""
-        return [record for record in self.requests if record.method == "POST"]
-
-    @property
-    def model_views(self) -> list[ModelView]:
-        """Every context a model answered so far."""
-        return self.state.seen()
-
-    def wait_for_connections(self, count: int, *, timeout: float = 10.0) -> None:
-        """Block until exactly `count` client connections are open."""
-        self._listener.wait_for_connections(count, timeout=timeout)
-
-    def wait_until_idle(self, *, timeout: float = 10.0) -> None:
-        """Block until every request has come to its end."""
-        self.journal.wait_until_idle(timeout)
-
-    def take_violations(self) -> list[str]:
-        """Return the violations and forget them: for a test that provokes some."""
-        found, self.journal.violations = self.journal.violations, []
-        return found
+        return self.posts

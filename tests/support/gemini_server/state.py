@@ -6,17 +6,16 @@ import base64
 import itertools
 import secrets
 import threading
-from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.support.openai_server.json_types import JsonObject, objects, string
+from tests.support.provider_server.journal import Journal
+from tests.support.provider_server.json_types import JsonObject, objects, string
+from tests.support.provider_server.replies import Script
 
 from . import views
+from .api_errors import ApiError
 from .replies import Reply
-from .views import ApiError, ModelView
-
-ReplyRule = Callable[[ModelView], Reply]
+from .views import ModelView
 
 UNSIGNED = base64.b64encode(b"skip_thought_signature_validator").decode()
 
@@ -45,24 +44,23 @@ class Turn:
 
 
 class GeminiState:
-    """Answers both APIs and remembers."""
+    """Answers both APIs and remembers.
 
-    def __init__(self) -> None:
-        self.rule: ReplyRule = views.default_reply
+    Args:
+        journal: Where contexts are written down.
+        replies: What the model says.
+    """
+
+    def __init__(self, journal: Journal[ModelView], replies: Script[ModelView, Reply]) -> None:
+        self._journal = journal
+        self._replies = replies
         self.is_strict = True
         self.has_call_ids = False
         self._lock = threading.RLock()
         self._kept: dict[str, Kept] = {}
         self._signatures = {UNSIGNED}
-        self._script: deque[Reply] = deque()
-        self._views: list[ModelView] = []
         self._salt = secrets.token_hex(4)
         self._numbers = itertools.count(1)
-
-    def script(self, *replies: Reply) -> None:
-        """Queue replies for the next answered requests."""
-        with self._lock:
-            self._script.extend(replies)
 
     def new_id(self, prefix: str) -> str:
         """Return an id no other answer has."""
@@ -158,12 +156,6 @@ class GeminiState:
         with self._lock:
             return list(self._kept)
 
-    def seen(self) -> list[ModelView]:
-        """Return all contexts answered so far."""
-        with self._lock:
-            return list(self._views)
-
     def _turn(self, view: ModelView, *, parent: Kept | None, steps: list[JsonObject], is_stored: bool) -> Turn:
-        self._views.append(view)
-        reply = self._script.popleft() if self._script else self.rule(view)
-        return Turn(view, reply, parent, steps, is_stored)
+        self._journal.saw(view)
+        return Turn(view, self._replies.next(view), parent, steps, is_stored)

@@ -7,21 +7,12 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from tests.support.openai_server.json_types import JsonObject, objects, string
+from tests.support.provider_server.json_types import JsonObject, objects, string
 
+from .api_errors import ApiError
 from .replies import Reply
 
 _CHARACTERS_PER_TOKEN = 4
-
-
-class ApiError(Exception):
-    """A request the server refuses."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ response models, fails on demand, and writes down everything that came over the 
 
 from __future__ import annotations
 
-from tests.support.openai_server.gates import Gate
-from tests.support.openai_server.replies import ToolCall
+from tests.support.provider_server.gates import Gate
+from tests.support.provider_server.replies import ToolCall
 
 from . import faults
 from .context import ModelView, default_reply

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from mistralai.client import models
 from pydantic import BaseModel, JsonValue, TypeAdapter
 
-from tests.support.openai_server.answers import IdSource
-from tests.support.openai_server.json_types import JsonObject, objects, string
+from tests.support.provider_server.faults import Kept
+from tests.support.provider_server.ids import IdSource
+from tests.support.provider_server.journal import Journal
+from tests.support.provider_server.json_types import JsonObject, objects, string
+from tests.support.provider_server.replies import Script
 
 from . import context, rules
 from .context import ModelView
-from .faults import Kept
 from .refusals import ApiError, conversation_not_found
 from .replies import Reply
-
-ReplyRule = Callable[[ModelView], Reply]
 
 _OBJECT: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
 _ENTRY: TypeAdapter[models.Entry] = TypeAdapter(models.Entry)
@@ -45,7 +43,7 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class MadeAnswer:
     """An answer that may still have to be sent; `entries` are those of the reply, `inputs` what it answers."""
 
     view: ModelView
@@ -59,24 +57,20 @@ class MistralApi:
     """Answers, and remembers conversations. Thread-safe.
 
     Args:
-        saw: Told of every context a model answers.
+        journal: Where contexts are written down.
+        replies: What the model says.
+        ids: Where ids come from.
     """
 
-    def __init__(self, saw: Callable[[ModelView], None]) -> None:
-        self.rule: ReplyRule = context.default_reply
-        self.ids = IdSource()
-        self._saw = saw
+    def __init__(self, journal: Journal[ModelView], replies: Script[ModelView, Reply], ids: IdSource) -> None:
+        self.ids = ids
+        self._journal = journal
+        self._replies = replies
         self._lock = threading.RLock()
         self._kept: dict[str, Conversation] = {}
-        self._script: deque[Reply] = deque()
         self._calls = 0
 
-    def script(self, *replies: Reply) -> None:
-        """Queue replies for the next answered requests."""
-        with self._lock:
-            self._script.extend(replies)
-
-    def chat(self, body: JsonObject) -> Answer:
+    def chat(self, body: JsonObject) -> MadeAnswer:
         """Answer a chat completion, or an agent's.
 
         Raises:
@@ -95,7 +89,7 @@ class MistralApi:
         )
         return self._answer(view, inputs=[], conversation=None)
 
-    def start(self, body: JsonObject) -> Answer:
+    def start(self, body: JsonObject) -> MadeAnswer:
         """Answer the first request of a conversation, which is kept from `keep` on.
 
         Raises:
@@ -109,7 +103,7 @@ class MistralApi:
         )
         return self._continue(conversation, body, continued=False)
 
-    def append(self, conversation_id: str, body: JsonObject) -> Answer:
+    def append(self, conversation_id: str, body: JsonObject) -> MadeAnswer:
         """Answer a further request.
 
         Raises:
@@ -117,7 +111,7 @@ class MistralApi:
         """
         return self._continue(self._find(conversation_id), body, continued=True)
 
-    def keep(self, answer: Answer, kept: Kept) -> None:
+    def keep(self, answer: MadeAnswer, kept: Kept) -> None:
         """Keep of an answered request what there is to keep."""
         conversation = answer.conversation
         if conversation is None or kept == "nothing":
@@ -158,13 +152,21 @@ class MistralApi:
         with self._lock:
             return list(self._kept.values())
 
+    def check_kept(self, conversation_id: str) -> None:
+        """Refuse a conversation that is not (or no longer) kept.
+
+        Raises:
+            ApiError: 404.
+        """
+        self._find(conversation_id)
+
     def _find(self, conversation_id: str) -> Conversation:
         with self._lock:
             if conversation_id not in self._kept:
                 raise conversation_not_found(conversation_id)
             return self._kept[conversation_id]
 
-    def _continue(self, conversation: Conversation, body: JsonObject, *, continued: bool) -> Answer:
+    def _continue(self, conversation: Conversation, body: JsonObject, *, continued: bool) -> MadeAnswer:
         with self._lock:
             new = context.input_entries(body.get("inputs"))
             rules.check_entries(conversation.entries, new)
@@ -179,15 +181,15 @@ class MistralApi:
             )
             return self._answer(view, inputs=inputs, conversation=conversation)
 
-    def _answer(self, view: ModelView, *, inputs: list[JsonObject], conversation: Conversation | None) -> Answer:
+    def _answer(self, view: ModelView, *, inputs: list[JsonObject], conversation: Conversation | None) -> MadeAnswer:
         with self._lock:
-            reply = self._script.popleft() if self._script else self.rule(view)
+            reply = self._replies.next(view)
             for call in reply.tool_calls:
                 if call.name not in view.tool_names:
                     raise ApiError(400, f"the scripted tool {call.name!r} was not offered")
-            self._saw(view)
+            self._journal.saw(view)
             entries = [self._stamped(entry) for entry in self._reply_entries(reply, view.model)]
-            return Answer(view, reply, entries, inputs, conversation)
+            return MadeAnswer(view, reply, entries, inputs, conversation)
 
     def _reply_entries(self, reply: Reply, model: str) -> list[JsonObject]:
         entries: list[JsonObject] = []

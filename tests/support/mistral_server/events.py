@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mistralai.client import models
 from pydantic import BaseModel
 
-from tests.support.openai_server.json_types import JsonObject, encode, string
-from tests.support.openai_server.replies import split_words
+from tests.support.provider_server.json_types import JsonObject, encode, string
+from tests.support.provider_server.replies import split_words
+from tests.support.provider_server.wire import Event
 
-from .api import Answer, as_json
+from .api import MadeAnswer, as_json
 from .context import count_tokens, text_of, tokens_of
 
 _ARGUMENT_PIECE = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One server-sent event; a chat completion's has no name. `is_text` says whether it is a piece of text."""
-
-    name: str | None
-    data: bytes
-    is_text: bool = False
-    is_last: bool = False
-
-
-def conversation_events(answer: Answer) -> Iterator[Event]:
+def conversation_events(answer: MadeAnswer) -> Iterator[Event]:
     """Return the events of a conversation's answer, the terminal one last."""
     assert answer.conversation is not None
     yield _named(models.ResponseStartedEvent(conversation_id=answer.conversation.id))
@@ -35,10 +25,10 @@ def conversation_events(answer: Answer) -> Iterator[Event]:
         yield from _entry_events(answer, entry, index)
     sent, made = _tokens(answer)
     usage = models.ConversationUsageInfo(prompt_tokens=sent, completion_tokens=made, total_tokens=sent + made)
-    yield _named(models.ResponseDoneEvent(usage=usage), is_last=True)
+    yield _named(models.ResponseDoneEvent(usage=usage))
 
 
-def _entry_events(answer: Answer, entry: JsonObject, index: int) -> Iterator[Event]:
+def _entry_events(answer: MadeAnswer, entry: JsonObject, index: int) -> Iterator[Event]:
     entry_id = string(entry, "id")
     match string(entry, "type"):
         case "tool.execution":
@@ -66,7 +56,7 @@ def _entry_events(answer: Answer, entry: JsonObject, index: int) -> Iterator[Eve
                 yield _named(event, is_text=isinstance(content, str))
 
 
-def chat_events(answer: Answer, completion_id: str) -> Iterator[Event]:
+def chat_events(answer: MadeAnswer, completion_id: str) -> Iterator[Event]:
     """Return the chunks of a chat completion, the one with the finish reason last."""
     for content in _deltas(answer):
         chunks: list[models.ContentChunk] = [] if isinstance(content, str) else [content]
@@ -85,7 +75,7 @@ def chat_events(answer: Answer, completion_id: str) -> Iterator[Event]:
     yield _chunk(answer, completion_id, last, finish=finish)
 
 
-def chat_error(answer: Answer, completion_id: str) -> Event:
+def chat_error(answer: MadeAnswer, completion_id: str) -> Event:
     """Return the chunk that says that the model failed."""
     return _chunk(answer, completion_id, models.DeltaMessage(content=""), finish="error")
 
@@ -95,7 +85,7 @@ def conversation_error(code: int, message: str) -> Event:
     return _named(models.ResponseErrorEvent(code=code, message=message))
 
 
-def _deltas(answer: Answer) -> Iterator[str | models.ThinkChunk]:
+def _deltas(answer: MadeAnswer) -> Iterator[str | models.ThinkChunk]:
     reply = answer.reply
     thoughts = split_words(reply.thinking or "")
     for index, thought in enumerate(thoughts):
@@ -109,7 +99,12 @@ def _pieces(text: str) -> list[str]:
 
 
 def _chunk(
-    answer: Answer, completion_id: str, delta: models.DeltaMessage, *, finish: str | None = None, is_text: bool = False
+    answer: MadeAnswer,
+    completion_id: str,
+    delta: models.DeltaMessage,
+    *,
+    finish: str | None = None,
+    is_text: bool = False,
 ) -> Event:
     choice = models.CompletionResponseStreamChoice.model_validate({"index": 0, "delta": delta, "finish_reason": finish})
     sent, made = _tokens(answer)
@@ -117,14 +112,14 @@ def _chunk(
     chunk = models.CompletionChunk(
         id=completion_id, model=answer.view.model, choices=[choice], usage=usage if finish else None
     )
-    return Event(None, encode(as_json(chunk)), is_text=is_text, is_last=finish is not None)
+    return Event(encode(as_json(chunk)), is_text=is_text)
 
 
-def _named(event: BaseModel, *, is_text: bool = False, is_last: bool = False) -> Event:
+def _named(event: BaseModel, *, is_text: bool = False) -> Event:
     data = as_json(event)
-    return Event(string(data, "type"), encode(data), is_text=is_text, is_last=is_last)
+    return Event(encode(data), string(data, "type"), is_text=is_text)
 
 
-def _tokens(answer: Answer) -> tuple[int, int]:
+def _tokens(answer: MadeAnswer) -> tuple[int, int]:
     made = count_tokens(answer.reply.thinking or "") + sum(count_tokens(text_of(entry)) for entry in answer.entries)
     return tokens_of(answer.view), made

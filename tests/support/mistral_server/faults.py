@@ -2,90 +2,47 @@
 
 from __future__ import annotations
 
-import threading
-from collections import deque
-from dataclasses import dataclass
-from typing import Literal
-
-from tests.support.openai_server.faults import HttpFault
-from tests.support.openai_server.gates import Gate
-from tests.support.openai_server.json_types import encode
+from tests.support.provider_server import faults as common
+from tests.support.provider_server.faults import (
+    CorruptFault,
+    CutFault,
+    DelayFault,
+    ErrorEventFault,
+    Fault,
+    HttpFault,
+    Kept,
+    RunOnFault,
+    drop,
+    empty_body,
+    html_bad_gateway,
+    redirect,
+    retry_after_header,
+    whole_answer,
+)
+from tests.support.provider_server.gates import Gate
+from tests.support.provider_server.json_types import encode
 
 from .refusals import error_body
 
-Kept = Literal["nothing", "inputs", "turn"]
-"""What a conversation keeps of a request that failed."""
-
-Operation = Literal["answer", "history", "delete"]
-"""What a fault can befall."""
-
-
-@dataclass(frozen=True, slots=True)
-class DropFault:
-    """The connection ends without a single byte of an answer."""
-
-    keeps: Kept
-
-
-@dataclass(frozen=True, slots=True)
-class DelayFault:
-    """The headers are held back until the gate opens or the client leaves; what is kept is kept before or after."""
-
-    gate: Gate
-    keeps: Kept
-    is_late: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CutFault:
-    """The stream ends early: by a broken connection, or cleanly but without its terminal event."""
-
-    after_events: int
-    is_clean: bool
-    keeps: Kept
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorEventFault:
-    """The stream ends with an error event (in a chat completion: finish reason ``error``)."""
-
-    after_events: int
-    code: int
-    message: str
-    keeps: Kept
-
-
-@dataclass(frozen=True, slots=True)
-class CorruptFault:
-    """One event is no event of this API; the turn is kept."""
-
-    after_events: int
-
-
-Fault = HttpFault | DropFault | DelayFault | CutFault | ErrorEventFault | CorruptFault
-
-
-class FaultQueue:
-    """The faults of the requests to come. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: dict[Operation, deque[Fault | None]] = {
-            "answer": deque(),
-            "history": deque(),
-            "delete": deque(),
-        }
-
-    def put(self, fault: Fault, *, times: int, after: int, operation: Operation) -> None:
-        """Let ``after`` requests pass, then have the fault befall ``times`` of them."""
-        with self._lock:
-            self._waiting[operation].extend([None] * after + [fault] * times)
-
-    def take(self, operation: Operation) -> Fault | None:
-        """Return the fault of the request that is being served."""
-        with self._lock:
-            waiting = self._waiting[operation]
-            return waiting.popleft() if waiting else None
+__all__ = [
+    "Fault",
+    "HttpFault",
+    "Kept",
+    "corrupt_event",
+    "cut_stream",
+    "delay",
+    "drop",
+    "empty_body",
+    "end_stream",
+    "error_event",
+    "html_bad_gateway",
+    "http_error",
+    "overflow",
+    "page",
+    "rate_limit",
+    "redirect",
+    "whole_answer",
+]
 
 
 def http_error(
@@ -98,8 +55,7 @@ def http_error(
 ) -> HttpFault:
     """Answer with ``status`` and an error body in the API's shape; ``retry_after`` in seconds."""
     body = error_body(status, message or f"Scripted failure with status {status}.", kind=kind, code=code)
-    headers = () if retry_after is None else (("retry-after", f"{retry_after:g}"),)
-    return HttpFault(status, encode(body), headers=headers)
+    return HttpFault(status, encode(body), headers=retry_after_header(retry_after))
 
 
 def rate_limit(*, retry_after: float | None = 1.0) -> HttpFault:
@@ -115,15 +71,10 @@ def overflow() -> HttpFault:
 
 def page(status: int, body: bytes, *, content_type: str = "text/html") -> HttpFault:
     """Answer with anything."""
-    return HttpFault(status, body, content_type=content_type)
+    return whole_answer(body, status=status, content_type=content_type)
 
 
-def drop(*, keeps: Kept = "nothing") -> DropFault:
-    """End the connection before the answer."""
-    return DropFault(keeps)
-
-
-def delay(gate: Gate, *, keeps: Kept = "nothing", late: bool = False) -> DelayFault:
+def delay(gate: Gate, *, keeps: Kept = "nothing", late: bool = False) -> DelayFault | RunOnFault:
     """Hold the headers back at ``gate``.
 
     Args:
@@ -131,26 +82,26 @@ def delay(gate: Gate, *, keeps: Kept = "nothing", late: bool = False) -> DelayFa
         keeps: What is kept of the request.
         late: Keep it only when the gate opens, though the client be gone.
     """
-    return DelayFault(gate, keeps, late)
+    return common.run_on(gate, after_events=None, keeps=keeps) if late else common.delay(gate, keeps=keeps)
 
 
 def cut_stream(*, after_events: int = 3, keeps: Kept = "turn") -> CutFault:
     """Break the connection after that many events."""
-    return CutFault(after_events, is_clean=False, keeps=keeps)
+    return common.cut_stream(after_events=after_events, keeps=keeps)
 
 
 def end_stream(*, after_events: int = 3, keeps: Kept = "turn") -> CutFault:
     """End the stream properly after that many events, without its terminal event."""
-    return CutFault(after_events, is_clean=True, keeps=keeps)
+    return common.end_stream(after_events=after_events, keeps=keeps)
 
 
 def error_event(
     *, after_events: int = 3, code: int = 3000, message: str = "Something failed.", keeps: Kept = "nothing"
 ) -> ErrorEventFault:
-    """End with an error event after that many events."""
-    return ErrorEventFault(after_events, code, message, keeps)
+    """End with an error event (in a chat completion: finish reason ``error``) after that many events."""
+    return ErrorEventFault(after_events, str(code), message, keeps)
 
 
 def corrupt_event(*, after_events: int = 3) -> CorruptFault:
     """Send one event that is no JSON after that many good ones."""
-    return CorruptFault(after_events)
+    return common.corrupt_event(after_events=after_events)

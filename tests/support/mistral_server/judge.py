@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 from mistralai.client import models
 from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
-from pydantic_core import CoreSchema, SchemaValidator
+from pydantic_core import SchemaValidator
 
-from tests.support.openai_server.json_types import JsonObject, objects, string
+from tests.support.provider_server.json_types import JsonObject, objects, string
+from tests.support.provider_server.judge import forbid_unknown_keys, strict_schema
 
 from .refusals import ApiError
 
@@ -70,19 +71,5 @@ def _unknown_keys(value: JsonValue) -> list[str]:
 
 @cache
 def _validator(kind: str) -> SchemaValidator:
-    schema = _strict(TypeAdapter(_MODELS[kind]).core_schema)
-    return SchemaValidator(cast(CoreSchema, schema), _use_prebuilt=False)  # the models have validators of their own
-
-
-def _strict(node: object) -> object:
-    """Copy a core schema: models refuse unknown keys."""
-    if isinstance(node, dict):
-        copied = {key: _strict(value) for key, value in cast(dict[str, object], node).items()}
-        if copied.get("type") == "model-fields":
-            copied["extra_behavior"] = "forbid"
-        return copied
-    if isinstance(node, list):
-        return [_strict(value) for value in cast(list[object], node)]
-    if isinstance(node, tuple):
-        return tuple(_strict(value) for value in cast(tuple[object, ...], node))
-    return node
+    schema = strict_schema(TypeAdapter(_MODELS[kind]).core_schema, forbid_unknown_keys)
+    return SchemaValidator(schema, _use_prebuilt=False)  # the models have validators of their own

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
+from tests.support.provider_server.plugin import environment_fixture, server_fixture
 
 from .server import MistralServer
 
-
-@pytest.fixture
-def mistral_server() -> Iterator[MistralServer]:
-    """Serve one test; afterwards every request must have been one a real server would take.
-
-    A test that provokes violations picks them up with ``take_violations()``.
-    """
-    with MistralServer() as server:
-        yield server
-    assert server.violations == []
+mistral_server = server_fixture(MistralServer, name="mistral_server")
+mistral_environment = environment_fixture(name="mistral_environment", server="mistral_server")

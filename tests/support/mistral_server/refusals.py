@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.support.openai_server.json_types import JsonObject
+from tests.support.provider_server.json_types import JsonObject
+from tests.support.provider_server.refusals import Refusal
 
 
 def error_body(status: int, message: str, *, kind: str, code: str | None = None) -> JsonObject:
@@ -17,7 +18,7 @@ def error_body(status: int, message: str, *, kind: str, code: str | None = None)
     }
 
 
-class ApiError(Exception):
+class ApiError(Refusal):
     """A request the server refuses.
 
     Args:
@@ -30,9 +31,7 @@ class ApiError(Exception):
     def __init__(
         self, status: int, message: str, *, kind: str = "invalid_request_error", code: str | None = None
     ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
+        super().__init__(status, message)
         self.kind = kind
         self.code = code
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from pydantic import JsonValue
 
-from tests.support.openai_server.json_types import JsonObject, objects, string
+from tests.support.provider_server.json_types import JsonObject, objects, string
 
 from .refusals import ApiError, wrong_call, wrong_order
 

@@ -7,11 +7,12 @@ the Responses API it speaks streamed Chat Completions, with the manners of compa
 
 from __future__ import annotations
 
+from tests.support.provider_server.gates import Gate
+from tests.support.provider_server.journal import RequestRecord, Violation
+
 from . import faults
 from .chat_api import ChatManners
 from .context import ModelView, default_reply
-from .gates import Gate
-from .journal import RequestRecord, Violation
 from .replies import Reply, ToolCall
 from .server import OpenAIServer
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import secrets
 import time
 from collections.abc import Sequence
@@ -24,8 +23,10 @@ from openai.types.responses.response_reasoning_item import Summary
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 from pydantic import BaseModel, TypeAdapter
 
+from tests.support.provider_server.ids import IdSource
+from tests.support.provider_server.json_types import JsonObject
+
 from .context import ModelView, count_tokens
-from .json_types import JsonObject
 from .replies import Reply
 
 _OBJECT: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
@@ -48,18 +49,6 @@ _ECHO_DEFAULTS: JsonObject = {
     "top_p": 1.0,
     "truncation": "disabled",
 }
-
-
-class IdSource:
-    """Issues ids that no other server issues, in the API's spelling. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._salt = secrets.token_hex(8)
-        self._numbers = itertools.count(1)
-
-    def issue(self, prefix: str) -> str:
-        """Return a new id such as ``resp_…`` or ``msg_…``."""
-        return f"{prefix}_{self._salt}{next(self._numbers):032x}"
 
 
 def as_json(model: BaseModel) -> JsonObject:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .json_types import JsonObject
+from tests.support.provider_server.json_types import JsonObject
+from tests.support.provider_server.refusals import Refusal
 
 
 def error_body(message: str, *, error_type: str, code: str | None = None, param: str | None = None) -> JsonObject:
@@ -10,7 +11,7 @@ def error_body(message: str, *, error_type: str, code: str | None = None, param:
     return {"error": {"message": message, "type": error_type, "param": param, "code": code}}
 
 
-class ApiError(Exception):
+class ApiError(Refusal):
     """A request the server refuses.
 
     Args:
@@ -18,12 +19,19 @@ class ApiError(Exception):
         message: What the client reads as ``error.message``.
         code: Machine-readable ``error.code``; several real refusals have none.
         param: The request field at fault.
+        problem: What the journal says of it, if that is more.
     """
 
-    def __init__(self, status: int, message: str, *, code: str | None = None, param: str | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str | None = None,
+        param: str | None = None,
+        problem: str | None = None,
+    ) -> None:
+        super().__init__(status, message, problem=problem)
         self.code = code
         self.param = param
 

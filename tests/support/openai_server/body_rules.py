@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from tests.support.provider_server.json_types import JsonObject, objects, string
+
 from .api_errors import ApiError
-from .json_types import JsonObject, objects, string
 
 _NUMBER_LIMITS: dict[str, tuple[float, float]] = {
     "temperature": (0, 2),

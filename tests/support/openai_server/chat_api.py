@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from openai.types import CompletionUsage
 from openai.types.completion_usage import CompletionTokensDetails, PromptTokensDetails
 
+from tests.support.provider_server.journal import Journal, Violation
+from tests.support.provider_server.json_types import JsonObject, objects, string
+
 from . import context
 from .answers import build_usage
 from .api_errors import ApiError
 from .context import ModelView
-from .journal import Journal, Violation
-from .json_types import JsonObject, objects, string
 from .replies import Reply
 from .responses_api import ResponsesApi
 
@@ -38,7 +39,7 @@ class ChatManners:
 
 
 @dataclass(frozen=True, slots=True)
-class ChatAnswer:
+class MadeCompletion:
     """What is to be streamed.
 
     Args:
@@ -60,7 +61,7 @@ class ChatApi:
         journal: Where contexts and violations are written down.
     """
 
-    def __init__(self, api: ResponsesApi, journal: Journal) -> None:
+    def __init__(self, api: ResponsesApi, journal: Journal[ModelView]) -> None:
         self.manners = ChatManners()
         self.ids = api.ids
         self._api = api
@@ -74,7 +75,7 @@ class ChatApi:
             return body
         return {**body, "messages": [{key: message[key] for key in message if key != name} for message in messages]}
 
-    def create(self, body: JsonObject) -> ChatAnswer:
+    def create(self, body: JsonObject) -> MadeCompletion:
         """Answer a judged body.
 
         Raises:
@@ -87,14 +88,14 @@ class ChatApi:
         if body.get("stream") is not True:
             raise ApiError(400, "This server answers chat in streams only.", param="stream")
         view = context.fit_context(self._view(body), limit=self._api.context_length, may_truncate=False)
-        reply = self._api.next_reply(view)
+        reply = self._api.replies.next(view)
         for call in reply.tool_calls:
             if call.name not in view.tool_names:
                 self._journal.violated(Violation(f"the scripted tool '{call.name}' was not offered", body))
         self._journal.saw(view)
         options = body.get("stream_options")
         asked = isinstance(options, dict) and options.get("include_usage") is True
-        return ChatAnswer(view, reply, self._usage(view, reply) if asked and self.manners.reports_usage else None)
+        return MadeCompletion(view, reply, self._usage(view, reply) if asked and self.manners.reports_usage else None)
 
     def _view(self, body: JsonObject) -> ModelView:
         messages = objects(body.get("messages"))

@@ -14,15 +14,17 @@ from openai.types.chat.chat_completion_chunk import (
     ChoiceDeltaToolCallFunction,
 )
 
-from .answers import IdSource
-from .chat_api import ChatAnswer, ChatManners
-from .replies import Reply, split_words
+from tests.support.provider_server.ids import IdSource
+from tests.support.provider_server.replies import split_words
+
+from .chat_api import ChatManners, MadeCompletion
+from .replies import Reply
 
 _ARGUMENT_PIECE = 12
 _Finish = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
-def chat_chunks(answer: ChatAnswer, *, manners: ChatManners, ids: IdSource) -> Iterator[ChatCompletionChunk]:
+def chat_chunks(answer: MadeCompletion, *, manners: ChatManners, ids: IdSource) -> Iterator[ChatCompletionChunk]:
     """Yield every chunk of an answer; the one with the finish reason, and the usage after it, come last.
 
     Args:
@@ -37,7 +39,7 @@ def chat_chunks(answer: ChatAnswer, *, manners: ChatManners, ids: IdSource) -> I
         yield _chunk(answer, None)
 
 
-def _chunk(answer: ChatAnswer, delta: ChoiceDelta | None, finish: _Finish | None = None) -> ChatCompletionChunk:
+def _chunk(answer: MadeCompletion, delta: ChoiceDelta | None, finish: _Finish | None = None) -> ChatCompletionChunk:
     return ChatCompletionChunk(
         id=answer.view.response_id,
         choices=[] if delta is None else [Choice(index=0, delta=delta, finish_reason=finish)],

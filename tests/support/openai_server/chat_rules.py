@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tests.support.provider_server.json_types import JsonObject, objects, string
+
 from .api_errors import ApiError
 from .body_rules import check_function, check_metadata, check_numbers
-from .json_types import JsonObject, objects, string
 
 _MOST_STOPS = 4
 

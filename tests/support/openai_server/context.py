@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
+from tests.support.provider_server.json_types import JsonObject, objects, string
+
 from .api_errors import ApiError, item_not_found
-from .json_types import JsonObject, objects, string
 from .replies import Reply
 
 _CHARACTERS_PER_TOKEN = 4

@@ -9,10 +9,12 @@ from typing import Literal
 
 from openai.types.conversations import Conversation, ConversationDeletedResource, ConversationItemList
 
-from .answers import IdSource, as_json
+from tests.support.provider_server.ids import IdSource
+from tests.support.provider_server.json_types import JsonObject, objects, string
+
+from .answers import as_json
 from .api_errors import ApiError, conversation_locked, conversation_not_found, item_not_found
 from .context import text_of
-from .json_types import JsonObject, objects, string
 
 _NEW_ITEMS = 20
 _PAGE = 20

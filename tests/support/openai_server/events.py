@@ -38,8 +38,10 @@ from openai.types.responses import (
 from openai.types.responses.response_reasoning_summary_part_added_event import Part as AddedPart
 from openai.types.responses.response_reasoning_summary_part_done_event import Part as DonePart
 
+from tests.support.provider_server.replies import split_words
+
 from .answers import in_progress
-from .replies import Reply, split_words
+from .replies import Reply
 
 _Events = Iterator[ResponseStreamEvent]
 _ARGUMENT_PIECE = 12

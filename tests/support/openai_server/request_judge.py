@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from openai.types.chat.completion_create_params import (
     CompletionCreateParamsNonStreaming,
@@ -20,9 +20,10 @@ from openai.types.responses.response_create_params import (
     ResponseCreateParamsStreaming,
 )
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import CoreSchema, ErrorDetails, SchemaValidator
+from pydantic_core import ErrorDetails, SchemaValidator
 
-from .json_types import JsonObject
+from tests.support.provider_server.json_types import JsonObject
+from tests.support.provider_server.judge import forbid_unknown_keys, strict_schema
 
 Endpoint = Literal["responses", "chat", "conversations"]
 """What a body is posted to."""
@@ -60,23 +61,7 @@ def find_type_errors(raw: bytes, body: JsonObject, endpoint: Endpoint = "respons
 @cache
 def _validator(endpoint: Endpoint, *, is_streaming: bool) -> SchemaValidator:
     adapter: TypeAdapter[Any] = TypeAdapter(_TYPES[endpoint, is_streaming])
-    return SchemaValidator(cast(CoreSchema, _strict(adapter.core_schema)))
-
-
-def _strict(node: object) -> object:
-    """Copy a core schema: typed dicts refuse unknown keys, lazy iterables become lists."""
-    if isinstance(node, dict):
-        copied = {key: _strict(value) for key, value in cast(dict[str, object], node).items()}
-        if copied.get("type") == "typed-dict":
-            copied["extra_behavior"] = "forbid"
-        elif copied.get("type") == "generator":
-            copied["type"] = "list"
-        return copied
-    if isinstance(node, list):
-        return [_strict(value) for value in cast(list[object], node)]
-    if isinstance(node, tuple):
-        return tuple(_strict(value) for value in cast(tuple[object, ...], node))
-    return node
+    return SchemaValidator(strict_schema(adapter.core_schema, forbid_unknown_keys))
 
 
 def _readable(errors: Sequence[ErrorDetails]) -> list[str]:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from openai.types.responses import Response
 
+from tests.support.provider_server.faults import Kept
+from tests.support.provider_server.ids import IdSource
+from tests.support.provider_server.journal import Journal, Violation
+from tests.support.provider_server.json_types import JsonObject, objects, string
+from tests.support.provider_server.replies import Script
+
 from . import context
-from .answers import IdSource, as_json, build_output, build_response, build_usage, failed, in_progress
+from .answers import as_json, build_output, build_response, build_usage, failed, in_progress
 from .api_errors import ApiError, previous_response_not_found, response_not_found
 from .context import ModelView
 from .conversations import Conversations
-from .journal import Journal, Violation
-from .json_types import JsonObject, objects, string
 from .replies import Reply
-
-ReplyRule = Callable[[ModelView], Reply]
-"""Says what the model answers to a context when nothing is scripted."""
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class _Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class MadeResponse:
     """A finished answer that may still have to be sent.
 
     Args:
@@ -64,15 +64,25 @@ class ResponsesApi:
 
     Args:
         journal: Where contexts and violations are written down.
+        replies: What the model says.
+        ids: Where ids come from.
         models: The models that exist; None means any.
         context_length: The window of every model in tokens; None means endless.
     """
 
-    def __init__(self, journal: Journal, *, models: Collection[str] | None, context_length: int | None) -> None:
+    def __init__(
+        self,
+        journal: Journal[ModelView],
+        replies: Script[ModelView, Reply],
+        *,
+        ids: IdSource,
+        models: Collection[str] | None,
+        context_length: int | None,
+    ) -> None:
         self.models = models
         self.context_length = context_length
-        self.rule: ReplyRule = context.default_reply
-        self.ids = IdSource()
+        self.replies = replies
+        self.ids = ids
         self.conversations = Conversations(self.ids)
         self.lock = threading.RLock()
         self._journal = journal
@@ -81,14 +91,8 @@ class ResponsesApi:
         self._needed_reasoning: dict[str, str] = {}
         self._sealed: set[str] = set()
         self._prompt_cache: dict[str, int] = {}
-        self._script: deque[Reply] = deque()
 
-    def script(self, *replies: Reply) -> None:
-        """Queue replies for the next answered requests."""
-        with self.lock:
-            self._script.extend(replies)
-
-    def create(self, body: JsonObject) -> Answer:
+    def create(self, body: JsonObject) -> MadeResponse:
         """Answer a judged body. The response is kept as in progress until `finish`.
 
         Raises:
@@ -102,7 +106,7 @@ class ResponsesApi:
             inputs = context.resolve_references(context.input_items(body.get("input")), self._find_item)
             context.check_new_items(inputs, is_kept=self._is_kept, is_sealed=self._sealed.__contains__)
             view = self._view(body, [*before, *inputs])
-            answer = self._answer(body, view, self.next_reply(view))
+            answer = self._answer(body, view, self.replies.next(view))
             self._journal.saw(view)
             if body.get("store") is not False:
                 self._keep(_Kept(answer.response, parent, inputs, [as_json(item) for item in answer.response.output]))
@@ -110,34 +114,24 @@ class ResponsesApi:
                 self.conversations.begin(conversation_id, answer.response.id, inputs)
             return answer
 
-    def next_reply(self, view: ModelView) -> Reply:
-        """Return what the model says next: from the script, else by the rule."""
-        with self.lock:
-            return self._script.popleft() if self._script else self.rule(view)
-
-    def finish(self, answer: Answer, *, is_entered: bool = True) -> None:
-        """Let a kept response end as it was answered; from now on others can build on it.
-
-        Args:
-            answer: The answer.
-            is_entered: Whether the turn gets into its conversation; False loses it there.
-        """
+    def finish(self, answer: MadeResponse, kept: Kept = "turn") -> None:
+        """Let a response end as it was answered; from now on others can build on what is kept of it."""
+        if kept == "nothing":
+            self.forget(answer.response.id)
+            self._leave(answer, outputs=None)
+            return
         self._update(answer.response)
-        self._leave(answer, outputs=[as_json(item) for item in answer.response.output] if is_entered else None)
+        outputs = [as_json(item) for item in answer.response.output] if kept == "turn" else []
+        self._leave(answer, outputs=None if kept == "answer" else outputs)
 
-    def fail(self, answer: Answer, *, message: str) -> Response:
+    def fail(self, answer: MadeResponse, *, message: str) -> Response:
         """Let a response end as failed, and return it so."""
         broken = failed(answer.response, message=message)
         self._update(broken)
         self._leave(answer, outputs=None)
         return broken
 
-    def discard(self, answer: Answer) -> None:
-        """Lose a response that never came to its end."""
-        self.forget(answer.response.id)
-        self._leave(answer, outputs=None)
-
-    def _leave(self, answer: Answer, *, outputs: list[JsonObject] | None) -> None:
+    def _leave(self, answer: MadeResponse, *, outputs: list[JsonObject] | None) -> None:
         with self.lock:
             self.conversations.end(answer.response.id, outputs)
 
@@ -214,7 +208,7 @@ class ResponsesApi:
         )
         return context.fit_context(view, limit=self.context_length, may_truncate=body.get("truncation") == "auto")
 
-    def _answer(self, body: JsonObject, view: ModelView, reply: Reply) -> Answer:
+    def _answer(self, body: JsonObject, view: ModelView, reply: Reply) -> MadeResponse:
         for call in reply.tool_calls:
             if call.name not in view.tool_names:
                 self._journal.violated(Violation(f"the scripted tool '{call.name}' was not offered", body))
@@ -224,7 +218,7 @@ class ResponsesApi:
         usage = build_usage(view, reply, cached_tokens=self.cached_tokens(view))
         response = build_response(body, response_id=view.response_id, output=output, usage=usage, reply=reply)
         self._sealed.update(filter(None, (string(as_json(item), "encrypted_content") for item in output)))
-        return Answer(response, reply)
+        return MadeResponse(response, reply)
 
     def cached_tokens(self, view: ModelView) -> int:
         """Count the tokens of the longest prefix an earlier request had too, and remember this one's."""

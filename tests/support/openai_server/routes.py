@@ -3,61 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
+from typing import Literal
+from urllib.parse import parse_qs
+
+from tests.support.provider_server.exchange import Found
+from tests.support.provider_server.json_types import JsonObject
 
 from .answers import as_json
 from .api_errors import ApiError
-from .faults import Operation
-from .json_types import JsonObject
 from .responses_api import ResponsesApi
 
 _LIST_FIELDS = frozenset({"after", "include[]", "limit", "order"})
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRequest:
-    """A request about something stored.
+Operation = Literal["retrieve", "delete", "conversations", "items"]
+"""What faults know such a request by."""
 
-    Args:
-        operation: What faults know it by.
-        answer: Carries it out; may raise ApiError.
-        response_id: The response it is about, None for a conversation.
-    """
-
-    operation: Operation
-    answer: Callable[[], JsonObject]
-    response_id: str | None = None
+Asked = tuple[Operation, Callable[[], Found]]
+"""What a request is about, and what finds that."""
 
 
-def stored_request(api: ResponsesApi, *, method: str, url: str, body: JsonObject | None) -> StoredRequest:
+def stored_request(api: ResponsesApi, *, method: str, path: str, query: str, body: JsonObject) -> Asked:
     """Return what a request is about.
 
     Args:
         api: The state to ask.
         method: HTTP method.
-        url: Path with query.
+        path: Path.
+        query: The query.
         body: The judged body of a POST.
 
     Raises:
         ApiError: 404, there is no such place.
     """
-    parts = urlsplit(url)
-    match method, parts.path.strip("/").split("/"):
+    kept = api.conversations
+    match method, path.strip("/").split("/"):
         case "GET", ["v1", "responses", response_id]:
-            return StoredRequest("retrieve", lambda: as_json(api.retrieve(response_id)), response_id)
+            return "retrieve", lambda: Found(as_json(api.retrieve(response_id)), response_id)
         case "DELETE", ["v1", "responses", response_id]:
-            return StoredRequest("delete", lambda: _delete_response(api, response_id), response_id)
+            return "delete", lambda: Found(_delete_response(api, response_id), response_id)
         case "POST", ["v1", "conversations"]:
-            return StoredRequest("conversations", lambda: as_json(api.conversations.create(body or {})))
+            return "conversations", lambda: Found(as_json(kept.create(body)))
         case "GET", ["v1", "conversations", conversation_id]:
-            return StoredRequest("retrieve", lambda: as_json(api.conversations.get(conversation_id).resource))
+            return "retrieve", lambda: Found(as_json(kept.get(conversation_id).resource))
         case "DELETE", ["v1", "conversations", conversation_id]:
-            return StoredRequest("delete", lambda: as_json(api.conversations.delete(conversation_id)))
+            return "delete", lambda: Found(as_json(kept.delete(conversation_id)))
         case "GET", ["v1", "conversations", conversation_id, "items"]:
-            return StoredRequest("items", lambda: _items(api, conversation_id, parts.query))
+            return "items", lambda: Found(_items(api, conversation_id, query))
         case _:
-            raise ApiError(404, f"Invalid URL ({method} {parts.path})")
+            raise ApiError(404, f"Invalid URL ({method} {path})")
 
 
 def _delete_response(api: ResponsesApi, response_id: str) -> JsonObject:

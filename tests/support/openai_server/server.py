@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Collection
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Collection
+from http.server import BaseHTTPRequestHandler
 
 from openai import AsyncOpenAI, OpenAI
 
+from tests.support.provider_server.exchange import Exchange
+from tests.support.provider_server.journal import RequestRecord
+from tests.support.provider_server.json_types import JsonObject, encode, string
+from tests.support.provider_server.listener import Request
+from tests.support.provider_server.server import ProviderServer
+from tests.support.provider_server.wire import Wire
+
+from .api_errors import ApiError
+from .body_rules import check_body, check_metadata
 from .chat_api import ChatApi
-from .context import ModelView, text_of
-from .faults import Fault, FaultQueue, Operation
-from .journal import Journal, RequestRecord, Violation
-from .json_types import JsonObject, string
-from .listener import Listener, Site
+from .chat_exchange import ChatAnswer
+from .chat_rules import check_chat_body
+from .context import ModelView, default_reply, text_of
+from .exchange import ResponseAnswer, WholeAnswer
 from .replies import Reply
-from .responses_api import ReplyRule, ResponsesApi
+from .request_judge import Endpoint, find_type_errors
+from .responses_api import ResponsesApi
+from .routes import stored_request
 
-_LOOPBACK = "127.0.0.1"
-_POLL_SECONDS = 0.02
+_ENDPOINTS: dict[tuple[str, str], Endpoint] = {
+    ("POST", "/v1/responses"): "responses",
+    ("POST", "/v1/chat/completions"): "chat",
+    ("POST", "/v1/conversations"): "conversations",
+}
+_RULES: dict[Endpoint, Callable[[JsonObject], None]] = {
+    "responses": check_body,
+    "chat": check_chat_body,
+    "conversations": check_metadata,
+}
 
 
-class OpenAIServer:
+class OpenAIServer(ProviderServer[ModelView, Reply]):
     """A stateful counterparty for OpenAI's Responses, Conversations and Chat Completions on a loopback port.
 
-    It takes what the SDK's own request types allow, keeps responses and conversations like the provider, answers with
-    the SDK's own models, and by default says ``[{user messages}] You said: {last user text}``, so that a reply proves
-    what history the model had. Thread-safe; usable from sync and async tests alike.
+    It takes what the SDK's own request types allow, keeps responses and conversations like the provider, and answers
+    with the SDK's own models. Its faults befall `create`, `chat`, and the operations of `routes`.
 
     Args:
         api_key: The one key that is let in.
@@ -40,6 +55,10 @@ class OpenAIServer:
         '[1] You said: hi'
     """
 
+    base_path = "/v1"
+    main_operation = "create"
+    variables = ("OPENAI_API_KEY", "OPENAI_BASE_URL")
+
     def __init__(
         self,
         *,
@@ -47,77 +66,49 @@ class OpenAIServer:
         models: Collection[str] | None = None,
         context_length: int | None = None,
     ) -> None:
-        self.api_key = api_key
-        self.journal = Journal()
-        self.api = ResponsesApi(self.journal, models=models, context_length=context_length)
+        super().__init__(api_key=api_key, make_reply=lambda text: Reply(text=text), rule=default_reply)
+        self.api = ResponsesApi(self.journal, self.replies, ids=self.ids, models=models, context_length=context_length)
         self.chat = ChatApi(self.api, self.journal)
-        self._faults = FaultQueue()
-        self._port = 0
-        self._listener: Listener | None = None
-        self._thread: threading.Thread | None = None
 
-    def __enter__(self) -> Self:
-        """Start serving."""
-        self.start()
-        return self
+    def wire(self, handler: BaseHTTPRequestHandler) -> Wire:
+        """Return the connection of one exchange."""
+        named = (self.id_header, self.ids.issue("req"))
+        return Wire(handler, headers=(named, ("openai-version", "2020-10-01")))
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop serving."""
-        self.stop()
+    def wrong_key(self) -> ApiError:
+        """Return the refusal of a request with another key."""
+        return ApiError(401, "Incorrect API key provided.", code="invalid_api_key")
 
-    def start(self) -> None:
-        """Listen on a free port; after a `stop`, on the same port as before."""
-        site = Site(api=self.api, chat=self.chat, journal=self.journal, api_key=self.api_key, faults=self._faults)
-        self._listener = Listener(site, host=_LOOPBACK, port=self._port)
-        self._port = self._listener.server_port
-        self._thread = threading.Thread(
-            target=self._listener.serve_forever, args=(_POLL_SECONDS,), name="openai-server", daemon=True
-        )
-        self._thread.start()
+    def serve(self, request: Request, exchange: Exchange) -> None:
+        """Answer a request that had the right key."""
+        endpoint = _ENDPOINTS.get((request.method, request.path))
+        body = self._judged(request, endpoint) if endpoint is not None else {}
+        match endpoint:
+            case "responses":
+                kind = ResponseAnswer if body.get("stream") is True else WholeAnswer
+                exchange.run(lambda: kind(self.api, self.api.create(body)), self.take_fault())
+            case "chat":
+                exchange.run(lambda: ChatAnswer(self.chat, self.chat.create(body)), self.take_fault("chat"))
+            case _:
+                operation, find = stored_request(
+                    self.api, method=request.method, path=request.path, query=request.query, body=body
+                )
+                with self.api.lock:
+                    exchange.tell(find, self.take_fault(operation))
 
-    def stop(self) -> None:
-        """Stop listening and break every connection; what was stored stays."""
-        listener, thread = self._listener, self._thread
-        if listener is None or thread is None:
-            return
-        self._listener = self._thread = None
-        listener.close()
-        thread.join()
-
-    def restart(self) -> None:
-        """Stop and start on the same port, with the state kept."""
-        self.stop()
-        self.start()
-
-    @property
-    def base_url(self) -> str:
-        """What a client takes as ``base_url`` (or ``OPENAI_BASE_URL``)."""
-        return f"http://{_LOOPBACK}:{self._port}/v1"
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The environment variables that send the SDK here."""
-        return {"OPENAI_BASE_URL": self.base_url, "OPENAI_API_KEY": self.api_key}
-
-    @property
-    def open_connections(self) -> int:
-        """How many client connections are open now."""
-        return self._listener.connection_count() if self._listener is not None else 0
-
-    def wait_for_connections(self, count: int, *, timeout: float = 10.0) -> None:
-        """Block until exactly ``count`` client connections are open.
-
-        Args:
-            count: Connections to wait for; 0 proves that a client closed all of its own.
-            timeout: Seconds after which the wait is given up.
-
-        Raises:
-            TimeoutError: Another number of connections is open.
-        """
-        if self._listener is not None:
-            self._listener.wait_for_connections(count, timeout=timeout)
+    def _judged(self, request: Request, endpoint: Endpoint) -> JsonObject:
+        """Return the body if it is legal; else it is a violation, and refused."""
+        body = request.body
+        with self.judging(body):
+            if body is None:
+                message = "We could not parse the JSON body of your request."
+                raise ApiError(400, message, problem="the body is no JSON object")
+            known = self.chat.known(body) if endpoint == "chat" else body
+            problems = find_type_errors(request.raw if known is body else encode(known), known, endpoint)
+            if problems:
+                raise _wrong_type(problems)
+            _RULES[endpoint](body)
+        return body
 
     @property
     def stored_ids(self) -> list[str]:
@@ -151,33 +142,14 @@ class OpenAIServer:
         """Return an async SDK client for this server, without retries; ``timeout`` in seconds."""
         return AsyncOpenAI(api_key=self.api_key, base_url=self.base_url, max_retries=0, timeout=timeout)
 
-    def script(self, *replies: Reply | str) -> None:
-        """Queue replies, one for each of the next answered requests; then the rule answers again."""
-        self.api.script(*(Reply(text=reply) if isinstance(reply, str) else reply for reply in replies))
-
-    def answer_with(self, rule: ReplyRule) -> None:
-        """Replace the rule that answers unscripted requests."""
-        self.api.rule = rule
-
-    def fault(self, fault: Fault, *, times: int = 1, after: int = 0, on: Operation = "create") -> None:
-        """Queue a fault.
-
-        Args:
-            fault: One of `openai_server.faults`.
-            times: How many requests in a row it befalls.
-            after: How many requests are left alone first.
-            on: Which requests count.
-        """
-        self._faults.put(fault, times=times, after=after, operation=on)
-
     def forget(self, response_id: str | None = None) -> None:
         """Lose the native state of one response, or all of it (conversations too), as an expiry would."""
         self.api.forget(response_id)
 
     @property
-    def requests(self) -> list[RequestRecord]:
-        """Every request so far, in order of arrival."""
-        return self.journal.requests()
+    def posts(self) -> list[RequestRecord]:
+        """Every request for an answer so far."""
+        return [record for record in super().posts if record.path != "/v1/conversations"]
 
     @property
     def creates(self) -> list[RequestRecord]:
@@ -189,27 +161,11 @@ class OpenAIServer:
         """Every ``POST /v1/chat/completions`` so far."""
         return [record for record in self.requests if record.path == "/v1/chat/completions"]
 
-    def wait_until_idle(self, *, timeout: float = 10.0) -> None:
-        """Block until every request has come to its end: answered, cut, or left by its client.
 
-        Args:
-            timeout: Seconds after which the wait is given up.
-
-        Raises:
-            TimeoutError: One is still pending.
-        """
-        self.journal.wait_until_idle(timeout)
-
-    @property
-    def model_views(self) -> list[ModelView]:
-        """Every context a model answered so far, flattened."""
-        return self.journal.views()
-
-    @property
-    def violations(self) -> list[Violation]:
-        """Every body so far that no real server would take; a test ends with none."""
-        return self.journal.violations()
-
-    def take_violations(self) -> list[Violation]:
-        """Return the violations and forget them: for a test that provokes some."""
-        return self.journal.violations(clear=True)
+def _wrong_type(problems: list[str]) -> ApiError:
+    field, _, message = problems[0].partition(": ")
+    told = "; ".join(problems)
+    if message.startswith("Extra inputs"):
+        return ApiError(400, f"Unknown parameter: '{field}'.", code="unknown_parameter", param=field, problem=told)
+    text = f"Invalid value for '{field}': {message}."
+    return ApiError(400, text, code="invalid_type", param=field, problem=told)

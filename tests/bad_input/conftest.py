@@ -1,0 +1,8 @@
+"""Fixtures of tests/bad_input/kit.py, for this folder."""
+
+from __future__ import annotations
+
+from tests.bad_input.kit import ask, ask_somehow, scene, wire
+from tests.session.kit import open_manager
+
+__all__ = ["ask", "ask_somehow", "open_manager", "scene", "wire"]
