@@ -57,7 +57,7 @@ endef
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(DEMO)/.ready ## a conversation that survives a kill, in the terminal; no key, no network
@@ -84,6 +84,10 @@ accept: $(DEV)/.ready $(NODE_TOOLS) ## the long acceptance runs: kills, many pro
 .PHONY: faults
 faults: $(DEV)/.ready ## play the fault matrix, provider by provider, and print it
 	@$(BIN)/python -m tests.faults
+
+.PHONY: handoff-table
+handoff-table: $(DEV)/.ready ## print how each kind of content crosses between providers
+	@$(BIN)/python -m tests.support.handoff_table
 
 .PHONY: accept-ogx
 accept-ogx: $(DEV)/.ready $(NODE_TOOLS) $(OGX)/.packages ## OpenAI's threads at ogx, which is killed and restarted; needs Python 3.12

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar, cast
 
-from langswarm_sessions.errors import NativeStateLostError, ProviderUnavailableError, SessionError
+from langswarm_sessions.errors import InvalidInputError, NativeStateLostError, ProviderUnavailableError, SessionError
 from langswarm_sessions.interfaces.provider import Completed, ProviderEvent, ProviderRequest, TextDelta
-from langswarm_sessions.messages import Part, ToolCall
+from langswarm_sessions.messages import Part, ToolCall, part_from_json, part_to_json
 from langswarm_sessions.records import NativeKind, Usage
 
 __all__ = ["UsableEvents", "well_formed"]
@@ -42,13 +42,15 @@ class UsableEvents:
         """Yield what is passed on of an event.
 
         Raises:
-            SessionError: The answer calls a tool without naming it.
+            SessionError: The answer calls a tool without naming it, or holds something else where text belongs.
         """
         if isinstance(event, TextDelta):
             event = self._joined(event)
         elif isinstance(event, Completed):
+            if not _is_shaped(event):
+                raise self._unusable("the answer is not one of this API. Check base_url, or try again")
             if any(isinstance(part, ToolCall) and not part.name for part in event.parts):
-                raise self._nameless()
+                raise self._unusable("the model called a tool without naming it. Send the message again")
             if self._half:
                 yield TextDelta(well_formed(self._half))
             event = _answerable(_storable(event))
@@ -61,10 +63,10 @@ class UsableEvents:
         self._half = text[-1:] if _is_first_half(text[-1:]) else ""
         return replace(delta, text=well_formed(text.removesuffix(self._half)))
 
-    def _nameless(self) -> SessionError:
-        """Return the error of a call of nothing: nobody can answer it, and providers take no history that holds it."""
-        told = f"{self._provider}: the model called a tool without naming it. Send the message again."
-        if self._native is not None and self._native.kind is NativeKind.LOG:  # holds that call from now on
+    def _unusable(self, why: str) -> SessionError:
+        """Return the error of an answer nobody can go on from: providers take no history that holds it."""
+        told = f"{self._provider}: {why}."
+        if self._native is not None and self._native.kind is NativeKind.LOG:  # holds that answer from now on
             return NativeStateLostError(told, provider=self._provider)
         return ProviderUnavailableError(told, provider=self._provider)
 
@@ -108,6 +110,19 @@ def _storable(completed: Completed) -> Completed:
         request_id=well_formed(completed.request_id),
         payload=well_formed(completed.payload),
     )
+
+
+def _is_shaped(completed: Completed) -> bool:
+    """Whether everything is of the type it is declared with; SDKs let through what is not."""
+    names = (completed.native_id, completed.provider_message_id, completed.finish_reason, completed.request_id)
+    if not isinstance(completed.model, str) or not all(name is None or isinstance(name, str) for name in names):
+        return False
+    try:
+        for part in completed.parts:
+            part_from_json(part_to_json(part))
+    except InvalidInputError:
+        return False
+    return True
 
 
 def _counted(usage: Usage) -> Usage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from tests.support.relay import Answer, Change
@@ -39,9 +39,18 @@ def spoiled_places(answer: Answer) -> Iterator[tuple[str, Change]]:
 
 def _places(value: Any, path: Path = ()) -> Iterator[Path]:
     yield path
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for step, child in inner:
+    for step, child in _inside(value):
         yield from _places(child, (*path, step))
+
+
+def _inside(value: Any) -> Iterable[tuple[str | int, Any]]:
+    if isinstance(value, dict):
+        named: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType]
+        return named.items()
+    if isinstance(value, list):
+        items: list[Any] = value  # pyright: ignore[reportUnknownVariableType]
+        return enumerate(items)
+    return ()
 
 
 def _at(value: Any, path: Path) -> Any:

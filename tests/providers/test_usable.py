@@ -20,8 +20,8 @@ def passed_on(*events: ProviderEvent, native: NativeState | None = None) -> list
     return [passed for event in events for passed in usable.take(event)]
 
 
-def whole(*parts: Any, **fields: Any) -> Completed:
-    return Completed(parts=parts, model="m", **{"usage": Usage(), **fields})
+def whole(*parts: Any, usage: Usage | None = None, model: Any = "m", **fields: Any) -> Completed:
+    return Completed(parts=parts, model=model, usage=usage or Usage(), **fields)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,21 @@ def test_calls_of_one_id_or_none_get_their_own_and_are_not_built_upon() -> None:
     ids = [part.id for part in completed.parts if isinstance(part, ToolCall)]
     assert ids == ["a", "a_1", "call_2", "b"]
     assert (completed.payload, completed.native_id, dict(completed.native_memo)) == (None, None, {})
+
+
+ODD: list[Any] = [7, None, ["a"], {"a": 1}]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=str)
+def test_what_is_of_the_wrong_type_is_no_answer(odd: Any) -> None:
+    for answer in (whole(TextPart(odd)), whole(ToolCall(id=odd, name="x")), whole(ToolCall(id="a", name=odd))):
+        with pytest.raises(ProviderUnavailableError):
+            passed_on(answer)
+    with pytest.raises(ProviderUnavailableError):
+        passed_on(whole(model=odd))
+    if odd is not None:
+        with pytest.raises(ProviderUnavailableError):
+            passed_on(whole(native_id=odd))
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ class Answer:
             case "message_start":
                 self._start(_object(event.get("message")))
             case "content_block_start":
-                block = _object(event.get("content_block"))
+                block = _block(event.get("content_block"))
                 self._by_index[event.get("index")] = block
                 self.blocks.append(block)
                 return _string(block.get("text")) if block.get("type") == "text" else ""
@@ -206,6 +206,18 @@ def usage_of(counts: Mapping[str, int]) -> Usage:
 
 def _visible(block: Block) -> bool:
     return block.get("type") == "text" and bool(block.get("text"))
+
+
+def _block(value: object) -> Block:
+    """Return a content block; what has no kind could never be sent back.
+
+    Raises:
+        TypeError: It is none.
+    """
+    block = _object(value)
+    if not isinstance(block.get("type"), str):
+        raise TypeError("content_block")
+    return block
 
 
 def _object(value: object) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class StreamedAnswer:
                 call = _inner(message, "tool_calls")
                 function = _inner(call, "function")
                 named = {**function, "arguments": _text(function.get("arguments")) or ""}
-                self._calls[_index(event)] = {"type": "function", **call, "function": named}
+                self._calls[_index(event)] = {**call, "type": "function", "function": named}
             case "tool-call-delta":
                 self._more_arguments(event, _inner(message, "tool_calls", "function"))
             case "citation-start":
