@@ -76,6 +76,7 @@ class StepCollector:
     def start(self, event: Item) -> str:
         """Take in `step.start`; returns the text to show."""
         step = {name: value for name, value in _item(event.get("step")).items() if value is not None}
+        _check_names(step)
         self._steps[int(event.get("index") or 0)] = step
         if step.get("type") != "model_output":
             return ""
@@ -152,6 +153,17 @@ class StepCollector:
             arguments = parse_arguments(text)
             self._steps[index]["arguments"] = {"raw_arguments": text} if arguments is None else arguments
         return [self._steps[index] for index in sorted(self._steps)]
+
+
+def _check_names(step: Item) -> None:
+    """Refuse a step that could never be sent back.
+
+    Raises:
+        TypeError: What names it is no text.
+    """
+    for name in ("type", "id", "name"):
+        if not isinstance(step.get(name, ""), str):
+            raise TypeError(name)
 
 
 def _append_text(step: Item, name: str, text: str) -> None:
