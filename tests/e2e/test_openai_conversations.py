@@ -162,7 +162,8 @@ async def test_a_timeout_without_a_byte(
     arrives: str, server: OpenAIServer, open_manager: OpenManager, say: Say
 ) -> None:
     manager = open_manager(retry=PATIENT)
-    session = await manager.create_session("user", "openai", MODEL, provider_config={**LOG, "timeout": 0.5})
+    seconds = 4 if arrives == "running" else 0.5  # half of it is how long an answer still being made is waited for
+    session = await manager.create_session("user", "openai", MODEL, provider_config={**LOG, "timeout": seconds})
     await session.send_message("one")
     gate = Gate()
     hold: dict[str, faults.Fault] = {"never": faults.delay(gate), "finished": faults.delay(gate, stored=True)}
