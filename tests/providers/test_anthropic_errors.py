@@ -137,7 +137,7 @@ GARBAGE: dict[str, tuple[faults.Fault, type[ProviderError]]] = {
             b'event: content_block_delta\ndata: {"type": "content_block_delta", "index": 0, "delta": 7}\n\n',
             content_type="text/event-stream",
         ),
-        IncompleteStreamError,
+        ProviderUnavailableError,
     ),
     "no utf-8": (
         faults.HttpFault(200, b'event: a\ndata: {"a": "\xff\xfe"}\n\n', content_type="text/event-stream"),
@@ -151,7 +151,7 @@ GARBAGE: dict[str, tuple[faults.Fault, type[ProviderError]]] = {
     "error that is a list": (faults.HttpFault(400, b"[]"), InvalidRequestError),
     "bad gateway": (faults.html_bad_gateway(), ProviderUnavailableError),
     "huge error": (faults.HttpFault(500, b"canary " * 1_000_000, content_type="text/plain"), ProviderUnavailableError),
-    "redirect to nowhere": (faults.HttpFault(307, b"", headers=(("location", "/else"),)), InvalidRequestError),
+    "redirect to nowhere": (faults.HttpFault(307, b"", headers=(("location", "/else"),)), ProviderUnavailableError),
     "redirect in circles": (
         faults.HttpFault(308, b"", headers=(("location", "/v1/messages"),)),
         ProviderUnavailableError,

@@ -82,6 +82,7 @@ async def test_a_call_that_meets_the_closing_is_answered(
 async def test_after_the_closing_every_call_is_refused(
     kind: type[SQLiteSessionStorage] | type[InMemorySessionStorage], own_folder: Path
 ) -> None:
+    before = set(threading.enumerate())
     storage = kind()
     kit = await StorageKit.of_new_session(storage, session_id="s")
     turn = await kit.begin("question")
@@ -93,7 +94,8 @@ async def test_after_the_closing_every_call_is_refused(
             await call
     with pytest.raises(StorageError, match="closed"):
         await asyncio.to_thread(storage.beat, [turn.lease], now())
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("langswarm-sessions-writer")]
+    left = set(threading.enumerate()) - before
+    assert not [thread for thread in left if thread.name.startswith("langswarm-sessions-writer")]
 
 
 async def test_an_undoing_that_fails_is_logged(
