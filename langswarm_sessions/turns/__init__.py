@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from langswarm_sessions.turns.engine import TurnEngine
-from langswarm_sessions.turns.fallback import fallback_strategy
 from langswarm_sessions.turns.input import TurnInput
-from langswarm_sessions.turns.running import RunningTurn, TurnChunk
+from langswarm_sessions.turns.provider.fallback import fallback_strategy
+from langswarm_sessions.turns.readers.running import RunningTurn, TurnChunk
+from langswarm_sessions.turns.readers.stream import MessageStream, TurnOutcome, TurnStream
 from langswarm_sessions.turns.services import TurnServices, TurnSubject, context_of
-from langswarm_sessions.turns.stream import MessageStream, TurnOutcome, TurnStream
 from langswarm_sessions.turns.summaries import Summaries
 
 __all__ = [

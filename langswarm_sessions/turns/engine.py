@@ -11,17 +11,17 @@ from functools import partial
 from langswarm_sessions.bridge import current_caller
 from langswarm_sessions.config import OnDisconnect
 from langswarm_sessions.ids import new_id
-from langswarm_sessions.turns.beginning import busy_error
 from langswarm_sessions.turns.deadline import Deadline
-from langswarm_sessions.turns.gate import SessionGates
 from langswarm_sessions.turns.input import TurnInput
-from langswarm_sessions.turns.keeper import LeaseKeeper
-from langswarm_sessions.turns.live import LiveTurns
-from langswarm_sessions.turns.log import Interruption, TurnLog
-from langswarm_sessions.turns.run import TurnRun
-from langswarm_sessions.turns.running import RunningTurn, RunningTurns
+from langswarm_sessions.turns.line.gate import SessionGates
+from langswarm_sessions.turns.line.keeper import LeaseKeeper
+from langswarm_sessions.turns.readers.live import LiveTurns
+from langswarm_sessions.turns.readers.log import Interruption, TurnLog
+from langswarm_sessions.turns.readers.running import RunningTurn, RunningTurns
+from langswarm_sessions.turns.readers.stream import TurnOutcome, TurnStream
+from langswarm_sessions.turns.send.beginning import busy_error
+from langswarm_sessions.turns.send.run import TurnRun
 from langswarm_sessions.turns.services import TurnServices, TurnSubject
-from langswarm_sessions.turns.stream import TurnOutcome, TurnStream
 
 __all__ = ["TurnEngine"]
 

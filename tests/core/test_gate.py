@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langswarm_sessions.turns.gate import SessionGates
+from langswarm_sessions.turns.line.gate import SessionGates
 
 
 def empty(gates: SessionGates) -> bool:

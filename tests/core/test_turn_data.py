@@ -37,9 +37,9 @@ from langswarm_sessions.records import (
     Usage,
 )
 from langswarm_sessions.strategies import Mode, TurnPlan
-from langswarm_sessions.turns.answers import answer_of, native_after, partial_answer
-from langswarm_sessions.turns.capture import captured_answer, captured_messages
 from langswarm_sessions.turns.input import TurnInput, input_digest
+from langswarm_sessions.turns.provider.answers import answer_of, native_after, partial_answer
+from langswarm_sessions.turns.provider.capture import captured_answer, captured_messages
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 TEXT = st.text(max_size=10)

@@ -8,7 +8,7 @@ import pytest
 
 from langswarm_sessions.config import OnDisconnect
 from langswarm_sessions.interfaces import TextDelta
-from langswarm_sessions.turns.log import Interruption, TurnInterrupted, TurnLog
+from langswarm_sessions.turns.readers.log import Interruption, TurnInterrupted, TurnLog
 
 
 def log(*, paced: bool = True, idle: float = 60, on_disconnect: OnDisconnect = OnDisconnect.INTERRUPT) -> TurnLog:

@@ -117,7 +117,7 @@ async def test_production_warns_of_slow_turns_with_their_figures(
 ) -> None:
     """The turn's own clock is put forward while the provider answers."""
     ahead = [0.0]
-    monkeypatch.setattr("langswarm_sessions.turns.round.monotonic", lambda: monotonic() + ahead[0])
+    monkeypatch.setattr("langswarm_sessions.turns.send.round.monotonic", lambda: monotonic() + ahead[0])
 
     def answer(_: object) -> str:
         ahead[0] += 31

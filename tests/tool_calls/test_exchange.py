@@ -6,7 +6,8 @@ from langswarm_sessions import InMemorySessionStorage
 from langswarm_sessions.messages import Role, SessionMessage, ToolResult, TurnState
 from langswarm_sessions.records import HistoryQuery
 from langswarm_sessions.testing.storage_kit import StorageKit, everything, texts
-from langswarm_sessions.turns.exchange import asked_at, exchange_after, following, history_of, round_key
+from langswarm_sessions.turns.history import following, history_of
+from langswarm_sessions.turns.send.exchange import asked_at, exchange_after, round_key
 
 RESULT = SessionMessage(role=Role.TOOL, parts=[ToolResult(tool_call_id="c1", content="noon")])
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from langswarm_sessions.records import Lease
-from langswarm_sessions.turns.keeper import LeaseKeeper
+from langswarm_sessions.turns.line.keeper import LeaseKeeper
 
 ONE, OTHER = (Lease(session_id="s", turn_id=turn_id, fence=1) for turn_id in ("one", "other"))
 

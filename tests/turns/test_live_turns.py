@@ -7,8 +7,8 @@ import threading
 from typing import Any
 
 from langswarm_sessions.config import OnDisconnect
-from langswarm_sessions.turns.live import LiveTurns
-from langswarm_sessions.turns.log import TurnLog
+from langswarm_sessions.turns.readers.live import LiveTurns
+from langswarm_sessions.turns.readers.log import TurnLog
 
 
 def log() -> TurnLog:

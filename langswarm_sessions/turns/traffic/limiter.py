@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from langswarm_sessions.errors import RateLimitError
 from langswarm_sessions.interfaces.traffic import RateLimits, TrafficRules
-from langswarm_sessions.turns.gate import SessionGates
+from langswarm_sessions.turns.line.gate import SessionGates
 from langswarm_sessions.turns.traffic.counter import MinuteCounter
 
 __all__ = ["RateLimiter", "no_place_error"]

@@ -16,9 +16,9 @@ from langswarm_sessions.records import FinishTurn, SessionRecord
 from langswarm_sessions.strategies import TurnPlan, TurnStrategy, choose_strategy
 from langswarm_sessions.turns.deadline import Deadline
 from langswarm_sessions.turns.input import TurnInput
-from langswarm_sessions.turns.log import TurnLog
+from langswarm_sessions.turns.readers.log import TurnLog
+from langswarm_sessions.turns.readers.stream import TurnOutcome
 from langswarm_sessions.turns.services import TurnServices, TurnSubject
-from langswarm_sessions.turns.stream import TurnOutcome
 from langswarm_sessions_otel import TurnScope
 
 __all__ = ["Sending", "Tally", "strategy_of"]

@@ -12,9 +12,9 @@ from langswarm_sessions.errors import ProviderTimeoutError
 from langswarm_sessions.messages import Role, SessionMessage, ToolCall, ToolResult, content_bytes
 from langswarm_sessions.records import Lease
 from langswarm_sessions.tools import ToolContext, ToolOutcome, ToolRunning, run_call
-from langswarm_sessions.turns.exchange import Exchange
-from langswarm_sessions.turns.inside import inside_tool
-from langswarm_sessions.turns.sending import Sending
+from langswarm_sessions.turns.send.exchange import Exchange
+from langswarm_sessions.turns.send.inside import inside_tool
+from langswarm_sessions.turns.send.sending import Sending
 from langswarm_sessions.turns.waiting import to_the_end
 
 __all__ = ["ToolPhase"]

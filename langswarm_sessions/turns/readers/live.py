@@ -6,8 +6,8 @@ import asyncio
 import threading
 from functools import partial
 
-from langswarm_sessions.turns.log import TurnLog
-from langswarm_sessions.turns.stream import TurnOutcome
+from langswarm_sessions.turns.readers.log import TurnLog
+from langswarm_sessions.turns.readers.stream import TurnOutcome
 
 __all__ = ["LiveTurns"]
 

@@ -14,13 +14,13 @@ from langswarm_sessions.ids import monotonic, now
 from langswarm_sessions.interfaces.provider import Completed, TextDelta
 from langswarm_sessions.messages import SessionMessage, TurnState, content_bytes
 from langswarm_sessions.records import Begun, Finished, FinishTurn
-from langswarm_sessions.turns.answers import answer_of, native_after, partial_answer
-from langswarm_sessions.turns.conversation import Conversation
-from langswarm_sessions.turns.fallback import FALLBACK_ERRORS, fallback_strategy, with_whole_history
-from langswarm_sessions.turns.held import HeldLease
-from langswarm_sessions.turns.log import Interruption, TurnInterrupted
-from langswarm_sessions.turns.sending import Sending
-from langswarm_sessions.turns.stream import TurnOutcome, interrupted_error
+from langswarm_sessions.turns.line.held import HeldLease
+from langswarm_sessions.turns.provider.answers import answer_of, native_after, partial_answer
+from langswarm_sessions.turns.provider.conversation import Conversation
+from langswarm_sessions.turns.provider.fallback import FALLBACK_ERRORS, fallback_strategy, with_whole_history
+from langswarm_sessions.turns.readers.log import Interruption, TurnInterrupted
+from langswarm_sessions.turns.readers.stream import TurnOutcome, interrupted_error
+from langswarm_sessions.turns.send.sending import Sending
 from langswarm_sessions.turns.waiting import to_the_end
 from langswarm_sessions_otel import error_type_of
 

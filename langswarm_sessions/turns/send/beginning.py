@@ -13,9 +13,9 @@ from langswarm_sessions.messages import MessageKind, Role, SessionMessage, conte
 from langswarm_sessions.records import BeginTurn, Begun, Busy, HistoryQuery, Lease, Recorded, SessionRecord
 from langswarm_sessions.storage.liveness import this_process
 from langswarm_sessions.turns.deadline import Deadline
-from langswarm_sessions.turns.exchange import round_key
 from langswarm_sessions.turns.input import input_digest
-from langswarm_sessions.turns.sending import Sending
+from langswarm_sessions.turns.send.exchange import round_key
+from langswarm_sessions.turns.send.sending import Sending
 
 __all__ = ["TurnBeginning", "busy_error"]
 

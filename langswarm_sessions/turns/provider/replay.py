@@ -11,7 +11,7 @@ from langswarm_sessions.messages import Role, SessionMessage
 from langswarm_sessions.records import Begun, HistoryQuery, SessionSummary
 from langswarm_sessions.strategies import TurnPlan, TurnStrategy, planned
 from langswarm_sessions.turns.deadline import Deadline
-from langswarm_sessions.turns.exchange import history_of
+from langswarm_sessions.turns.history import history_of
 from langswarm_sessions.turns.services import TurnServices
 from langswarm_sessions.window import RoomSource, WindowRoom, estimate_tokens
 from langswarm_sessions_otel import TurnScope, error_type_of

@@ -9,7 +9,7 @@ from langswarm_sessions.errors import NativeStateLostError, ProviderError
 from langswarm_sessions.interfaces.provider import EngineProvider
 from langswarm_sessions.records import Begun
 from langswarm_sessions.strategies import TurnStrategy, choose_strategy
-from langswarm_sessions.turns.exchange import history_of
+from langswarm_sessions.turns.history import history_of
 from langswarm_sessions.turns.services import TurnServices
 from langswarm_sessions.window import WindowRoom
 

@@ -27,11 +27,11 @@ from langswarm_sessions.middleware import ChunkPipeline, MiddlewareChain
 from langswarm_sessions.records import Begun, NativeKind, NativeState
 from langswarm_sessions.retry import run_with_retry
 from langswarm_sessions.strategies import TurnPlan, TurnStrategy
-from langswarm_sessions.turns.capture import captured_answer, captured_messages
 from langswarm_sessions.turns.deadline import Deadline
 from langswarm_sessions.turns.input import TurnInput
-from langswarm_sessions.turns.log import TurnLog
-from langswarm_sessions.turns.replay import Replay
+from langswarm_sessions.turns.provider.capture import captured_answer, captured_messages
+from langswarm_sessions.turns.provider.replay import Replay
+from langswarm_sessions.turns.readers.log import TurnLog
 from langswarm_sessions.turns.services import TurnServices
 from langswarm_sessions.turns.traffic import Door, Ticket
 from langswarm_sessions.window import estimate_tokens

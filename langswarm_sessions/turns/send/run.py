@@ -11,20 +11,21 @@ from langswarm_sessions.events import EventType
 from langswarm_sessions.interfaces.provider import TextDelta
 from langswarm_sessions.messages import SessionMessage
 from langswarm_sessions.records import Begun, Lease, Recorded
-from langswarm_sessions.turns.beginning import TurnBeginning, busy_error
 from langswarm_sessions.turns.deadline import Deadline
-from langswarm_sessions.turns.exchange import Exchange, asked_at, exchange_after, following
-from langswarm_sessions.turns.gate import SessionGates
-from langswarm_sessions.turns.held import HeldLease
+from langswarm_sessions.turns.history import following
 from langswarm_sessions.turns.input import TurnInput
-from langswarm_sessions.turns.inside import refuse_inside_tool
-from langswarm_sessions.turns.keeper import LeaseKeeper
-from langswarm_sessions.turns.log import Interruption, TurnLog
-from langswarm_sessions.turns.round import Round, how_it_ended
-from langswarm_sessions.turns.sending import Sending, strategy_of
+from langswarm_sessions.turns.line.gate import SessionGates
+from langswarm_sessions.turns.line.held import HeldLease
+from langswarm_sessions.turns.line.keeper import LeaseKeeper
+from langswarm_sessions.turns.readers.log import Interruption, TurnLog
+from langswarm_sessions.turns.readers.stream import TurnOutcome
+from langswarm_sessions.turns.send.beginning import TurnBeginning, busy_error
+from langswarm_sessions.turns.send.exchange import Exchange, asked_at, exchange_after
+from langswarm_sessions.turns.send.inside import refuse_inside_tool
+from langswarm_sessions.turns.send.round import Round, how_it_ended
+from langswarm_sessions.turns.send.sending import Sending, strategy_of
+from langswarm_sessions.turns.send.tool_phase import ToolPhase
 from langswarm_sessions.turns.services import TurnServices, TurnSubject
-from langswarm_sessions.turns.stream import TurnOutcome
-from langswarm_sessions.turns.tool_phase import ToolPhase
 from langswarm_sessions_otel import TurnScope
 
 __all__ = ["TurnRun"]

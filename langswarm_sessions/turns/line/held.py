@@ -9,7 +9,7 @@ from functools import partial
 from langswarm_sessions.errors import SessionError
 from langswarm_sessions.interfaces.storage import EngineStorage
 from langswarm_sessions.records import Lease
-from langswarm_sessions.turns.keeper import LeaseKeeper
+from langswarm_sessions.turns.line.keeper import LeaseKeeper
 from langswarm_sessions.turns.waiting import to_the_end
 
 __all__ = ["HeldLease"]

@@ -10,7 +10,7 @@ from typing import Self
 from langswarm_sessions.errors import IncompleteStreamError, SessionError
 from langswarm_sessions.interfaces.provider import Completed, TextDelta
 from langswarm_sessions.messages import SessionMessage
-from langswarm_sessions.turns.log import Interruption, TurnLog
+from langswarm_sessions.turns.readers.log import Interruption, TurnLog
 
 __all__ = ["MessageStream", "TurnOutcome", "TurnStream", "interrupted_error"]
 

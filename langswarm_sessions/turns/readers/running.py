@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.messages import SessionMessage
-from langswarm_sessions.turns.log import Interruption, TurnLog
-from langswarm_sessions.turns.stream import TurnOutcome, interrupted_error
+from langswarm_sessions.turns.readers.log import Interruption, TurnLog
+from langswarm_sessions.turns.readers.stream import TurnOutcome, interrupted_error
 
 __all__ = ["RunningTurn", "RunningTurns", "TurnChunk"]
 

@@ -1,0 +1,1 @@
+"""What a running turn says, and everybody who reads it."""
