@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.interfaces.provider import ProviderProfile
 from langswarm_sessions.providers.anthropic.credential import AnthropicCredential
 from langswarm_sessions.providers.anthropic.profile import ANTHROPIC_PROFILE, profile_of
 from langswarm_sessions.providers.anthropic.request import Dialect
 from langswarm_sessions.providers.anthropic.settings import check_values
 from langswarm_sessions.providers.clients import MadeClient
+from langswarm_sessions.providers.generated import EndpointClients, check_has_twin, loop_clients, settings_of_twin
 from langswarm_sessions.providers.remote import RemoteConnection
 
 if TYPE_CHECKING:
@@ -23,27 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["AnthropicConnection", "connect_anthropic"]
 
-_SDK_OWN_HTTP_CLIENTS = frozenset({"AsyncHttpxClientWrapper", "SyncHttpxClientWrapper"})
+_OWN = ("base_url",)  # settings of a session that need a client of their own
 
 
-@dataclass(frozen=True, slots=True)
-class _Clients:
-    """The clients of one event loop: they share one pool of connections."""
-
-    client: AsyncAnthropic
-    variants: dict[str, AsyncAnthropic] = field(default_factory=dict[str, "AsyncAnthropic"])
-
-    def for_config(self, config: Mapping[str, Any]) -> AsyncAnthropic:
-        """Return the client for a session's own base_url."""
-        base_url = config.get("base_url")
-        if base_url is None:
-            return self.client
-        if base_url not in self.variants:
-            self.variants[base_url] = self.client.with_options(base_url=base_url)
-        return self.variants[base_url]
-
-
-class AnthropicConnection(RemoteConnection[_Clients]):
+class AnthropicConnection(RemoteConnection[EndpointClients["AsyncAnthropic"]]):
     """Anthropic, or a server that speaks its Messages API, for one manager."""
 
     name = "anthropic"
@@ -75,20 +57,21 @@ class AnthropicConnection(RemoteConnection[_Clients]):
         """Return the running loop's client for a session's settings."""
         return (await self.loop_client()).for_config(config)
 
-    def make_client(self) -> MadeClient[_Clients]:
-        """Return a client for a new loop; a ready-made one with a pool of the user's own is used as it is."""
+    def make_client(self) -> MadeClient[EndpointClients[AsyncAnthropic]]:
+        """Return the clients of a new loop."""
         import anthropic
 
         given = self.credential.client
         if given is None:
             made = _from_credential(self.credential)
-        elif isinstance(given, anthropic.Anthropic):
-            made = _async_twin(given)
-        elif not _has_sdk_http_client(given):
-            return MadeClient(_Clients(given.with_options(max_retries=0)), None)
-        else:
-            made = given.with_options(max_retries=0, http_client=_pool())
-        return MadeClient(_Clients(made), made.close)
+            return MadeClient(EndpointClients(made, _OWN), made.close)
+        return loop_clients(
+            given,
+            own=_OWN,
+            is_blocking=isinstance(given, anthropic.Anthropic),
+            twin=lambda: _async_twin(given),
+            pool=_pool,
+        )
 
 
 def connect_anthropic(credential: object) -> AnthropicConnection:
@@ -125,30 +108,16 @@ def _pool() -> httpx2.AsyncClient:
     return DefaultAsyncHttpxClient(follow_redirects=False)
 
 
-def _async_twin(given: object) -> AsyncAnthropic:
+def _async_twin(given: Any) -> AsyncAnthropic:
     """Return an async client with the settings of a blocking one."""
     import anthropic
 
-    if type(given) is not anthropic.Anthropic or not _has_sdk_http_client(given):
-        raise ConfigurationError(
-            f"providers={{'anthropic': ...}}: this {type(given).__name__} has an http_client or a way to sign in of "
-            "its own, which async requests cannot use. Pass the async client of the same kind instead.",
-            provider="anthropic",
-        )
+    check_has_twin(given, anthropic.Anthropic, provider="anthropic")
     return anthropic.AsyncAnthropic(
         api_key=given.api_key,
         auth_token=given.auth_token if given.api_key is None else None,
         credentials=given.credentials if given.api_key is None and given.auth_token is None else None,
-        base_url=given.base_url,
-        timeout=given.timeout,
-        default_headers=cast(Mapping[str, str], getattr(given, "_custom_headers", {})),
-        default_query=cast(Mapping[str, object], getattr(given, "_custom_query", {})),
-        max_retries=0,
         http_client=_pool(),
+        **settings_of_twin(given),
         open_telemetry={"traces": False, "propagation": False},
     )
-
-
-def _has_sdk_http_client(client: object) -> bool:
-    """Whether a client uses the SDK's own default pool, so that another loop may have a pool of its own."""
-    return type(getattr(client, "_client", None)).__name__ in _SDK_OWN_HTTP_CLIENTS

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.interfaces.provider import ProviderProfile
 from langswarm_sessions.providers.clients import MadeClient
+from langswarm_sessions.providers.generated import EndpointClients, check_has_twin, loop_clients, settings_of_twin
 from langswarm_sessions.providers.openai.credential import OpenAICredential, checked_key
 from langswarm_sessions.providers.openai.profile import OPENAI_PROFILE, check_native, profile_of
 from langswarm_sessions.providers.remote import RemoteConnection
@@ -24,31 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["METADATA_KEYS", "OpenAIConnection", "check_metadata", "connect_openai", "merged_metadata"]
 
-_SDK_OWN_HTTP_CLIENTS = frozenset({"AsyncHttpxClientWrapper", "SyncHttpxClientWrapper"})
-_Endpoint = tuple[str | None, str | None, str | None]
+_OWN = ("base_url", "organization", "project")  # settings of a session that need a client of their own
 
 
-@dataclass(frozen=True, slots=True)
-class _Clients:
-    """The clients of one event loop: they share one pool of connections."""
-
-    client: AsyncOpenAI
-    variants: dict[_Endpoint, AsyncOpenAI] = field(default_factory=dict["_Endpoint", "AsyncOpenAI"])
-
-    def for_config(self, config: Mapping[str, Any]) -> AsyncOpenAI:
-        """Return the client for a session's own base_url, organization and project."""
-        endpoint = (config.get("base_url"), config.get("organization"), config.get("project"))
-        if endpoint == (None, None, None):
-            return self.client
-        if endpoint not in self.variants:
-            base_url, organization, project = endpoint
-            self.variants[endpoint] = self.client.with_options(
-                base_url=base_url, organization=organization, project=project
-            )
-        return self.variants[endpoint]
-
-
-class OpenAIConnection(RemoteConnection[_Clients]):
+class OpenAIConnection(RemoteConnection[EndpointClients["AsyncOpenAI"]]):
     """OpenAI, or a server that speaks its Responses API, for one manager."""
 
     name = "openai"
@@ -89,20 +68,21 @@ class OpenAIConnection(RemoteConnection[_Clients]):
         """Return the running loop's client for a session's settings."""
         return (await self.loop_client()).for_config(config)
 
-    def make_client(self) -> MadeClient[_Clients]:
-        """Return a client for a new loop; a ready-made one with a pool of the user's own is used as it is."""
+    def make_client(self) -> MadeClient[EndpointClients[AsyncOpenAI]]:
+        """Return the clients of a new loop."""
         import openai
 
         given = self.credential.client
         if given is None:
             made = _from_credential(self.credential)
-        elif isinstance(given, openai.OpenAI):
-            made = _async_twin(given)
-        elif not _has_sdk_http_client(given):
-            return MadeClient(_Clients(given.with_options(max_retries=0)), None)
-        else:
-            made = given.with_options(max_retries=0, http_client=_pool())
-        return MadeClient(_Clients(made), made.close)
+            return MadeClient(EndpointClients(made, _OWN), made.close)
+        return loop_clients(
+            given,
+            own=_OWN,
+            is_blocking=isinstance(given, openai.OpenAI),
+            twin=lambda: _async_twin(given),
+            pool=_pool,
+        )
 
 
 def connect_openai(credential: object) -> OpenAIConnection:
@@ -148,27 +128,18 @@ def _checking(provide: Callable[[], Awaitable[str]]) -> Callable[[], Awaitable[s
     return key
 
 
-def _async_twin(given: object) -> AsyncOpenAI:
+def _async_twin(given: Any) -> AsyncOpenAI:
     """Return an async client with the settings of a blocking one."""
     import openai
 
-    if type(given) is not openai.OpenAI or not _has_sdk_http_client(given):
-        raise ConfigurationError(
-            f"providers={{'openai': ...}}: this {type(given).__name__} has an http_client or a way to sign in of its "
-            "own, which async requests cannot use. Pass the async client of the same kind instead.",
-            provider="openai",
-        )
+    check_has_twin(given, openai.OpenAI, provider="openai")
     return openai.AsyncOpenAI(
         api_key=_key_of(given),
         admin_api_key=given.admin_api_key,
         organization=given.organization,
         project=given.project,
-        base_url=given.base_url,
-        timeout=given.timeout,
-        default_headers=cast(Mapping[str, str], getattr(given, "_custom_headers", {})),
-        default_query=cast(Mapping[str, object], getattr(given, "_custom_query", {})),
-        max_retries=0,
         http_client=_pool(),
+        **settings_of_twin(given),
     )
 
 
@@ -181,11 +152,6 @@ def _key_of(given: Any) -> str | Callable[[], Awaitable[str]]:
         return await asyncio.to_thread(provide)
 
     return key
-
-
-def _has_sdk_http_client(client: object) -> bool:
-    """Whether a client uses the SDK's own default pool, so that another loop may have a pool of its own."""
-    return type(getattr(client, "_client", None)).__name__ in _SDK_OWN_HTTP_CLIENTS
 
 
 METADATA_KEYS = ("thread_metadata", "conversation_metadata", "metadata")
