@@ -27,11 +27,10 @@ PACKAGES := langswarm_sessions integrations telemetry
 SOURCES = $(shell find $(PACKAGES) -type f -not -name '*.pyc') pyproject.toml README.md LICENSE
 # What a test run needs beside the installed package; copied away so that the checkout cannot be imported.
 TEST_FILES := tests docs examples README.md CONTRIBUTING.md AGENTS.md CHANGELOG.md pyproject.toml
-# What is run as its user has it, from the installed package: the public face, over HTTP, in LangChain, as a program.
-WHEEL_TESTS ?= tests/api tests/cli/test_program.py tests/demo tests/docs tests/e2e tests/langchain tests/packaging \
-	tests/session tests/telemetry
-# Those of them that start a process for every page; the checkout has nothing to add to what they show.
-ON_WHEEL_ALONE := tests/demo tests/docs
+# Run as their user has it, from the installed wheel: the public face, and whole conversations over HTTP. All others run
+# on the checkout, with coverage.
+WHEEL_TESTS ?= tests/accept tests/api tests/bad_input tests/cli/test_program.py tests/counterparties tests/demo \
+	tests/docs tests/e2e tests/faults tests/fidelity tests/kills tests/packaging tests/session
 COMPAT_TESTS ?= tests/langchain tests/telemetry tests/packaging
 
 # $(call environment,folder,lock): a virtual environment that holds exactly what the lock names.
@@ -79,7 +78,7 @@ bench: $(BENCH)/.ready ## measure the cost of a turn beside other session stores
 
 .PHONY: accept
 accept: $(DEV)/.ready $(NODE_TOOLS) ## the long acceptance runs: kills, many processes, bad input
-	@$(BIN)/python -m pytest -m accept tests/accept --ignore=tests/accept/ogx $(ACCEPT_ARGS)
+	@$(BIN)/python -m pytest -m accept tests --ignore=tests/accept/ogx $(ACCEPT_ARGS)
 
 .PHONY: faults
 faults: $(DEV)/.ready ## play the fault matrix, provider by provider, and print it
@@ -110,8 +109,7 @@ format: $(DEV)/.ready ## let ruff fix and format
 .PHONY: types
 types: $(DEV)/.ready ## mypy and pyright, both strict
 	@echo "==> types"
-	@$(BIN)/mypy
-	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python
+	@$(BIN)/mypy & mypy=$$!; PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python; wait $$mypy
 
 .PHONY: contracts
 contracts: $(DEV)/.ready ## import contracts
@@ -119,12 +117,12 @@ contracts: $(DEV)/.ready ## import contracts
 	@$(BIN)/lint-imports
 
 .PHONY: unit
-unit: $(DEV)/.ready $(NODE_TOOLS) ## the tests on the checkout, with branch coverage
+unit: $(DEV)/.ready $(NODE_TOOLS) ## the tests of the parts, on the checkout, with branch coverage
 	@echo "==> tests on the checkout"
-	@$(BIN)/python -m pytest -n $(WORKERS) -q --cov --cov-report=term $(ON_WHEEL_ALONE:%=--ignore=%)
+	@$(BIN)/python -m pytest -n $(WORKERS) -q --cov --cov-report=term $(WHEEL_TESTS:%=--ignore=%)
 
 .PHONY: wheel
-wheel: $(WHEEL)/.ready $(NODE_TOOLS) ## the tests of the public face on the built wheel, in an environment without the checkout
+wheel: $(WHEEL)/.ready $(NODE_TOOLS) ## the public face and whole conversations, on the built wheel, without the checkout
 	@echo "==> tests on the wheel"
 	$(call on_wheel,$(WHEEL),$(WHEEL_TESTS))
 

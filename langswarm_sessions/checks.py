@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
@@ -20,9 +21,9 @@ from langswarm_sessions.config import (
 from langswarm_sessions.errors import ConfigurationError, InvalidInputError
 from langswarm_sessions.ids import as_utc
 from langswarm_sessions.interfaces.summarizer import Summarizer
-from langswarm_sessions.messages import SessionMessage, plain_mapping
+from langswarm_sessions.messages import SessionMessage
 from langswarm_sessions.messages.content import check_message
-from langswarm_sessions.records import ResponseFormat, SessionStatus, TurnOptions, response_format_of
+from langswarm_sessions.records import SessionStatus
 from langswarm_sessions_otel import Telemetry
 
 __all__ = [
@@ -46,7 +47,7 @@ __all__ = [
     "check_telemetry",
     "check_text",
     "check_wait",
-    "turn_options",
+    "naming",
 ]
 
 T = TypeVar("T")
@@ -55,6 +56,16 @@ SHORTEST_LEASE_SECONDS = 0.1
 """Shortest lease taken: it is beaten three times as often, and a beat writes."""
 
 _LONGEST_NAME = 255
+
+
+@contextmanager
+def naming(field: str) -> Generator[None]:
+    """Let what is raised of a setting within begin with the name of the argument it came by."""
+    try:
+        yield
+    except ConfigurationError as error:
+        error.args = (f"{field}: {error}",)
+        raise
 
 
 def check_name(value: object, *, field: str) -> str:
@@ -259,44 +270,3 @@ def check_members(members: Iterable[T], *, field: str, methods: Iterable[str]) -
         if not any(callable(getattr(member, name, None)) for name in wanted):
             raise ConfigurationError(f"{field}: {type(member).__name__} has no method {wanted[0]}; see interfaces.")
     return given
-
-
-def turn_options(
-    tools: Sequence[Mapping[str, Any]] | None,
-    tool_choice: str | Mapping[str, Any] | None,
-    *,
-    response_format: ResponseFormat | None = None,
-) -> TurnOptions:
-    """Return a turn's options from JSON function definitions.
-
-    Raises:
-        InvalidInputError: A tool is no dict or has no name, or the response format is none.
-    """
-    given: object = tools
-    if given is not None and not isinstance(given, list | tuple):
-        raise InvalidInputError("tools must be a list of JSON function definitions.")
-    return TurnOptions(
-        tools=tuple(_tool(tool, position) for position, tool in enumerate(tools or ())),
-        tool_choice=_tool_choice(tool_choice),
-        response_format=response_format_of(response_format),
-    )
-
-
-def _tool_choice(choice: object) -> str | dict[str, Any] | None:
-    if isinstance(choice, Mapping):
-        return plain_mapping(cast("object", choice), field="tool_choice")
-    if choice is not None and (not isinstance(choice, str) or not choice):
-        raise InvalidInputError("tool_choice must be 'auto', 'none', 'required', a tool's name or a dict.")
-    return choice
-
-
-def _tool(tool: object, position: int) -> dict[str, Any]:
-    plain = plain_mapping(tool, field=f"tools[{position}]")
-    function: object = plain.get("function", plain)
-    name: object = cast("dict[str, Any]", function).get("name") if isinstance(function, dict) else None
-    named = isinstance(name, str) and bool(name)
-    if not named and plain.get("type", "function") == "function":
-        raise InvalidInputError(
-            f"tools[{position}] needs a 'name': pass {{'name', 'description', 'parameters' (a JSON schema)}}."
-        )
-    return plain

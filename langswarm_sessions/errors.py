@@ -203,7 +203,15 @@ class ProviderTimeoutError(ProviderError):
 
 
 class ContextOverflowError(ProviderError):
-    """What was sent is longer than the model's context window."""
+    """What was sent is longer than the model's context window.
+
+    Attributes:
+        limit: How many tokens the model takes, where the provider named it.
+        counted: How many tokens it counted, where it named that.
+    """
+
+    limit: int | None = None
+    counted: int | None = None
 
 
 class ContentRefusedError(ProviderError):

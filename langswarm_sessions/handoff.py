@@ -9,14 +9,15 @@ from typing import Any
 from langswarm_sessions.checks import check_name
 from langswarm_sessions.errors import ConfigurationError, SessionArchivedError
 from langswarm_sessions.events import EventType
-from langswarm_sessions.interfaces.provider import ProviderProfile
+from langswarm_sessions.interfaces.provider import EngineProvider
 from langswarm_sessions.lifecycle import change_record, not_found, step_span
-from langswarm_sessions.messages import plain_mapping
+from langswarm_sessions.messages import Role, SessionMessage, plain_mapping
 from langswarm_sessions.providers import canonical_name
 from langswarm_sessions.providers.settings import DOCUMENTED_SETTINGS
-from langswarm_sessions.records import SessionRecord, SessionStatus
+from langswarm_sessions.records import SessionRecord, SessionStatus, TurnOptions
 from langswarm_sessions.runtime import Runtime, engine_face
-from langswarm_sessions.strategies import Crossing, choose_strategy, crossing_of
+from langswarm_sessions.strategies import Crossing, crossing_of
+from langswarm_sessions.turns import foreseen
 
 __all__ = ["HandoffReport", "hand_off"]
 
@@ -37,9 +38,9 @@ class HandoffReport:
         to_provider: Who answers from now on.
         to_model: With which model.
         is_dry_run: Whether it was only looked at.
-        messages: How many messages the new provider is given with the next turn.
+        messages: How many messages the new provider is given with the next turn, besides its input.
         crossing: How their content parts cross.
-        settings_left: Keys of provider_config that the new provider does not get.
+        settings_left: Keys of provider_config that the new provider does not get, and why.
     """
 
     session_id: str
@@ -50,7 +51,7 @@ class HandoffReport:
     is_dry_run: bool
     messages: int
     crossing: Crossing = field(repr=False)
-    settings_left: tuple[str, ...]
+    settings_left: Mapping[str, str]
 
     def __str__(self) -> str:
         """Return a few lines for people."""
@@ -61,8 +62,7 @@ class HandoffReport:
             *(f"  converted: {note.part} of {note.message_id}: {note.why}" for note in self.crossing.converted),
             *(f"  dropped: {note.part} of {note.message_id}: {note.why}" for note in self.crossing.dropped),
         ]
-        if self.settings_left:
-            lines.append(f"  settings left behind: {', '.join(self.settings_left)}")
+        lines += [f"  setting left behind: {name}: {why}" for name, why in self.settings_left.items()]
         return "\n".join(lines)
 
 
@@ -81,16 +81,16 @@ async def hand_off(
         SessionNotFoundError: No such session, or it is deleted.
         SessionArchivedError: The session is archived.
         SessionBusyError: A turn held the session for too long.
-        ConfigurationError: The provider, model or settings cannot work, or the provider cannot be given a history.
+        ConfigurationError: The provider, model or given settings cannot work, or the provider cannot be given a
+            history. What the session's own settings hold that the provider does not take is left behind.
     """
     named = (check_name(provider, field="provider"), check_name(model, field="model"))
     settings = None if provider_config is None else plain_mapping(provider_config, field="provider_config")
     record = await _living(runtime, check_name(session_id, field="session_id"))
-    target = _target(record, *named, settings)
+    target, left = _target(runtime, record, *named, settings)
     runtime.providers.check(target.provider, target.model, target.provider_config)
     async with runtime.providers.opening(target) as live:
-        profile = engine_face(live, target).profile
-        report = await _report(runtime, record, target, profile, dry_run=dry_run)
+        report = await _report(runtime, record, target, engine_face(live, target), left=left, dry_run=dry_run)
         if not dry_run:
             async with runtime.engine.between_turns(session_id):
                 await _move(runtime, record, target, messages=report.messages)
@@ -111,31 +111,62 @@ async def _living(runtime: Runtime, session_id: str) -> SessionRecord:
     return record
 
 
-def _target(record: SessionRecord, provider: str, model: str, settings: Mapping[str, Any] | None) -> SessionRecord:
-    """Return the session's row as it is after the handoff."""
-    name = canonical_name(provider)
+def _target(
+    runtime: Runtime, record: SessionRecord, provider: str, model: str, settings: Mapping[str, Any] | None
+) -> tuple[SessionRecord, dict[str, str]]:
+    """Return the session's row as it is after the handoff, and why which of its settings are not in it."""
+    target = replace(record, provider=canonical_name(provider), model=model, native=None)
     if settings is None:
-        settings = record.provider_config if name == record.provider else _travelling(record.provider_config)
-    return replace(record, provider=name, model=model, provider_config=dict(settings), native=None)
+        return _with_settings_taken(runtime, record, target)
+    left = dict.fromkeys(sorted(set(record.provider_config) - set(settings)), "provider_config was given anew")
+    return replace(target, provider_config=dict(settings)), left
 
 
-def _travelling(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in settings.items() if key in DOCUMENTED_SETTINGS and key not in _ENDPOINTS}
+def _with_settings_taken(
+    runtime: Runtime, record: SessionRecord, target: SessionRecord
+) -> tuple[SessionRecord, dict[str, str]]:
+    """Return the target with those of the session's settings that it takes, and why which were left behind."""
+    runtime.providers.check(target.provider, target.model, {})
+    taken: dict[str, Any] = {}
+    left: dict[str, str] = {}
+    for name, value in sorted(record.provider_config.items()):
+        if target.provider != record.provider and not _travels(name):
+            left[name] = f"it means something to {record.provider} only"
+            continue
+        try:
+            runtime.providers.check(target.provider, target.model, {**taken, name: value})
+        except ConfigurationError as error:
+            left[name] = str(error)
+        else:
+            taken[name] = value
+    return replace(target, provider_config=taken), left
+
+
+def _travels(name: str) -> bool:
+    return name in DOCUMENTED_SETTINGS and name not in _ENDPOINTS
 
 
 async def _report(
-    runtime: Runtime, record: SessionRecord, target: SessionRecord, profile: ProviderProfile, *, dry_run: bool
+    runtime: Runtime,
+    record: SessionRecord,
+    target: SessionRecord,
+    provider: EngineProvider,
+    *,
+    left: Mapping[str, str],
+    dry_run: bool,
 ) -> HandoffReport:
-    if profile.owns_history:
+    if provider.profile.owns_history:
         raise ConfigurationError(
             f"handoff: {target.provider} keeps its own history and cannot be given this one. Let its send_message take "
             "'history'.",
             provider=target.provider,
             session_id=record.session_id,
         )
-    strategy = choose_strategy(target.strategy, provider=target.provider, profile=profile)
-    query = strategy.needs_for_rebuild(target)
-    history = await runtime.services.storage.load_history(record.session_id, query)
+    next_input = SessionMessage(role=Role.USER, seq=target.next_seq, tokens=0)
+    seen = await foreseen(runtime.services, provider, target, [next_input], options=TurnOptions())
+    given = {message.message_id for message in seen.plan.messages}
+    history = [message for message in seen.history if message.message_id in given]
+    profile = provider.profile.for_window(keep_native=seen.plan.keep_native)
     return HandoffReport(
         session_id=record.session_id,
         from_provider=record.provider,
@@ -143,9 +174,9 @@ async def _report(
         to_provider=target.provider,
         to_model=target.model,
         is_dry_run=dry_run,
-        messages=len(history),
+        messages=len(seen.plan.messages) - 1,
         crossing=crossing_of(history, provider=target.provider, model=target.model, profile=profile),
-        settings_left=tuple(sorted(set(record.provider_config) - set(target.provider_config))),
+        settings_left=left,
     )
 
 

@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from langswarm_sessions.checks import naming
+from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.events import EventType
 from langswarm_sessions.interfaces.provider import EngineProvider, ProviderConnection, ProviderSession
 from langswarm_sessions.interfaces.traffic import RateLimits, TrafficRules
@@ -164,6 +166,13 @@ def _stand_in(record: SessionRecord, name: str) -> SessionRecord:
     )
 
 
+def _check_form(name: str) -> None:
+    """Refuse a "provider/model" of which half is missing."""
+    provider, slash, model = name.partition("/")
+    if not provider.strip() or (slash and not model.strip()):
+        raise ConfigurationError("give 'provider', which takes the session's model, or 'provider/model'.")
+
+
 def _key(record: SessionRecord) -> tuple[str, str, str]:
     return record.session_id, record.provider, record.model
 
@@ -182,7 +191,10 @@ class Fallback:
     def __init__(self, providers: LiveProviders, name: str) -> None:
         self._name = name
         self._providers = providers
-        providers.check_known(canonical_name(name.partition("/")[0]))
+        self._named = f"fallback={name!r}"
+        with naming(self._named):
+            _check_form(name)
+            providers.check_known(canonical_name(name.partition("/")[0]))
 
     async def check(self, record: SessionRecord) -> None:
         """Refuse what could not stand in for the provider of a session; that is better known before it is needed.
@@ -191,10 +203,11 @@ class Fallback:
             ConfigurationError: What is missing, or that it takes no history.
         """
         stand_in = _stand_in(record, self._name)
-        self._providers.check(stand_in.provider, stand_in.model, stand_in.provider_config)
-        async with self._providers.opening(stand_in) as live:
-            fallback_strategy(engine_face(live, stand_in))
-        await self._providers.discard(stand_in, live)
+        with naming(self._named):
+            self._providers.check(stand_in.provider, stand_in.model, stand_in.provider_config)
+            async with self._providers.opening(stand_in) as live:
+                fallback_strategy(engine_face(live, stand_in))
+            await self._providers.discard(stand_in, live)
 
     def open(self, record: SessionRecord) -> EngineProvider:
         """Return the live provider session that stands in."""
@@ -233,15 +246,21 @@ class Runtime:
             choose_strategy(record.strategy, provider=record.provider, profile=engine_face(live, record).profile)
             if self.fallback is not None:
                 await self.fallback.check(record)
-            self._check_summarizer(record)
+            self.check_summarizer(record)
             yield live
 
-    def _check_summarizer(self, record: SessionRecord) -> None:
-        """Refuse a summarizer that cannot work; one that fails later on is done without."""
+    def check_summarizer(self, record: SessionRecord) -> None:
+        """Refuse a summarizer that cannot work; one that fails later on is done without.
+
+        Raises:
+            ConfigurationError: Its provider is unknown, or cannot be used.
+        """
         name = self.services.summaries.provider_of(record)
         if name is not None:
             writer = _stand_in(record, name)
-            self.providers.check(writer.provider, writer.model, writer.provider_config)
+            with naming(f"summarizer={name!r}"):
+                _check_form(name)
+                self.providers.check(writer.provider, writer.model, writer.provider_config)
 
     async def create(self, record: SessionRecord) -> TurnSubject:
         """Store a new session, tell of it, and return its handle.

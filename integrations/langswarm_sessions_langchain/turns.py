@@ -9,9 +9,10 @@ from typing import Any, cast
 from langchain_core.runnables import ConfigurableFieldSpec, RunnableConfig, ensure_config
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from langswarm_sessions.checks import check_name, check_seconds, turn_options
+from langswarm_sessions.checks import check_name, check_seconds
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.records import TurnOptions
+from langswarm_sessions.tools import turn_options
 
 __all__ = [
     "CONFIG_SPECS",

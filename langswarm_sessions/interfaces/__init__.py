@@ -13,6 +13,8 @@ from langswarm_sessions.interfaces.hooks import SessionLifecycleHook, SessionMid
 from langswarm_sessions.interfaces.provider import (
     Completed,
     EngineProvider,
+    EngineSession,
+    ModelLimits,
     ProviderConnection,
     ProviderEvent,
     ProviderProfile,
@@ -23,8 +25,17 @@ from langswarm_sessions.interfaces.provider import (
     TurnRecorder,
 )
 from langswarm_sessions.interfaces.storage import EngineStorage, SessionStorage
+from langswarm_sessions.interfaces.traffic import TrafficRules
 from langswarm_sessions.messages import Role, SessionMessage
-from langswarm_sessions.records import SessionContext, SessionMetrics, SessionStatus
+from langswarm_sessions.records import (
+    NativeKind,
+    NativeState,
+    SessionContext,
+    SessionMetrics,
+    SessionStatus,
+    TurnOptions,
+    Usage,
+)
 
 if TYPE_CHECKING:
     from langswarm_sessions.manager import SessionManager as ISessionManager
@@ -38,6 +49,7 @@ ISessionLifecycleHook = SessionLifecycleHook
 __all__ = [
     "Completed",
     "EngineProvider",
+    "EngineSession",
     "EngineStorage",
     "IProviderSession",
     "ISession",
@@ -45,6 +57,9 @@ __all__ = [
     "ISessionManager",
     "ISessionMiddleware",
     "ISessionStorage",
+    "ModelLimits",
+    "NativeKind",
+    "NativeState",
     "ProviderConnection",
     "ProviderEvent",
     "ProviderProfile",
@@ -61,7 +76,10 @@ __all__ = [
     "SessionStorage",
     "Started",
     "TextDelta",
+    "TrafficRules",
+    "TurnOptions",
     "TurnRecorder",
+    "Usage",
 ]
 
 _ABOVE = {

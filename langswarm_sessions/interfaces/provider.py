@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -14,7 +14,9 @@ from langswarm_sessions.records import NativeKind, NativeState, TurnOptions, Usa
 
 __all__ = [
     "Completed",
+    "Crosses",
     "EngineProvider",
+    "EngineSession",
     "ModelLimits",
     "ProviderConnection",
     "ProviderEvent",
@@ -82,6 +84,9 @@ class TurnRecorder(Protocol):
 
 EVERY_MEDIUM = frozenset({"text", "image", "file", "audio"})
 
+Crosses = Callable[[Sequence[SessionMessage], str], Sequence[Sequence[Part]]]
+"""Returns of each message the parts that a model is sent as they are; of media not among them a text is told."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderProfile:
@@ -97,6 +102,10 @@ class ProviderProfile:
         takes: Types of content parts its requests can hold; in place of another medium it is told that there was one.
         is_foreign: It hands the turn to code that calls models, and traces its calls, by itself.
         takes_options: Whether its requests hold more than messages: tools, a response format.
+        crosses: Tells which parts of a history are sent as they are (None: all that are of a type it takes; of answers
+            of others no reasoning and no raw blocks).
+        forks: Continues a log that is suspect from its newest known entry, in a copy without what came after that.
+        unkept: What it can do with a window it is to keep nothing of, where that is another API (None: the same).
     """
 
     native: NativeKind
@@ -108,6 +117,13 @@ class ProviderProfile:
     takes: frozenset[str] = EVERY_MEDIUM
     is_foreign: bool = False
     takes_options: bool = True
+    crosses: Crosses | None = field(default=None, repr=False, compare=False)
+    forks: bool = False
+    unkept: ProviderProfile | None = None
+
+    def for_window(self, *, keep_native: bool) -> ProviderProfile:
+        """Return what holds for a window that the provider is to keep, or not."""
+        return self if keep_native or self.unkept is None else self.unkept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +235,8 @@ class EngineProvider(ABC):
         """Find out what became of a request that continued a log and whose fate is unknown.
 
         Returns:
-            The answer, if the provider holds it whole; None if the request never arrived, so that it may be sent again.
+            The answer, if the provider holds it whole; None if the request may be sent again: it never arrived, or what
+            did will not be part of the conversation.
 
         Raises:
             NativeStateLostError: What the provider holds fits neither: the conversation is to be rebuilt. An adapter
@@ -253,6 +270,10 @@ class EngineProvider(ABC):
     def traffic(self) -> TrafficRules | None:
         """What its requests are held to: limits a minute, and when it is left alone; None: nothing."""
         return None
+
+
+class EngineSession(EngineProvider, ProviderSession):
+    """A live provider session with both faces: the turn engine's and the user's."""
 
 
 class ProviderConnection(ABC):

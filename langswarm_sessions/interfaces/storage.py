@@ -144,7 +144,7 @@ class EngineStorage(ABC):
         Where the answers follow the native cursor without a gap, the cursor is moved to the last of them.
 
         Raises:
-            TurnConflictError: The lease was taken over; nothing was stored.
+            TurnConflictError: The lease was taken over, or the turn has ended before; nothing was stored.
         """
 
     @abstractmethod

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast, get_args
 
 from langswarm_sessions.errors import InvalidInputError
+from langswarm_sessions.messages.media import Medium, wrong_medium
 from langswarm_sessions.messages.message import Role, SessionMessage
 from langswarm_sessions.messages.parts import (
-    AudioPart,
-    FilePart,
     ImagePart,
     Part,
     TextPart,
@@ -26,8 +24,6 @@ __all__ = ["Content", "ToolResultInput", "as_message", "as_role", "as_tool_messa
 
 Content = str | SessionMessage | Part | Sequence["str | Part | Mapping[str, Any]"]
 ToolResultInput = ToolResult | SessionMessage | Mapping[str, Any]
-
-_BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]*={0,2}\s*", re.ASCII)
 
 _PART_CLASSES: tuple[type[Any], ...] = get_args(Part)
 
@@ -103,11 +99,9 @@ def _check_parts(message: SessionMessage, *, field: str) -> None:
 def _check_new_parts(message: SessionMessage) -> None:
     """Refuse what every provider refuses of new input, before anything is stored."""
     for position, part in enumerate(message.parts):
-        data = part.data if isinstance(part, ImagePart | FilePart | AudioPart) else None
-        if data is not None and not _BASE64.fullmatch(data):
-            raise InvalidInputError(
-                f"parts[{position}].data is not base64; encode the bytes with base64.b64encode(...).decode()."
-            )
+        problem = wrong_medium(part) if isinstance(part, Medium) else None
+        if problem is not None:
+            raise InvalidInputError(f"parts[{position}]{problem}")
         if isinstance(part, ToolCall) and message.role is Role.USER:
             raise InvalidInputError(
                 f"parts[{position}] is a tool call, which a model makes; answer one with send_tool_results()."

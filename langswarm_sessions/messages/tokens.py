@@ -18,7 +18,7 @@ from langswarm_sessions.messages.parts import (
     ToolResult,
 )
 
-__all__ = ["estimate_tokens", "text_tokens", "told_tokens"]
+__all__ = ["estimate_tokens", "shortened", "text_tokens", "told_tokens"]
 
 _BYTES_PER_TOKEN = 4  # the rule of thumb OpenAI gives for English text; of other scripts a letter has more bytes
 _PER_MESSAGE = 4  # what providers add for the role and the delimiters
@@ -52,6 +52,23 @@ def text_tokens(text: str) -> int:
         text: The text.
     """
     return _size(text) // _BYTES_PER_TOKEN
+
+
+def shortened(text: str, *, tokens: int) -> str:
+    """Return the beginning of a text that costs about so many tokens.
+
+    Args:
+        text: The text.
+        tokens: At most this many.
+
+    Example:
+        >>> shortened("one two three", tokens=2)
+        'one two '
+    """
+    most = tokens * _BYTES_PER_TOKEN
+    if _size(text) <= most:
+        return text
+    return text.encode("utf-8", "surrogatepass")[:most].decode("utf-8", "ignore")
 
 
 def told_tokens(instructions: str | None, tools: Iterable[Mapping[str, Any]]) -> int:

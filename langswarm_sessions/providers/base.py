@@ -10,11 +10,10 @@ from typing import Any, ClassVar, Generic, TypeVar
 from langswarm_sessions.errors import ConfigurationError, IncompleteStreamError, InvalidInputError
 from langswarm_sessions.interfaces.provider import (
     Completed,
-    EngineProvider,
+    EngineSession,
     ProviderEvent,
     ProviderProfile,
     ProviderRequest,
-    ProviderSession,
     TextDelta,
     TurnRecorder,
 )
@@ -22,7 +21,9 @@ from langswarm_sessions.interfaces.traffic import TrafficRules
 from langswarm_sessions.messages import Role, SessionMessage
 from langswarm_sessions.providers.settings import (
     DOCUMENTED_SETTINGS,
+    Forms,
     Setting,
+    check_forms,
     check_settings,
     given_settings,
     warn_of_ignored,
@@ -30,11 +31,7 @@ from langswarm_sessions.providers.settings import (
 from langswarm_sessions.providers.traffic import ControlledConnection
 from langswarm_sessions.records import NativeState
 
-__all__ = ["BuiltInConnection", "BuiltInProviderSession", "EngineSession", "answer_message", "check_model", "collect"]
-
-
-class EngineSession(EngineProvider, ProviderSession):
-    """A live provider session with both faces: the turn engine's and the user's."""
+__all__ = ["BuiltInConnection", "BuiltInProviderSession", "answer_message", "check_model", "collect"]
 
 
 class BuiltInConnection(ControlledConnection):
@@ -42,6 +39,8 @@ class BuiltInConnection(ControlledConnection):
 
     profile: ClassVar[ProviderProfile]
     settings: ClassVar[Mapping[str, Setting]] = DOCUMENTED_SETTINGS
+    forms: ClassVar[Forms] = {}
+    """What brings settings into the form that is sent, where not every legal value has one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,8 +60,9 @@ class BuiltInConnection(ControlledConnection):
         return self.profile
 
     def check_config(self, config: Mapping[str, Any]) -> None:
-        """Refuse unknown or ill-typed settings."""
+        """Refuse unknown or ill-typed settings, and those that have no form here."""
         check_settings(config, provider=self.name, profile=self.profile, settings=self.settings)
+        check_forms(config, self.forms, provider=self.name)
 
 
 def check_model(model: object, *, provider: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from typing import Any, ClassVar, Self, cast
 
+from langswarm_sessions.checks import naming
 from langswarm_sessions.config import check_keys
 from langswarm_sessions.errors import ConfigurationError, MissingDependencyError
 from langswarm_sessions.interfaces.traffic import TRAFFIC_KEYS, TrafficSettings
@@ -140,7 +141,8 @@ class KeyCredential(TrafficSettings):
             if name in TRAFFIC_KEYS:  # checked by their own class
                 continue
             kind.refuse(kind.setting(name), value, named=f"{kind.where}: {name}")
-        return cls(**data)
+        with naming(kind.where):
+            return cls(**data)
 
     def check(self) -> None:
         """Refuse to go on without the SDK, without a key, or with an environment that cannot work.

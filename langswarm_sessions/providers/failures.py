@@ -27,7 +27,7 @@ from langswarm_sessions.errors import (
 )
 from langswarm_sessions.ids import now
 
-__all__ = ["Failure", "FailureClassifier", "Verdict", "parse_retry_after"]
+__all__ = ["Failure", "FailureClassifier", "Verdict", "named_tokens", "parse_retry_after"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,6 +37,17 @@ _STUMBLES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeE
 
 _MEDIA = ("image", "picture", "media", "document", "pdf", "audio", "base64")
 _MEDIA_REMEDY = "Check the size, format and media type of the images, files and sound that are sent."
+
+# How providers and compatible servers name what a model takes, and what they counted.
+_LIMIT = re.compile(
+    r"(?:(?:context length|limit) (?:is|of)|\(tpm\): limit|context size \(|allowed \(?|model with|cannot exceed|> ?)"
+    r"\s*(\d[\d,]*)"
+)
+_COUNTED = re.compile(
+    r"(?:too long:|resulted in|requested|contains|received|token count \(|exceed context limit:|^request \()"
+    r"\s*(\d[\d,]*)"
+)
+_LEAST_LIMIT = 256
 
 _PLAIN_WORD = re.compile(r"[\w.\-\[\]]{1,80}")
 
@@ -168,7 +179,7 @@ class FailureClassifier:
         """
         told = failure or Failure()
         is_of_media = verdict is self.malformed and told.mentions(*_MEDIA)
-        return verdict.kind(
+        error = verdict.kind(
             f"{self.provider}: {verdict.what}{told.details}. {_MEDIA_REMEDY if is_of_media else verdict.remedy}",
             provider=self.provider,
             retryable=verdict.kind.default_retryable and told.should_retry is not False,
@@ -176,6 +187,9 @@ class FailureClassifier:
             retry_after=told.retry_after,
             request_id=told.request_id,
         )
+        if isinstance(error, ContextOverflowError):
+            error.limit, error.counted = named_tokens(told.message)
+        return error
 
     def lost(self, failure: Failure) -> NativeStateLostError:
         """Return the error of a conversation the provider keeps no more, or not whole."""
@@ -203,12 +217,43 @@ class FailureClassifier:
                 raise
         raise self.error(self.illegible)  # outside: what it stumbled over may be quoted in what it raised
 
+    def no_end(self, headers: Mapping[str, str], *, is_begun: bool) -> ProviderError:
+        """Return the error of an answer that is over without its terminal event.
+
+        Args:
+            headers: Its headers, by which what never was a stream of events is known.
+            is_begun: Whether an event came.
+        """
+        is_stream = is_begun or "event-stream" in headers.get("content-type", "event-stream")
+        return self.cut_stream() if is_stream else self.error(self.illegible)
+
     def cut_stream(self) -> IncompleteStreamError:
         """Return the error of a stream that ended without its terminal event."""
         return IncompleteStreamError(
             f"{self.provider}: the stream ended before the answer was complete. Send the message again.",
             provider=self.provider,
         )
+
+
+def named_tokens(message: str) -> tuple[int | None, int | None]:
+    """Return how many tokens a model takes and how many were counted, as far as a provider's text names them.
+
+    Args:
+        message: What the provider wrote of an input that is too long.
+
+    Example:
+        >>> named_tokens("prompt is too long: 210000 tokens > 200000 maximum")
+        (200000, 210000)
+    """
+    text = message.lower()
+    limit, counted = (_number(pattern.search(text)) for pattern in (_LIMIT, _COUNTED))
+    if limit is None or limit < _LEAST_LIMIT:
+        return None, None
+    return limit, counted if counted is not None and counted > limit else None
+
+
+def _number(found: re.Match[str] | None) -> int | None:
+    return int(found[1].replace(",", "")) if found else None
 
 
 def parse_retry_after(headers: Mapping[str, str]) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -9,10 +10,10 @@ from typing import Any, Generic, TypeVar
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.providers.clients import MadeClient
 
-__all__ = ["EndpointClients", "check_has_twin", "loop_clients", "settings_of_twin"]
+__all__ = ["EndpointClients", "check_has_twin", "keep_requests_from_log", "loop_clients", "settings_of_twin"]
 
 _SDK_OWN_HTTP_CLIENTS = frozenset({"AsyncHttpxClientWrapper", "SyncHttpxClientWrapper"})
-
+_LOGGED_OPTIONS = frozenset({"method", "url", "max_retries", "timeout"})
 
 C = TypeVar("C")
 
@@ -26,9 +27,9 @@ class EndpointClients(Generic[C]):
         own: The settings of a session that make it go elsewhere.
     """
 
-    client: C
+    client: C = field(repr=False)
     own: tuple[str, ...]
-    _others: dict[tuple[object, ...], C] = field(default_factory=dict[tuple[object, ...], C])
+    _others: dict[tuple[object, ...], C] = field(default_factory=dict[tuple[object, ...], C], repr=False)
 
     def for_config(self, config: Mapping[str, Any]) -> C:
         """Return the client for a session's settings."""
@@ -102,3 +103,18 @@ def settings_of_twin(given: Any) -> dict[str, Any]:
 def _has_sdk_http_client(client: object) -> bool:
     """Whether a client uses the SDK's own default pool, so that another loop may have a pool of its own."""
     return type(getattr(client, "_client", None)).__name__ in _SDK_OWN_HTTP_CLIENTS
+
+
+def keep_requests_from_log(sdk: str) -> None:
+    """Take what is asked out of the lines an SDK logs at DEBUG: some versions log the options of a request whole.
+
+    Args:
+        sdk: The SDK's package.
+    """
+    logging.getLogger(f"{sdk}._base_client").addFilter(_without_request)  # the same one again changes nothing
+
+
+def _without_request(record: logging.LogRecord) -> bool:
+    if isinstance(record.args, Mapping):  # a line with the options as its one argument
+        record.args = {name: value for name, value in record.args.items() if name in _LOGGED_OPTIONS}
+    return True

@@ -6,48 +6,12 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 
-from langswarm_sessions.messages import AudioPart, FilePart, Part, Role, SessionMessage
+from langswarm_sessions.messages import Role, SessionMessage
 
-__all__ = ["OPENING", "CallIds", "call_id_within", "is_foreign_file", "newness", "told_instead", "tool_name_within"]
+__all__ = ["OPENING", "CallIds", "call_id_within", "newness", "tool_name_within"]
 
 OPENING = "(The conversation goes on.)"
 """Said for the user where a conversation begins with an answer, which some APIs refuse."""
-
-_MEDIA = {"image": "An image", "audio": "A recording", "file": "A file"}
-_FILE_IDS = {
-    "openai": ("file-", "assistant-"),
-    "anthropic": ("file_",),
-    "gemini": ("files/", "https://generativelanguage.googleapis.com/"),
-}
-"""How ids of files begin at the providers that give out such."""
-
-
-def told_instead(part: Part) -> str:
-    """Return the text that stands where a medium stood that a model cannot be given: a recording's words, or a note.
-
-    Args:
-        part: An image, a recording or a file; of any other part nothing is told.
-
-    Example:
-        >>> told_instead(AudioPart(data="UklGRg==", transcript="Hello?"))
-        'Hello?'
-    """
-    if isinstance(part, AudioPart) and part.transcript and part.transcript.strip():
-        return part.transcript
-    return f"[{_MEDIA[part.type]} was here that this model cannot be given.]" if part.type in _MEDIA else ""
-
-
-def is_foreign_file(part: FilePart, *, provider: str) -> bool:
-    """Whether a file is known by an id that another provider gave, and by nothing else.
-
-    Args:
-        part: The file.
-        provider: The provider that would be given it.
-    """
-    given, others = part.file_id, (styles for name, styles in _FILE_IDS.items() if name != provider)
-    if not given or part.data or part.url:
-        return False
-    return any(given.startswith(style) for styles in others for style in styles)
 
 
 def newness(messages: Sequence[SessionMessage]) -> list[bool]:
@@ -77,14 +41,16 @@ class CallIds:
         self._legal = legal
         self._newest: dict[str, str] = {}
         self._given: set[str] = set()
+        self._numbers: dict[str, int] = {}  # the highest one behind each id: the lower ones are given
 
     def made(self, call_id: str) -> str:
         """Return the id of a call, which another call of that id was not given."""
-        legal = self._legal(call_id)
-        sent, number = legal, 1
+        sent = legal = self._legal(call_id)
+        number = self._numbers.get(legal, 1)
         while sent in self._given:
             number += 1
             sent = self._legal(f"{legal}_{number}")
+        self._numbers[legal] = number
         return self.kept(call_id, sent)
 
     def kept(self, call_id: str, sent: str | None = None) -> str:

@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from typing import Any, cast
 
 from langswarm_sessions.calling import accepted_arguments, call
+from langswarm_sessions.checks import naming
 from langswarm_sessions.config import check_keys
 from langswarm_sessions.errors import ConfigurationError, InvalidInputError, SessionError
 from langswarm_sessions.interfaces.provider import ProviderConnection, ProviderSession
@@ -227,7 +228,8 @@ class ProviderSessionFactory:
                     "to. Pass it alone.",
                     provider=name,
                 )
-            connection.control(held_to)
+            with naming(f"providers={{{name!r}: ...}}"):
+                connection.control(held_to)
         return connection
 
     @classmethod

@@ -12,21 +12,28 @@ from urllib.parse import urlsplit
 from langswarm_sessions.config import check_keys
 from langswarm_sessions.errors import ConfigurationError, InvalidInputError
 from langswarm_sessions.interfaces.provider import ProviderProfile
+from langswarm_sessions.providers.tools import normal_tool_choice
 from langswarm_sessions.records import TurnOptions
 
 __all__ = [
     "DOCUMENTED_SETTINGS",
+    "Forms",
     "Setting",
     "check_asked_format",
+    "check_forms",
     "check_settings",
     "check_storable",
     "given_settings",
     "in_force",
     "refuse_secrets",
+    "takes_format",
     "warn_of_ignored",
 ]
 
 logger = logging.getLogger(__name__)
+
+Forms = Mapping[str, Callable[[Any], object]]
+"""What brings settings into the form that is sent, by their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +87,36 @@ def _is_stop(value: object) -> bool:
     return _is_text(value) or (isinstance(value, list | tuple) and len(value) > 0 and all(map(_is_text, value)))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
+def _is_format(value: object) -> bool:
+    if not isinstance(value, Mapping):
+        return value in ("text", "json_object")
+    given = cast("Mapping[str, object]", value)
+    nested = given.get("json_schema", given)
+    schema = cast("Mapping[str, object]", nested).get("schema") if isinstance(nested, Mapping) else None
+    kind = given.get("type")
+    return kind in ("text", "json_object") or (kind == "json_schema" and isinstance(schema, Mapping))
+
+
+def _is_choice(value: object) -> bool:
+    if not isinstance(value, Mapping):
+        return _is_text(value)
+    given = cast("Mapping[str, Any]", value)
+    if given.get("type", "function") != "function":
+        return _is_text(given["type"])
+    try:
+        normal_tool_choice(given)
+    except InvalidInputError:
+        return False
+    return True
+
+
 _TEXT = Setting("a non-empty string", _is_text)
 _BOOL = Setting("True or False", lambda value: isinstance(value, bool))
 _OBJECT = Setting("a dict", lambda value: isinstance(value, Mapping))
-_TEXT_OR_OBJECT = Setting("a string or a dict", lambda value: _is_text(value) or isinstance(value, Mapping))
+_FORMAT = Setting(
+    "'text', 'json_object', or a dict of type 'json_schema' with its name and its 'schema' (a dict)", _is_format
+)
+_CHOICE = Setting("'auto', 'none', 'required', a tool's name, or a dict that names a tool or its type", _is_choice)
 
 DOCUMENTED_SETTINGS: Mapping[str, Setting] = {
     "agent_id": _TEXT,
@@ -105,7 +138,7 @@ DOCUMENTED_SETTINGS: Mapping[str, Setting] = {
     "project": _TEXT,
     "reasoning_effort": _TEXT,
     "reasoning_summary": _TEXT,
-    "response_format": _TEXT_OR_OBJECT,
+    "response_format": _FORMAT,
     "seed": _whole(),
     "service_tier": _TEXT,
     "stop": Setting("a non-empty string or a list of them", _is_stop),
@@ -113,7 +146,7 @@ DOCUMENTED_SETTINGS: Mapping[str, Setting] = {
     "temperature": _number(0, 2),
     "thread_metadata": _OBJECT,
     "timeout": Setting("a number of seconds above 0", lambda value: _is_number(value) and value > 0),
-    "tool_choice": _TEXT_OR_OBJECT,
+    "tool_choice": _CHOICE,
     "top_k": _whole(1),
     "top_p": _number(0, 1),
     "truncation": Setting("'auto' or 'disabled'", lambda value: value in ("auto", "disabled")),
@@ -156,6 +189,26 @@ def check_settings(
         check_storable(value, where=f"{where}: {name}")
 
 
+def check_forms(config: Mapping[str, Any], forms: Forms, *, provider: str) -> None:
+    """Refuse settings that cannot be brought into the form a provider takes: better now than with every turn.
+
+    Args:
+        config: What the user gave.
+        forms: What brings each into that form.
+        provider: The provider's name, for the message.
+
+    Raises:
+        ConfigurationError: The message names the key and the remedy.
+    """
+    for name, form in forms.items():
+        if config.get(name) is None:
+            continue
+        try:
+            form(config[name])
+        except InvalidInputError as error:
+            raise ConfigurationError(f"provider_config of {provider}: {error}", provider=provider) from None
+
+
 def check_asked_format(options: TurnOptions, *, provider: str, profile: ProviderProfile) -> None:
     """Refuse a response format asked of a provider that has none.
 
@@ -167,12 +220,17 @@ def check_asked_format(options: TurnOptions, *, provider: str, profile: Provider
     Raises:
         InvalidInputError: The provider cannot be asked for it.
     """
-    if options.response_format is None or (profile.takes_options and "response_format" in profile.config_keys):
+    if takes_format(options, profile=profile):
         return
     raise InvalidInputError(
         f"response_format: {provider} cannot be asked for a form of its answer. Leave it out and say in words what "
         "form the answer is to have, or hand the session to a provider that can."
     )
+
+
+def takes_format(options: TurnOptions, *, profile: ProviderProfile) -> bool:
+    """Return whether a provider can be asked for the form of answer a turn asks for, if it does."""
+    return options.response_format is None or (profile.takes_options and "response_format" in profile.config_keys)
 
 
 def in_force(config: Mapping[str, Any], options: TurnOptions) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from langswarm_sessions.errors import (
 )
 from langswarm_sessions.interfaces.provider import (
     Completed,
+    EngineSession,
     ProviderEvent,
     ProviderProfile,
     ProviderRequest,
@@ -26,7 +27,6 @@ from langswarm_sessions.interfaces.provider import (
 )
 from langswarm_sessions.interfaces.traffic import TrafficRules
 from langswarm_sessions.messages import Role, SessionMessage, TextPart, ToolResult
-from langswarm_sessions.providers.base import EngineSession
 from langswarm_sessions.providers.settings import DOCUMENTED_SETTINGS
 from langswarm_sessions.records import NativeKind, Usage
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from langswarm_sessions.records.formats import ResponseFormat, response_format_of
 from langswarm_sessions.records.queries import Analytics, MessageFilter, Page, SessionFilter
+from langswarm_sessions.records.schemas import check_schema
 from langswarm_sessions.records.session import (
     NativeKind,
     NativeState,
@@ -54,5 +55,6 @@ __all__ = [
     "TurnOptions",
     "TurnRecord",
     "Usage",
+    "check_schema",
     "response_format_of",
 ]

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.messages import plain_mapping
+from langswarm_sessions.records.schemas import check_schema
 
 __all__ = ["ResponseFormat", "response_format_of"]
 
@@ -29,7 +30,7 @@ def response_format_of(given: ResponseFormat | None) -> dict[str, Any] | None:
         given: What a caller passed.
 
     Raises:
-        InvalidInputError: It is of another form, or a schema lacks its name.
+        InvalidInputError: It is of another form, a schema lacks its name, or is none.
 
     Example:
         >>> response_format_of({"name": "city", "schema": {"type": "object"}})
@@ -55,6 +56,7 @@ def _named(told: Mapping[str, Any]) -> dict[str, Any]:
     fields = {name: told[name] for name in _SCHEMA_FIELDS if told.get(name) is not None}
     if not (isinstance(fields.get("name"), str) and fields["name"] and isinstance(fields.get("schema"), Mapping)):
         raise InvalidInputError(_FORMS)
+    check_schema(fields["schema"], field="response_format: schema")
     return {"type": "json_schema", "json_schema": fields}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,10 @@ ToolChoice = str | Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens of one answer, as the provider counted them; `input_tokens` includes the cached ones."""
+    """Tokens of one answer, as the provider counted them; `input_tokens` includes the cached ones.
+
+    `total_tokens` is counted like the others, not summed up: give it, or it is 0.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -48,6 +51,15 @@ class TurnOptions:
     tools: tuple[Mapping[str, Any], ...] = ()
     tool_choice: ToolChoice | None = None
     response_format: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    def after_results(self, settings: Mapping[str, Any]) -> TurnOptions:
+        """Return these options with the choice of tools left to the model: one that must call could never stop.
+
+        Args:
+            settings: The session's provider_config, whose choice would hold otherwise.
+        """
+        was_chosen = self.tool_choice is not None or settings.get("tool_choice") is not None
+        return replace(self, tool_choice="auto" if self.tools and was_chosen else None)
 
     def to_json(self) -> dict[str, Any]:
         """Return the options that are set, as plain JSON."""

@@ -41,6 +41,8 @@ class Lease:
 class HistoryQuery:
     """Which part of the transcript a turn needs, newest first until a bound is met.
 
+    Instructions are no part of it: those in force travel by themselves. System messages count for no bound.
+
     Args:
         after_seq: Only messages with a higher `seq`.
         not_turn: Leave out the messages of this turn (the provider's own answer to the cursor).

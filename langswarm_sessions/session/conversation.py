@@ -7,15 +7,17 @@ from dataclasses import replace
 from typing import Any, Self
 
 from langswarm_sessions.calling import call
-from langswarm_sessions.checks import check_mapping
+from langswarm_sessions.checks import check_mapping, check_text
 from langswarm_sessions.handoff import HandoffReport, hand_off
 from langswarm_sessions.interfaces.provider import ProviderRequest
 from langswarm_sessions.lifecycle import ARCHIVE, DELETE, RESTORE, change_record, transit, update_context
 from langswarm_sessions.messages import Content, as_message, plain_mapping
-from langswarm_sessions.records import SessionContext, SessionMetrics, TurnOptions
+from langswarm_sessions.records import SessionContext, SessionMetrics
+from langswarm_sessions.session.inputs import Tools, offered
 from langswarm_sessions.session.talking import SessionTalking
-from langswarm_sessions.strategies import TurnExplanation, TurnPlan, choose_strategy, explained, planned
-from langswarm_sessions.turns import context_of
+from langswarm_sessions.strategies import TurnExplanation, explained
+from langswarm_sessions.tools import toolbox_of
+from langswarm_sessions.turns import context_of, foreseen
 
 __all__ = ["Session"]
 
@@ -51,9 +53,11 @@ class Session(SessionTalking):
         """Change fields of the SessionConfig, atomically; tags are replaced.
 
         Raises:
-            ConfigurationError: A field is unknown or a value wrong.
+            ConfigurationError: A field is unknown or a value wrong, or the summarizer cannot work.
         """
-        self.config.merged(check_mapping(changes, field="changes"))  # refused here, not in the middle of a transaction
+        merged = self.config.merged(check_mapping(changes, field="changes"))  # refused here, not within a transaction
+        if "summarizer" in changes:
+            self._runtime.check_summarizer(replace(self._record, config=merged))
         record = await change_record(
             self._runtime, self.session_id, lambda record: replace(record, config=record.config.merged(changes))
         )
@@ -64,11 +68,20 @@ class Session(SessionTalking):
         metadata: Mapping[str, Any] = await call(self.provider_session.get_provider_metadata, {})
         return {**metadata, "provider_session_id": self.provider_session_id}
 
-    async def explain(self, content: Content, *, count: bool = False) -> TurnExplanation:
+    async def explain(
+        self,
+        content: Content,
+        *,
+        tools: Tools | None = None,
+        instructions: str | None = None,
+        count: bool = False,
+    ) -> TurnExplanation:
         """Return what a turn with this input would send and why, without sending or storing anything.
 
         Args:
-            content: As in `send_message`.
+            content: As in `send_message`; or a message of role tool, with the results that would be sent.
+            tools: As in `send_message`: they take room from the window.
+            instructions: As in `send_message`.
             count: Let the provider count the tokens, where it can; that is a request of its own, without an answer.
 
         Raises:
@@ -80,24 +93,29 @@ class Session(SessionTalking):
             ...     print(await session.explain("What did I say first?"))
         """
         await self.refresh()
-        record, provider = self._record, self.engine_provider
-        services, inputs = self._runtime.services, (as_message(content),)
-        inputs[0].seq = record.next_seq
-        room = services.windows.room(provider, record, options=TurnOptions())
-        strategy = choose_strategy(record.strategy, provider=provider.name, profile=provider.profile, room=room)
-        needed = strategy.needs(record)
-        history = () if needed is None else await services.storage.load_history(self.session_id, needed)
-        plan = strategy.plan(record, history, inputs)
-        if summarises := bool(plan.left_out) and services.summaries.has_writer(record):
-            summary = await services.storage.load_summary(self.session_id)
-            plan = planned(strategy, record, history, inputs, instead=plan, summary=summary, at_once=True)
-        counted = await provider.count_tokens(self._request_of(plan)) if count else None
-        return explained(record, strategy, plan, history=history, inputs=inputs, summarises=summarises, counted=counted)
-
-    def _request_of(self, plan: TurnPlan) -> ProviderRequest:
-        told: str | None = self._record.instructions or self._record.provider_config.get("instructions")
-        return ProviderRequest(
-            messages=plan.messages, native=plan.native, keep_native=plan.keep_native, instructions=told
+        record, provider, inputs = self._record, self.engine_provider, (as_message(content),)
+        told, options = check_text(instructions, field="instructions"), offered(toolbox_of(tools), None)
+        inputs[0].seq = record.next_seq + int(told is not None and told != record.instructions)
+        seen = await foreseen(self._runtime.services, provider, record, inputs, options=options, instructions=told)
+        counted = None
+        if count:
+            counted = await provider.count_tokens(
+                ProviderRequest(
+                    messages=seen.plan.messages,
+                    native=seen.plan.native,
+                    keep_native=seen.plan.keep_native,
+                    instructions=told or record.instructions or record.provider_config.get("instructions"),
+                    options=options,
+                )
+            )
+        return explained(
+            record,
+            seen.strategy,
+            seen.plan,
+            history=seen.history,
+            inputs=inputs,
+            summarises=seen.summarises,
+            counted=counted,
         )
 
     async def handoff(

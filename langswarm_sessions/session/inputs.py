@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from langswarm_sessions.checks import check_count, check_name, check_seconds, check_text, turn_options
+from langswarm_sessions.checks import check_count, check_name, check_seconds, check_text
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.messages import SessionMessage, ToolCall
 from langswarm_sessions.records import ResponseFormat, ToolChoice, TurnOptions
-from langswarm_sessions.tools import AnyTool, Toolbox, ToolRunning
+from langswarm_sessions.tools import AnyTool, Toolbox, ToolRunning, turn_options
 from langswarm_sessions.turns import TurnInput
 
 __all__ = ["MAX_TOOL_ROUNDS", "Tools", "offered", "tools_to_run", "turn_input", "unanswerable"]

@@ -61,7 +61,7 @@ class SessionToolAnswers(SessionReading):
         Args:
             results: One entry per call: ToolResult or {"tool_call_id", "content", "is_error"}.
             tools: As in `send_message`; None offers the tools of the turn that made the calls.
-            tool_choice: As in `send_message`.
+            tool_choice: As in `send_message`; None leaves it to the model, whatever chose the calls.
             response_format: As in `send_message`; None keeps that of the turn that made the calls.
             metadata: Kept with each result.
             idempotency_key: As in `send_message`.
@@ -74,14 +74,14 @@ class SessionToolAnswers(SessionReading):
         kept = plain_mapping({} if metadata is None else metadata, field="metadata")
         for message in messages:
             message.metadata.update(kept)
-        options = await self._options_of_calls(messages, idempotency_key=idempotency_key)
-        wanted = response_format_of(response_format) or options.response_format
-        if tools is not None or tool_choice is not None:
-            options = offered(toolbox_of(tools), tool_choice)
-        options = replace(options, response_format=wanted)
+        before = await self._options_of_calls(messages, idempotency_key=idempotency_key)
+        options = offered(toolbox_of(before.tools if tools is None else tools), tool_choice)
+        if tool_choice is None:
+            options = replace(options, tool_choice=before.tool_choice).after_results(self.record.provider_config)
+        wanted = response_format_of(response_format) or before.response_format
         turn = turn_input(
             messages,
-            options=options,
+            options=replace(options, response_format=wanted),
             idempotency_key=idempotency_key,
             timeout=timeout,
             operation="tool_results",

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from langswarm_sessions.interfaces.provider import ProviderProfile
-from langswarm_sessions.messages import AudioPart, FilePart, Part, Role, SessionMessage, TextPart
-from langswarm_sessions.providers.mapping import is_foreign_file, told_instead
+from langswarm_sessions.interfaces.provider import Crosses, ProviderProfile
+from langswarm_sessions.messages import AudioPart, Part, Role, SessionMessage
+from langswarm_sessions.providers.media import Medium, is_foreign_file, noted, told_instead
 
 __all__ = ["Crossing", "CrossingNote", "carried", "crossing_of"]
 
-_MEDIA = frozenset({"image", "audio", "file"})
 _INTERRUPTED = "given a result that says it was interrupted"
+_AS_TEXT = {"audio": "its words are told as text", "refusal": "told as text"}
 _OWN = {
     "reasoning": "only the model that thought it can be given it back",
     "other": "only the provider that made it knows what it is",
@@ -75,24 +75,43 @@ def crossing_of(messages: Sequence[SessionMessage], *, provider: str, model: str
     converted: list[CrossingNote] = []
     dropped: list[CrossingNote] = []
     answered = {result.tool_call_id for message in messages for result in message.tool_results}
-    for message in messages:
-        is_own = _is_from(message, provider, model)
+    crosses = profile.crosses or _crossing_to(provider)
+    for message, as_they_are in zip(messages, crosses(messages, model), strict=True):
         for part in message.parts:
-            kind = part.type
-            if kind in _OWN and not is_own:
-                dropped.append(_note(message, part, _OWN[kind]))
-            elif kind in _MEDIA and kind not in profile.takes and isinstance(part, AudioPart) and part.transcript:
-                converted.append(_note(message, part, "its words are told as text"))
-            elif isinstance(part, FilePart) and is_foreign_file(part, provider=provider):
-                dropped.append(_note(message, part, "its id means nothing to others; a text says that it was there"))
-            elif kind in _MEDIA and kind not in profile.takes:
-                dropped.append(_note(message, part, f"{provider} takes none; a text says that it was there"))
-            elif kind == "refusal" and not is_own:
-                converted.append(_note(message, part, "told as text"))
+            is_told_of = isinstance(part, Medium) and part.type not in profile.takes
+            if part in as_they_are and not is_told_of:
+                crossed[part.type] += 1
+            elif part.type == "refusal" or (isinstance(part, AudioPart) and (part.transcript or "").strip()):
+                converted.append(_note(message, part, _AS_TEXT[part.type]))
             else:
-                crossed[kind] += 1
+                dropped.append(_note(message, part, _why(part, provider, profile)))
         converted += [_note(message, call, _INTERRUPTED) for call in message.tool_calls if call.id not in answered]
     return Crossing(crossed=dict(crossed), converted=tuple(converted), dropped=tuple(dropped))
+
+
+def _why(part: Part, provider: str, profile: ProviderProfile) -> str:
+    if not isinstance(part, Medium):
+        return _OWN[part.type]
+    if part.type in profile.takes and is_foreign_file(part, provider=provider):
+        return "its id means nothing to others; a text says that it was there"
+    what = "none" if part.type not in profile.takes else "none of this type or in this place"
+    return f"{provider} takes {what}; a text says that it was there"
+
+
+def _crossing_to(provider: str) -> Crosses:
+    """Return how parts cross to a provider that does not tell: only reasoning and raw blocks of others stay behind."""
+
+    def crosses(messages: Sequence[SessionMessage], model: str) -> list[list[Part]]:
+        return [
+            [part for part in message.parts if _is_anybodys(part, provider) or _is_from(message, provider, model)]
+            for message in messages
+        ]
+
+    return crosses
+
+
+def _is_anybodys(part: Part, provider: str) -> bool:
+    return part.type not in _OWN and part.type != "refusal" and not is_foreign_file(part, provider=provider)
 
 
 def _is_from(message: SessionMessage, provider: str, model: str) -> bool:
@@ -102,14 +121,20 @@ def _is_from(message: SessionMessage, provider: str, model: str) -> bool:
 
 
 def _fit(message: SessionMessage, takes: frozenset[str]) -> SessionMessage:
-    if all(part.type not in _MEDIA or part.type in takes for part in message.parts):
+    if all(part.type in takes for part in message.parts if isinstance(part, Medium)):
         return message
-    parts = [_shown(part) if part.type in _MEDIA and part.type not in takes else part for part in message.parts]
+    parts = noted(message.parts, is_taken=lambda part: part.type in takes)
+    if message.role is Role.TOOL and message.tool_results:
+        parts = _with_last_result(message, takes)
     return replace(message, content="", parts=parts)
 
 
-def _shown(part: Part) -> TextPart:
-    return TextPart(told_instead(part))
+def _with_last_result(message: SessionMessage, takes: frozenset[str]) -> list[Part]:
+    """Return parts with notes of what came beside tool results told in the last of them."""
+    left = [part for part in message.parts if isinstance(part, Medium) and part.type not in takes]
+    last = message.tool_results[-1]
+    told = replace(last, content="\n".join(filter(None, [last.content, *map(told_instead, left)])))
+    return [told if part is last else part for part in message.parts if part not in left]
 
 
 def _note(message: SessionMessage, part: Part, why: str) -> CrossingNote:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 from langswarm_sessions.config import Strategy
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.interfaces.provider import EVERY_MEDIUM, ProviderProfile
-from langswarm_sessions.messages import SessionMessage
+from langswarm_sessions.messages import Role, SessionMessage
 from langswarm_sessions.records import HistoryQuery, NativeKind, NativeState, SessionRecord, SessionSummary
 from langswarm_sessions.strategies.crossing import carried
 from langswarm_sessions.strategies.plan import Mode, TurnPlan, TurnStrategy
@@ -19,6 +19,7 @@ from langswarm_sessions.window import WindowRoom, fit, repair
 __all__ = ["ClientStrategy", "DelegatedStrategy", "NativeStrategy", "choose_strategy"]
 
 _UNKNOWN_ROOM = WindowRoom()
+_SUMMARY_SHARE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,9 @@ class ClientStrategy:
     ) -> TurnPlan:
         """Send the window, smaller when asked, and the summary in front of it."""
         budget = self.room.tokens(record.config) if max_tokens is None else max_tokens
+        told = after_summary(carried(history, self.takes), summary, at_most=budget // _SUMMARY_SHARE)
         window = fit(
-            [*after_summary(carried(history, self.takes), summary), *inputs],
+            [*self._worth_sending(told), *inputs],
             max_messages=record.config.max_messages,
             max_tokens=budget,
             at_once=at_once,
@@ -71,7 +73,7 @@ class ClientStrategy:
             mode=Mode.NATIVE if self.keep_native else Mode.CLIENT,
             messages=repair(window.messages),
             keep_native=self.keep_native,
-            left_out=window.left_out,
+            left_out=(*self._passed_over(told), *window.left_out),
             summary=summary,
             budget=budget,
             budget_source=self.room.source(record.config),
@@ -84,6 +86,15 @@ class ClientStrategy:
         """Return the same planner for a window of another size."""
         return replace(self, room=room)
 
+    def _worth_sending(self, told: Sequence[SessionMessage]) -> Iterator[SessionMessage]:
+        return (message for message in told if not self._is_passed_over(message))
+
+    def _passed_over(self, told: Sequence[SessionMessage]) -> Iterator[SessionMessage]:
+        return filter(self._is_passed_over, told)
+
+    def _is_passed_over(self, message: SessionMessage) -> bool:
+        return message.role is not Role.SYSTEM and 0 < (message.seq or 0) <= self.room.begins_after
+
 
 @dataclass(frozen=True, slots=True)
 class NativeStrategy:
@@ -94,12 +105,14 @@ class NativeStrategy:
         kind: The kind of state it keeps now (None: whatever it is); one of another kind is not continued.
         takes: Types of content parts it takes.
         room: How large a window it is given at first, unless the session says so.
+        forks: Whether a log that may have grown unseen is continued in a copy without that.
     """
 
     provider: str
     kind: NativeKind | None = None
     takes: frozenset[str] = EVERY_MEDIUM
     room: WindowRoom = _UNKNOWN_ROOM
+    forks: bool = False
 
     @property
     def _first_request(self) -> ClientStrategy:
@@ -169,7 +182,8 @@ class NativeStrategy:
         if native is None or not self._is_own(native):
             return None
         # A suspect node is still the node it was; only a log may have grown behind our back.
-        return None if native.suspect and native.kind is not NativeKind.NODE else native
+        is_sure = not native.suspect or native.kind is NativeKind.NODE or self.forks
+        return native if is_sure else None
 
     def _is_own(self, native: NativeState | None) -> bool:
         return native is not None and native.provider == self.provider and self.kind in (None, native.kind)
@@ -241,5 +255,5 @@ def choose_strategy(
             )
         return DelegatedStrategy()
     if strategy is Strategy.CLIENT or not native:
-        return ClientStrategy(profile.takes, room=room)
-    return NativeStrategy(provider, profile.native, profile.takes, room)
+        return ClientStrategy(profile.for_window(keep_native=False).takes, room=room)
+    return NativeStrategy(provider, profile.native, profile.takes, room, profile.forks)

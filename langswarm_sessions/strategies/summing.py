@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import takewhile
 
 from langswarm_sessions.messages import Role, SessionMessage
-from langswarm_sessions.messages.tokens import text_tokens
+from langswarm_sessions.messages.tokens import shortened, text_tokens
 from langswarm_sessions.records import SessionRecord, SessionSummary
 from langswarm_sessions.strategies.plan import TurnPlan, TurnStrategy
 
@@ -16,7 +16,9 @@ __all__ = ["after_summary", "planned", "summary_message"]
 _HEADING = "Summary of the conversation so far:\n\n"
 
 
-def after_summary(history: Sequence[SessionMessage], summary: SessionSummary | None) -> tuple[SessionMessage, ...]:
+def after_summary(
+    history: Sequence[SessionMessage], summary: SessionSummary | None, *, at_most: int
+) -> tuple[SessionMessage, ...]:
     """Return the history with the summary in place of what it covers; all system messages stay.
 
     The summary stands behind the system messages at the head, which never change, and in front of all that is said.
@@ -24,12 +26,13 @@ def after_summary(history: Sequence[SessionMessage], summary: SessionSummary | N
     Args:
         history: In order.
         summary: What stands for its beginning (None: nothing does).
+        at_most: About how many tokens the summary may take; a longer one loses its end.
     """
     if summary is None:
         return tuple(history)
     left = [message for message in history if _is_system(message) or (message.seq or 0) > summary.up_to_seq]
     head = list(takewhile(_is_system, left))
-    return (*head, summary_message(summary), *left[len(head) :])
+    return (*head, summary_message(summary, at_most=at_most), *left[len(head) :])
 
 
 def planned(
@@ -57,9 +60,14 @@ def planned(
     return replace(window, replaces=instead.replaces, reason=instead.reason)
 
 
-def summary_message(summary: SessionSummary) -> SessionMessage:
-    """Return a summary as the model is given it: the same bytes every turn, until it is another one."""
-    text = _HEADING + summary.text
+def summary_message(summary: SessionSummary, *, at_most: int | None = None) -> SessionMessage:
+    """Return a summary as the model is given it: the same bytes every turn, until it is another one.
+
+    Args:
+        summary: The summary.
+        at_most: About how many tokens it may take (None: as many as it does).
+    """
+    text = _HEADING + (summary.text if at_most is None else shortened(summary.text, tokens=at_most))
     return SessionMessage(role=Role.SYSTEM, content=text, timestamp=summary.created_at, tokens=text_tokens(text) + 4)
 
 

@@ -11,18 +11,19 @@ from typing import Any
 import pytest
 
 from langswarm_sessions.errors import IncompleteStreamError
-from langswarm_sessions.interfaces.provider import Completed, ProviderEvent, ProviderRequest
+from langswarm_sessions.interfaces.provider import Completed, EngineSession, ProviderEvent, ProviderRequest
 from langswarm_sessions.messages import Role, SessionMessage, ToolCall, ToolResult
-from langswarm_sessions.providers.base import EngineSession
 from langswarm_sessions.records import NativeState
 
 __all__ = [
     "CLOCK",
     "ContractFault",
     "ProviderRig",
+    "RigFixtures",
     "Seen",
     "Wanted",
     "answer",
+    "ask_for_times",
     "read",
     "results",
     "state_after",
@@ -55,7 +56,7 @@ class Wanted:
     """A tool call the model is to make."""
 
     name: str
-    arguments: dict[str, Any] = field(default_factory=dict[str, Any])
+    arguments: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +70,8 @@ class Seen:
         continued: Whether the request continued a kept conversation.
     """
 
-    user_texts: list[str]
-    instructions: str | None
+    user_texts: list[str] = field(repr=False)
+    instructions: str | None = field(repr=False)
     tool_names: list[str]
     continued: bool
 
@@ -93,9 +94,9 @@ class ProviderRig(ABC):
     def fail(self, fault: ContractFault) -> None:
         """Let the next request fail."""
 
-    @abstractmethod
     def forget(self) -> None:
-        """Let the provider lose every conversation it keeps."""
+        """Let the provider lose every conversation it keeps; only asked for by `StateContract` and its kind."""
+        pytest.fail("a rig whose sessions keep conversations overrides forget()")
 
     @abstractmethod
     def seen(self) -> Seen:
@@ -104,16 +105,25 @@ class ProviderRig(ABC):
     def fail_before_arrival(self) -> None:
         """Let the next request time out, or its connection break, before the provider has it.
 
-        Only asked for where sessions keep a log.
+        Only asked for by `LogContract`.
         """
         pytest.fail("a rig whose sessions keep a log overrides fail_before_arrival()")
 
     def fail_after_arrival(self) -> None:
         """Let the provider carry out and keep the next request, and its answer get lost on the way back.
 
-        Only asked for where sessions keep a log.
+        Only asked for by `LogContract`.
         """
         pytest.fail("a rig whose sessions keep a log overrides fail_after_arrival()")
+
+
+class RigFixtures:
+    """The fixture every part of the suite works with."""
+
+    @pytest.fixture
+    async def rig(self) -> ProviderRig:
+        """Override: the provider under test."""
+        pytest.fail("give the suite a fixture `rig`: a ProviderRig around your provider")
 
 
 def user(text: str) -> SessionMessage:
@@ -153,3 +163,16 @@ def state_after(session: EngineSession, completed: Completed) -> NativeState:
         open_calls=tuple(part.id for part in completed.parts if isinstance(part, ToolCall)),
         memo=completed.native_memo,
     )
+
+
+async def ask_for_times(
+    rig: ProviderRig, session: EngineSession, *messages: SessionMessage, **fields: Any
+) -> tuple[Completed, SessionMessage]:
+    """Let the model call the clock twice at once; return its answer, and results for it in another order."""
+    rig.say([Wanted("clock", {"zone": "UTC"}), Wanted("clock", {"zone": "CET"})])
+    asked = await answer(session, *messages, **fields)
+    calls = [part for part in asked.parts if isinstance(part, ToolCall)]
+    assert [call.arguments for call in calls] == [{"zone": "UTC"}, {"zone": "CET"}]
+    assert len({call.id for call in calls}) == 2
+    assert asked.finish_reason == "tool_calls"
+    return asked, results((calls[1].id, "13:00"), (calls[0].id, "12:00"))

@@ -6,7 +6,9 @@ Write a `ProviderRig` that makes your provider's counterparty say and do what a 
         @pytest.fixture
         async def rig(self): ...
 
-Run it with pytest and pytest-asyncio (`asyncio_mode = "auto"`).
+A provider that keeps conversations (the `native` of its profile) takes the part for their kind as well:
+`class TestMine(ProviderContract, NodeContract)`, `LogContract` for logs, `StateContract` for ephemeral ones. Run it
+with pytest and pytest-asyncio (`asyncio_mode = "auto"`).
 """
 
 from __future__ import annotations
@@ -30,29 +32,41 @@ from langswarm_sessions.errors import (
     SessionError,
 )
 from langswarm_sessions.interfaces.provider import Completed, ProviderRequest, TextDelta
-from langswarm_sessions.messages import SessionMessage, ToolCall, text_of
+from langswarm_sessions.messages import SessionMessage, text_of
 from langswarm_sessions.providers.base import answer_message
 from langswarm_sessions.records import NativeKind, TurnOptions
 from langswarm_sessions.testing.provider_kit import (
     CLOCK,
     ContractFault,
     ProviderRig,
+    RigFixtures,
     Seen,
     Wanted,
     answer,
+    ask_for_times,
     read,
-    results,
     state_after,
     user,
 )
 from langswarm_sessions.testing.provider_logs import LogContract
+from langswarm_sessions.testing.provider_states import NodeContract, StateContract
 
-__all__ = ["ContractFault", "LogContract", "ProviderContract", "ProviderRig", "Seen", "Wanted"]
+__all__ = [
+    "ContractFault",
+    "LogContract",
+    "NodeContract",
+    "ProviderContract",
+    "ProviderRig",
+    "Seen",
+    "StateContract",
+    "Wanted",
+]
 
+_PARTS = {part.__name__: part for part in (StateContract, NodeContract, LogContract)}
 _TURNS_OF_THE_LOOP = 50
 
 
-class ProviderContract(LogContract):
+class ProviderContract(RigFixtures):
     """What every provider must do. Inherit, and give a fixture `rig`."""
 
     async def test_the_deltas_are_the_answer(self, rig: ProviderRig) -> None:
@@ -66,8 +80,19 @@ class ProviderContract(LogContract):
         assert completed.finish_reason == "stop"
         assert completed.usage.total_tokens == completed.usage.input_tokens + completed.usage.output_tokens > 0
 
+    async def test_what_is_kept_is_what_the_profile_says(self, rig: ProviderRig) -> None:
+        """The suite has the part for the kind of conversation the profile names, and the answers have its id."""
+        session = rig.session()
+        kind = session.profile.native
+        inherited = {name for name, part in _PARTS.items() if isinstance(self, part)}
+        wanted = {NativeKind.NONE: set[str](), NativeKind.EPHEMERAL: {"StateContract"}}.get(
+            kind, {"StateContract", f"{kind.title()}Contract"}
+        )
+        assert inherited == wanted, f"profile.native is {kind!s}: the test class must inherit what belongs to it"
+        assert ((await answer(session, user("one"), keep_native=True)).native_id is None) is (kind is NativeKind.NONE)
+
     async def test_the_users_face_answers_both_ways(self, rig: ProviderRig) -> None:
-        """Unbound, send_message and send_message_stream say the same and keep the conversation."""
+        """Unbound, send_message and send_message_stream say the same."""
         session = rig.session()
         rig.say("same words")
         rig.say("same words")
@@ -77,76 +102,25 @@ class ProviderContract(LogContract):
         assert isinstance(whole, SessionMessage)
         assert whole.content == "".join(pieces) == "same words"
         assert whole.provider_metadata["usage"]["total_tokens"] > 0
-        if session.profile.native is not NativeKind.NONE:
-            assert session.provider_session_id
-            assert rig.seen().user_texts == ["one", "two"]
-
-    async def test_native_sends_only_what_is_new(self, rig: ProviderRig) -> None:
-        """A request that continues a kept conversation carries the delta; the model sees the whole."""
-        session = rig.session()
-        if session.profile.native is NativeKind.NONE:
-            assert (await answer(session, user("one"), keep_native=True)).native_id is None
-            return
-        first = await answer(session, user("one"), keep_native=True)
-        second = await answer(session, user("two"), native=state_after(session, first), keep_native=True)
-        assert rig.seen().user_texts == ["one", "two"]
-        assert rig.seen().continued
-        assert second.native_id is not None
-
-    async def test_a_node_can_be_continued_twice(self, rig: ProviderRig) -> None:
-        """Nodes are immutable: an abandoned retry leaves the conversation as it was."""
-        session = rig.session()
-        if session.profile.native is not NativeKind.NODE:
-            return
-        first = state_after(session, await answer(session, user("one"), keep_native=True))
-        await answer(session, user("lost"), native=first, keep_native=True)
-        await answer(session, user("two"), native=first, keep_native=True)
-        assert rig.seen().user_texts == ["one", "two"]
 
     async def test_client_mode_sends_the_window_and_keeps_nothing(self, rig: ProviderRig) -> None:
         """Without keep_native the messages are all there is, and no id comes back."""
         session = rig.session()
-        if not session.profile.client:
-            return
+        assert session.profile.client, "the suite is for providers that can be given a window"
         history = answer_message(await answer(session, user("one")))
         completed = await answer(session, user("one"), history, user("two"))
         assert rig.seen().user_texts == ["one", "two"]
         assert not rig.seen().continued
         assert completed.native_id is None
 
-    @pytest.mark.parametrize("native", [False, True], ids=["client", "native"])
-    async def test_parallel_tool_calls_go_round(self, rig: ProviderRig, native: bool) -> None:
+    async def test_parallel_tool_calls_go_round(self, rig: ProviderRig) -> None:
         """Calls keep their order, ids and arguments; their results are accepted, in any order."""
         session = rig.session()
-        if native and session.profile.native is NativeKind.NONE:
-            return
         options = TurnOptions(tools=(CLOCK,))
-        rig.say([Wanted("clock", {"zone": "UTC"}), Wanted("clock", {"zone": "CET"})])
-        asked = await answer(session, user("time?"), keep_native=native, options=options)
-        calls = [part for part in asked.parts if isinstance(part, ToolCall)]
-        assert [call.arguments for call in calls] == [{"zone": "UTC"}, {"zone": "CET"}]
-        assert len({call.id for call in calls}) == 2
-        assert asked.finish_reason == "tool_calls"
-        output = results((calls[1].id, "13:00"), (calls[0].id, "12:00"))
+        asked, output = await ask_for_times(rig, session, user("time?"), options=options)
         rig.say("It is noon.")
-        if native:
-            told = await answer(session, output, native=state_after(session, asked), keep_native=True, options=options)
-        else:
-            told = await answer(session, user("time?"), answer_message(asked), output, options=options)
+        told = await answer(session, user("time?"), answer_message(asked), output, options=options)
         assert text_of(told.parts) == "It is noon."
-
-    async def test_lost_state_is_said_and_heals(self, rig: ProviderRig) -> None:
-        """A forgotten conversation is NativeStateLostError; a request without it starts anew."""
-        session = rig.session()
-        if session.profile.native is NativeKind.NONE:
-            return
-        first = await answer(session, user("one"), keep_native=True)
-        rig.forget()
-        with pytest.raises(NativeStateLostError):
-            await answer(session, user("two"), native=state_after(session, first), keep_native=True)
-        again = await answer(session, user("one"), answer_message(first), user("two"), keep_native=True)
-        assert again.native_id not in {None, first.native_id}
-        assert rig.seen().user_texts == ["one", "two"]
 
     @pytest.mark.parametrize(
         ("fault", "error", "retryable"),
@@ -225,15 +199,8 @@ class ProviderContract(LogContract):
             assert not rig.secret or rig.secret not in shown
 
     async def test_cleaning_up_twice_is_once(self, rig: ProviderRig) -> None:
-        """cleanup_provider_resources can be called again; deleting a state that is gone is a success."""
+        """cleanup_provider_resources can be called again."""
         session = rig.session()
-        kept = session.profile.native is not NativeKind.NONE
-        completed = await answer(session, user("hi"), keep_native=kept)
-        if kept:
-            state = state_after(session, completed)
-            await session.delete_native(state)
-            await session.delete_native(state)
-            with pytest.raises(NativeStateLostError):
-                await answer(session, user("again"), native=state, keep_native=True)
+        await answer(session, user("hi"), keep_native=session.profile.native is not NativeKind.NONE)
         await session.cleanup_provider_resources()
         await session.cleanup_provider_resources()

@@ -106,6 +106,17 @@ class KeptLeaseContract(StorageFixtures):
         await kit.finish(other, "answer")
         assert texts(await kit.transcript()) == ["what time is it?", "", "other", "answer"]
 
+    async def test_a_turn_ends_once(self, kit: StorageKit) -> None:
+        turn = await _asking(kit)
+        stored = await kit.storage.load_turn(kit.session_id, turn.turn.turn_id)
+        before, said = await kit.record(), await kit.transcript()
+        with pytest.raises(TurnConflictError):
+            await kit.finish(turn, "again", state=TurnState.FAILED, error_type="StorageError")
+        assert await kit.storage.load_turn(kit.session_id, turn.turn.turn_id) == stored
+        assert (await kit.record(), await kit.transcript()) == (before, said)
+        following = await _follow(kit, turn.lease)
+        await kit.finish(following, "noon")
+
     async def test_a_completed_turn_is_gone_on_with(self, kit: StorageKit) -> None:
         turn = await _asking(kit, owner=dead_owner())
         await kit.storage.append_messages(kit.session_id, [RESULT], held=turn.lease)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -193,6 +194,27 @@ class ReadingContract(StorageFixtures):
         assert await history(max_tokens=30) == ["system", "197", "198", "199"]
         assert len(await history(max_tokens=1_500)) == 151
         assert await history(max_tokens=1_000_000, max_messages=3, with_system=False) == ["197", "198", "199"]
+
+    async def test_system_messages_count_for_no_bound_of_a_history(self, kit: StorageKit) -> None:
+        for number in range(10):
+            await kit.append(str(number), tokens=10)
+            await kit.append(f"note {number}", role=Role.SYSTEM, tokens=10)
+        notes = [f"note {number}" for number in range(10)]
+        for bound in (HistoryQuery(max_messages=3), HistoryQuery(max_tokens=30)):
+            history = await kit.storage.load_history(kit.session_id, bound)
+            assert texts(history) == [*notes[:7], "7", "note 7", "8", "note 8", "9", "note 9"]
+            newest = await kit.storage.load_history(kit.session_id, replace(bound, with_system=False))
+            assert texts(newest) == ["7", "note 7", "8", "note 8", "9", "note 9"]
+
+    async def test_instructions_are_no_part_of_a_history(self, kit: StorageKit) -> None:
+        for number in range(5):
+            await kit.finish(await kit.begin(str(number), instructions=instructions(f"rule {number}")), f"to {number}")
+        last = await kit.begin("last", instructions=instructions("rule 5"), needs=everything)
+        said_so_far = [text for number in range(5) for text in (str(number), f"to {number}")]
+        assert texts(last.history) == said_so_far
+        for most, expected in ((None, said_so_far), (2, said_so_far[-2:]), (0, [])):
+            assert texts(await kit.storage.load_history(kit.session_id, HistoryQuery(max_messages=most))) == expected
+        assert len(await kit.transcript(role=Role.SYSTEM)) == 6, "and stay in the transcript"
 
     async def test_a_native_turn_needs_only_what_is_new(self, kit: StorageKit) -> None:
         first = await kit.begin("one")

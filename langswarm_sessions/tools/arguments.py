@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -70,7 +70,7 @@ def arguments_of(function: Callable[..., Any], *, where: str) -> Arguments:
     fields: dict[str, Any] = {}
     positional: list[str] = []
     names: list[str] = []
-    for parameter in inspect.signature(function).parameters.values():
+    for parameter in _parameters(function, where=where):
         hint = hints.get(parameter.name, Any)
         if parameter.kind is _Kind.VAR_KEYWORD:
             continue  # a model is not told of names nobody wrote down
@@ -92,6 +92,15 @@ def told_mistakes(error: ValidationError) -> str:
     found = error.errors(include_url=False, include_context=False, include_input=False)
     lines = [f"{'.'.join(map(str, item['loc'])) or 'arguments'}: {item['msg']}" for item in found]
     return "The arguments do not fit the tool. " + "; ".join(lines)
+
+
+def _parameters(function: Callable[..., Any], *, where: str) -> Iterable[inspect.Parameter]:
+    try:
+        return inspect.signature(function).parameters.values()
+    except ValueError as error:  # as some functions written in C, such as max
+        raise InvalidInputError(
+            f"{where} has no signature that could be read. Wrap it in a function with named parameters."
+        ) from error
 
 
 def _hints(function: Callable[..., Any], *, where: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ class ToolContext:
     """The session a tool is called in. A tool gets it in the parameter it annotates with this class.
 
     The model is not told of that parameter. Reading the session and changing its context is fine from within a tool;
-    a send would wait for the very turn that waits for the tool, and is refused with SessionBusyError.
+    a turn or handoff would wait for the very turn that waits for the tool, and is refused with SessionBusyError.
 
     Args:
         session: The session, to be used with `await`.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, cast
 
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.messages import plain_mapping
 from langswarm_sessions.tools.context import ToolContext
+from langswarm_sessions.tools.threads import in_thread
 from langswarm_sessions.tools.tool import Tool, checked_name
 
 __all__ = ["ForeignTool", "InvokedTool", "foreign_tool", "is_foreign_tool"]
@@ -35,6 +37,7 @@ class ForeignTool(Tool):
     description: str | None = field(repr=False)
     parameters: Mapping[str, Any] = field(repr=False)
     invoked: InvokedTool = field(repr=False)
+    blocking: Callable[..., object] | None = field(default=None, repr=False)
 
     def checked(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the arguments as they are: the tool checks them itself."""
@@ -49,7 +52,10 @@ class ForeignTool(Tool):
         call = {"type": "tool_call", "id": context.tool_call_id, "name": self.name, "args": dict(arguments)}
         named = {"session_id": context.session_id, "thread_id": context.session_id}
         config = {"metadata": named, "configurable": {**named, "user_id": context.user_id, "tool_context": context}}
-        answer = await self.invoked.ainvoke(call, config)
+        if self.blocking is None:
+            answer = await self.invoked.ainvoke(call, config)
+        else:
+            answer = await in_thread(partial(self.blocking, call, config), name=f"tool {self.name}")
         content = getattr(answer, "content", answer)
         if getattr(answer, "status", "success") == "error":
             raise InvalidInputError(_text_of(content))
@@ -81,7 +87,20 @@ def foreign_tool(value: InvokedTool, *, position: int) -> ForeignTool:
         description=description if isinstance(description, str) and description else None,
         parameters=_schema_of(value, where=f"{where} ({name})"),
         invoked=value,
+        blocking=_only_blocking(value),
     )
+
+
+def _only_blocking(value: InvokedTool) -> Callable[..., object] | None:
+    """Return how a LangChain tool without a coroutine of its own is invoked; None for one that has some.
+
+    Its `ainvoke` would run it in the event loop's pool, where one that hangs holds up others and the program's end.
+    """
+    inherited = (getattr(type(value), name, None) for name in ("ainvoke", "_arun"))
+    has_own = any(not getattr(method, "__module__", "").startswith("langchain_core.") for method in inherited)
+    if has_own or getattr(value, "coroutine", None) is not None:
+        return None
+    return getattr(value, "invoke", None)
 
 
 def _schema_of(value: object, *, where: str) -> dict[str, Any]:

@@ -74,7 +74,7 @@ async def run_call(
         if _is_cancelled():
             raise
         return _raised(call, error)
-    except Exception as error:  # noqa: BLE001 - a user's tool may raise anything: the model is told
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's tool may raise anything: the model is told
         return _raised(call, error)
 
 
@@ -89,7 +89,14 @@ def _told(error: BaseException) -> str:
         return str(error)
     if isinstance(error, ValidationError):
         return told_mistakes(error)
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {_text_of(error)}"
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a tool's own exception class, whose text may be broken: its name is told
+        return "(its text cannot be read)"
 
 
 def _is_cancelled() -> bool:

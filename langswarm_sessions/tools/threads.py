@@ -40,9 +40,9 @@ async def in_thread(function: Callable[[], T], *, name: str) -> T:
         error: BaseException | None = None
         try:
             result = function()
-        except StopIteration as stop:  # no future takes one
-            error = RuntimeError("StopIteration")
-            error.__cause__ = stop
+        except (StopIteration, SystemExit, KeyboardInterrupt, GeneratorExit) as raised:
+            error = RuntimeError(type(raised).__name__)  # no future takes the first; the others would end the loop
+            error.__cause__ = raised
         except BaseException as raised:  # noqa: BLE001 - it is raised where somebody waits for it
             error = raised
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from langswarm_sessions.checks import turn_options
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.messages import ToolCall
 from langswarm_sessions.providers.tools import function_tool
 from langswarm_sessions.tools.foreign import InvokedTool, foreign_tool, is_foreign_tool
 from langswarm_sessions.tools.functions import function_of_user
+from langswarm_sessions.tools.offer import turn_options
 from langswarm_sessions.tools.tool import Tool
 
 __all__ = ["AnyTool", "Toolbox", "toolbox_of"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from langswarm_sessions.turns.engine import TurnEngine
+from langswarm_sessions.turns.foresight import Foreseen, foreseen
 from langswarm_sessions.turns.input import TurnInput
 from langswarm_sessions.turns.provider.fallback import fallback_strategy
 from langswarm_sessions.turns.readers.running import RunningTurn, TurnChunk
@@ -11,6 +12,7 @@ from langswarm_sessions.turns.services import TurnServices, TurnSubject, context
 from langswarm_sessions.turns.summaries import Summaries
 
 __all__ = [
+    "Foreseen",
     "MessageStream",
     "RunningTurn",
     "Summaries",
@@ -23,4 +25,5 @@ __all__ = [
     "TurnSubject",
     "context_of",
     "fallback_strategy",
+    "foreseen",
 ]

@@ -20,6 +20,7 @@ from langswarm_sessions.turns.readers.log import Interruption, TurnLog
 from langswarm_sessions.turns.readers.running import RunningTurn, RunningTurns
 from langswarm_sessions.turns.readers.stream import TurnOutcome, TurnStream
 from langswarm_sessions.turns.send.beginning import busy_error
+from langswarm_sessions.turns.send.inside import refuse_inside_tool
 from langswarm_sessions.turns.send.run import TurnRun
 from langswarm_sessions.turns.services import TurnServices, TurnSubject
 
@@ -96,8 +97,9 @@ class TurnEngine:
         """Wait until no turn of this process holds a session, and let none begin meanwhile.
 
         Raises:
-            SessionBusyError: A turn held it for longer than turns wait for each other.
+            SessionBusyError: A turn held it for longer than turns wait for each other, or waits for the tool that asks.
         """
+        refuse_inside_tool(session_id)
         self._end_left_streams(session_id)
         patience = Deadline.after(self.services.turn_wait)
         if not await self._gates.enter(session_id, seconds=self.services.turn_wait):

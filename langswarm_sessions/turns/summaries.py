@@ -6,20 +6,23 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from itertools import accumulate, takewhile
 
 from langswarm_sessions.calling import call
-from langswarm_sessions.errors import InvalidInputError
+from langswarm_sessions.errors import ContextOverflowError, InvalidInputError
 from langswarm_sessions.ids import monotonic, now
 from langswarm_sessions.interfaces.provider import EngineProvider, ProviderRequest
 from langswarm_sessions.interfaces.summarizer import Summarizer
 from langswarm_sessions.messages import Role, SessionMessage, ToolCall, ToolResult, text_of
-from langswarm_sessions.messages.tokens import text_tokens
+from langswarm_sessions.messages.tokens import estimate_tokens, text_tokens
 from langswarm_sessions.providers.base import collect
 from langswarm_sessions.records import SessionRecord, SessionSummary
 from langswarm_sessions.strategies import summary_message
+from langswarm_sessions.turns.deadline import Deadline
 from langswarm_sessions.turns.traffic import Door
+from langswarm_sessions.window import ModelWindows
 
-__all__ = ["ProviderSummarizer", "Summaries"]
+__all__ = ["LONGEST_SECONDS", "ProviderSummarizer", "Summaries"]
 
 NO_SUMMARIZER = "none"
 
@@ -32,6 +35,10 @@ _INSTRUCTIONS = (
 _LONGEST_MESSAGE = 8_000
 _LONGEST_SUMMARY = 16_000
 _RESTING_SECONDS = 60.0
+_AT_ONCE = 30_000  # tokens, for a writer of whom nobody knows what it takes
+
+LONGEST_SECONDS = 20.0
+"""How long a turn waits for a summary."""
 
 Opening = Callable[[SessionRecord, str], AbstractAsyncContextManager[EngineProvider]]
 
@@ -75,11 +82,15 @@ class Summaries:
     def __init__(self, default: Summarizer | str | None, opening: Opening) -> None:
         self._default = default
         self._opening = opening
-        self._resting_until = 0.0
+        self._resting: dict[str, float] = {}
 
-    def has_writer(self, record: SessionRecord) -> bool:
-        """Whether the session's conversation is summarised, and the writer has not just failed."""
-        return self._writer(record) is not None and monotonic() >= self._resting_until
+    def are_wanted(self, record: SessionRecord) -> bool:
+        """Whether a session sends the summary it has, whoever wrote it."""
+        return record.config.summarizer != NO_SUMMARIZER
+
+    def may_write(self, record: SessionRecord) -> bool:
+        """Whether somebody summarises the session's conversation, and has not just failed to."""
+        return self._writer(record) is not None and monotonic() >= self._resting.get(record.session_id, 0.0)
 
     def provider_of(self, record: SessionRecord) -> str | None:
         """Return the "provider/model" that writes for a session; None where it is a function, or nobody."""
@@ -92,51 +103,91 @@ class Summaries:
         former: SessionSummary | None,
         messages: Sequence[SessionMessage],
         *,
-        seconds: float,
+        deadline: Deadline,
+        windows: ModelWindows,
     ) -> SessionSummary:
-        """Return a summary of a former one and what was said after it; it is not stored yet.
+        """Return a summary of a former one and as much of what was said after it as the writer takes at once.
 
-        A writer that fails is left alone for a minute, so that not every turn waits for it.
+        It is not stored yet. A writer that fails is left alone with this session for a minute, so that not every turn
+        waits for it; a turn that has no more time tells nothing of it.
 
         Args:
             record: The session's row.
             former: The summary so far.
             messages: What it does not cover, in order; at least one.
-            seconds: How long it may take.
+            deadline: Until when it may take.
+            windows: What is known of what the writer takes.
 
         Raises:
             Exception: Whatever the writer failed with; TimeoutError when it took too long.
         """
-        given = [*([summary_message(former)] if former is not None else []), *messages]
         try:
-            async with asyncio.timeout(seconds):
-                text, provider, model = await self._written(record, given)
-        except Exception:
-            self._resting_until = monotonic() + _RESTING_SECONDS
+            async with asyncio.timeout(deadline.left):
+                text, last, by = await self._written(record, former, messages, windows)
+        except Exception as error:
+            if not isinstance(error, TimeoutError) or (deadline.seconds or 0) >= LONGEST_SECONDS:
+                self._rest(record)
             raise
         return SessionSummary(
-            up_to_seq=max(message.seq or 0 for message in messages),
+            up_to_seq=last.seq or 0,
             text=text,
             tokens=text_tokens(text),
             created_at=now(),
-            provider=provider,
-            model=model,
+            provider=None if by is None else by.name,
+            model=None if by is None else by.model,
         )
 
     def _writer(self, record: SessionRecord) -> Summarizer | str | None:
         own = record.config.summarizer
         return None if own == NO_SUMMARIZER else own or self._default
 
+    def _rest(self, record: SessionRecord) -> None:
+        moment = monotonic()
+        self._resting = {session: until for session, until in self._resting.items() if until > moment}
+        self._resting[record.session_id] = moment + _RESTING_SECONDS
+
     async def _written(
-        self, record: SessionRecord, given: Sequence[SessionMessage]
-    ) -> tuple[str, str | None, str | None]:
+        self,
+        record: SessionRecord,
+        former: SessionSummary | None,
+        messages: Sequence[SessionMessage],
+        windows: ModelWindows,
+    ) -> tuple[str, SessionMessage, EngineProvider | None]:
+        """Return a summary, the last message it covers, and the provider that wrote it."""
         writer = self._writer(record)
+        before = [] if former is None else [summary_message(former)]
         if isinstance(writer, str):
             async with self._opening(record, writer) as provider:
-                return _checked(await ProviderSummarizer(provider)(given)), provider.name, provider.model
+                room = await windows.whole(provider, tokens=sum(map(estimate_tokens, messages)))
+                given = _portion(messages, tokens=room or _AT_ONCE)
+                text, count = await _asked(provider, before, given, windows)
+                return text, given[count - 1], provider
         if writer is None:
             raise InvalidInputError("The session has no summarizer.")
-        return _checked(await call(writer, {"messages": given})), None, None
+        given = _portion(messages, tokens=_AT_ONCE)
+        return _checked(await call(writer, {"messages": [*before, *given]})), given[-1], None
+
+
+async def _asked(
+    provider: EngineProvider, before: list[SessionMessage], given: Sequence[SessionMessage], windows: ModelWindows
+) -> tuple[str, int]:
+    """Return a provider's summary, and how many messages it covers: fewer when it found them too long."""
+    summarise, count = ProviderSummarizer(provider), len(given)
+    while True:
+        try:
+            return _checked(await summarise([*before, *given[:count]])), count
+        except ContextOverflowError as error:
+            if count == 1:
+                raise
+            if error.limit is not None:
+                windows.note_limit(provider, tokens=error.limit)
+            count //= 2
+
+
+def _portion(messages: Sequence[SessionMessage], *, tokens: int) -> Sequence[SessionMessage]:
+    """Return as many of the first messages as are within the tokens; one at least."""
+    sizes = accumulate(map(estimate_tokens, messages))
+    return messages[: max(1, sum(1 for _ in takewhile(lambda size: size <= tokens, sizes)))]
 
 
 def _checked(text: object) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, takewhile
 
-from langswarm_sessions.messages import Role, SessionMessage
+from langswarm_sessions.messages import MessageKind, Role, SessionMessage
 from langswarm_sessions.messages.tokens import estimate_tokens
 
 __all__ = ["Window", "fit", "low_mark"]
@@ -49,7 +49,8 @@ def fit(
     """Keep the newest whole turns that fit both bounds; the newest turn stays whatever it costs.
 
     Where not all of them fit, between 70 and 100 % of the bounds are used: the cut stays where it is, turn after turn,
-    until it has to move, and then moves by several turns. Where it is follows from the messages alone.
+    until it has to move, and then moves by several turns. Where it is follows from the messages alone. Instructions
+    among them are passed over: those in force travel by themselves.
 
     Args:
         messages: In order, the new input last.
@@ -60,6 +61,7 @@ def fit(
     Returns:
         The window.
     """
+    messages = [message for message in messages if message.kind is not MessageKind.INSTRUCTIONS]
     turns = _whole_turns([message for message in messages if not _is_system(message)])
     bounds = _Bounds(max_messages, max_tokens, fixed=_total(message for message in messages if _is_system(message)))
     oldest = 1 if len(turns) > 1 and _lacks_its_start(turns[0]) else 0

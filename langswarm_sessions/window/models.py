@@ -22,6 +22,8 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _SMALLEST_WINDOW = 4_096
+_LEAST_LEARNED = _SMALLEST_WINDOW // 2  # what a model takes that nobody named: less was not its window's fault
+_RISE = 16
 _NEAR = 0.5
 _ASKING_SECONDS = 2.0
 _RESTING_SECONDS = 300.0
@@ -35,10 +37,13 @@ _Session = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class _Lesson:
-    """What requests of a session taught while its budget was `base`: what fits, and of what size the last count was."""
+    """What requests of a session taught while its budget was `base`: what fits, from where on the transcript is sent,
+    and of what size the last count was.
+    """
 
     base: int
     tokens: int | None = None
+    begins_after: int = 0
     counted: int = 0
 
 
@@ -75,7 +80,7 @@ class ModelWindows:
             )
         if lesson is None or lesson.base != room.unlearned(record.config):
             return room
-        return replace(room, learned=lesson.tokens)
+        return replace(room, learned=lesson.tokens, begins_after=lesson.begins_after)
 
     async def look_up(self, provider: EngineProvider, *, tokens: int) -> None:
         """Find out how much a model takes, if a request of this size makes it matter and it is not known yet.
@@ -87,10 +92,10 @@ class ModelWindows:
             provider: Who answers.
             tokens: About how many tokens it is about to be sent.
         """
-        if tokens < _SMALLEST_WINDOW * _NEAR or (model := _model(provider)) in self._asked:
+        model = _model(provider)
+        if tokens < _SMALLEST_WINDOW * _NEAR or model in self._asked:
             return
-        if model not in self._limits:
-            self._limits[model] = await asyncio.to_thread(table_limits, provider.profile.otel_name, provider.model)
+        await self.look_into_table(provider, tokens=tokens)
         known = self._limits[model]
         if known is not None and tokens < known.context_tokens * _NEAR:
             return
@@ -98,6 +103,43 @@ class ModelWindows:
         told = await _in_time(provider.model_limits(), what="the model's limits", provider=provider)
         if told is not None and told.context_tokens > 0:
             self._limits[model] = told
+
+    async def look_into_table(self, provider: EngineProvider, *, tokens: int) -> None:
+        """Find out what the table says a model takes, if a request of this size makes it matter; nobody is asked.
+
+        Args:
+            provider: Who would answer.
+            tokens: About how many tokens it would be sent.
+        """
+        model = _model(provider)
+        if tokens >= _SMALLEST_WINDOW * _NEAR and model not in self._limits:
+            self._limits[model] = await asyncio.to_thread(table_limits, provider.profile.otel_name, provider.model)
+
+    async def whole(self, provider: EngineProvider, *, tokens: int) -> int | None:
+        """Return how many tokens a request of its own may hold; None when nobody knows.
+
+        Args:
+            provider: Who would answer.
+            tokens: About how many tokens there are to send.
+        """
+        await self.look_up(provider, tokens=tokens)
+        limits = self._limits.get(_model(provider))
+        if limits is None:
+            return None
+        return WindowRoom(limits=limits, answer=answer_tokens(limits, max_tokens=None)).whole
+
+    def note_limit(self, provider: EngineProvider, *, tokens: int) -> None:
+        """Take note of what a provider said that its model takes when it refused a request.
+
+        Args:
+            provider: Who refused.
+            tokens: What it named.
+        """
+        model = _model(provider)
+        self._asked.add(model)
+        self._limits[model] = replace(
+            self._limits.get(model) or ModelLimits(context_tokens=tokens), context_tokens=tokens, is_told=True
+        )
 
     async def count(
         self,
@@ -107,10 +149,10 @@ class ModelWindows:
         *,
         room: WindowRoom,
         tokens: int,
-    ) -> None:
-        """Let the provider count a request; if it is longer than was estimated, the session's room shrinks.
+    ) -> int | None:
+        """Let the provider count a request; return the budget that fits if it is longer than was estimated.
 
-        It is counted again only when it has grown by a twentieth of the room.
+        It is counted again only when it has grown by a twentieth of the room. None: it fits, as far as can be known.
 
         Args:
             provider: Who answers.
@@ -123,16 +165,17 @@ class ModelWindows:
         lesson = self._lesson(provider, record, base)
         grown = tokens - lesson.counted
         if 0 <= grown < base // _GROWTH or self._resting.get(model, 0.0) > monotonic():
-            return
+            return None
         counted = await _in_time(provider.count_tokens(request), what="a count of tokens", provider=provider)
         if counted is None:
             self._resting[model] = monotonic() + _RESTING_SECONDS
-            return
+            return None
         self._learn(provider, record, replace(lesson, counted=tokens))
         own = counted - told_tokens(request.instructions, request.options.tools)
-        if own > base:
-            step = max(1, base // _STEPS)
-            self.shrink(provider, record, room=room, tokens=max(step, base * tokens // own // step * step))
+        if own <= base:
+            return None
+        step = max(1, base // _STEPS)
+        return max(step, base * tokens // own // step * step)
 
     def shrink(self, provider: EngineProvider, record: SessionRecord, *, room: WindowRoom, tokens: int) -> None:
         """Take note that no more than so many estimated tokens are worth trying.
@@ -141,11 +184,37 @@ class ModelWindows:
             provider: Who answers.
             record: The session's row.
             room: The room of the request that was too long.
-            tokens: The new bound.
+            tokens: The new bound. What no window is smaller than is tried all the same, unless its provider says less.
         """
         lesson = self._lesson(provider, record, room.unlearned(record.config))
-        least = tokens if lesson.tokens is None else min(tokens, lesson.tokens)
+        worth_trying = max(tokens, min(_LEAST_LEARNED, room.whole or _LEAST_LEARNED))
+        least = worth_trying if lesson.tokens is None else min(worth_trying, lesson.tokens)
         self._learn(provider, record, replace(lesson, tokens=least))
+
+    def begin_after(self, provider: EngineProvider, record: SessionRecord, *, room: WindowRoom, seq: int) -> None:
+        """Take note that what was said so far is not worth sending again, and that nothing is known of what comes.
+
+        Args:
+            provider: Who answers.
+            record: The session's row.
+            room: The room of the request that was too long.
+            seq: Up to which message.
+        """
+        lesson = self._lesson(provider, record, room.unlearned(record.config))
+        self._learn(provider, record, replace(lesson, begins_after=max(seq, lesson.begins_after)))
+
+    def grow(self, provider: EngineProvider, record: SessionRecord, *, room: WindowRoom) -> None:
+        """Take note that a window which filled what was learned was taken: a little more is worth trying.
+
+        Args:
+            provider: Who answers.
+            record: The session's row.
+            room: The room of the request that was taken.
+        """
+        lesson = self._lesson(provider, record, room.unlearned(record.config))
+        if lesson.tokens is not None:
+            more = lesson.tokens + max(1, lesson.tokens // _RISE)
+            self._learn(provider, record, replace(lesson, tokens=more if more < lesson.base else None))
 
     def _lesson(self, provider: EngineProvider, record: SessionRecord, base: int) -> _Lesson:
         known = self._lessons.get(_session(provider, record))

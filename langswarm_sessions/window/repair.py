@@ -16,12 +16,12 @@ LATE_RESULTS = "(The results of the tool calls have come in.)"
 def repair(messages: Sequence[SessionMessage], *, open_calls: Iterable[str] = ()) -> tuple[SessionMessage, ...]:
     """Return the messages with every tool call answered exactly once and no result without its call.
 
-    The results stand right after the message that made the calls, in the order of the calls, one message each. A
-    call without a result gets one that says it was interrupted; of results that were sent again the newest counts,
-    and what was said in the turn they replace is left out. Ids that come again in later messages are told apart by
-    their place. Where the newest are results, and an answer came since their calls, a message of the user says that
-    they are there: no model goes on from its own words. Instructions are left out: they travel by themselves.
-    Repairing twice changes nothing.
+    The results stand right after the message that made the calls, in the order of the calls, one message each; what
+    came beside several of them stands with the last. A call without a result gets one that says it was interrupted;
+    of results that were sent again the newest counts, and what was said in the turn they replace is left out. Ids that
+    come again in later messages are told apart by their place. Where the newest are results, and an answer came since
+    their calls, a message of the user says that they are there: no model goes on from its own words. Instructions are
+    left out: they travel by themselves. Repairing twice changes nothing.
 
     Args:
         messages: In order.
@@ -32,7 +32,7 @@ def repair(messages: Sequence[SessionMessage], *, open_calls: Iterable[str] = ()
     replaced: set[str | None] = set()
 
     def expect(call_id: str, turn_id: str | None) -> None:
-        made_calls[call_id] = _Call(call_id, turn_id)
+        made_calls[call_id] = _Call(call_id, turn_id, place=len(places))
         places.append(made_calls[call_id])
 
     for call_id in dict.fromkeys(open_calls):
@@ -41,11 +41,14 @@ def repair(messages: Sequence[SessionMessage], *, open_calls: Iterable[str] = ()
         if message.kind is MessageKind.INSTRUCTIONS:
             continue
         results = message.tool_results if message.role is Role.TOOL else []
-        for result in results:
-            if call := made_calls.get(result.tool_call_id):
-                if call.answer.turn_id != message.turn_id:
-                    replaced.add(call.answer.turn_id)
-                call.answer = message if len(results) == 1 else replace(message, content="", parts=[result])
+        answered = {result.tool_call_id: result for result in results if result.tool_call_id in made_calls}
+        for call in (calls := [made_calls[call_id] for call_id in answered]):
+            if call.answer.turn_id != message.turn_id:
+                replaced.add(call.answer.turn_id)
+            call.answer = message if len(results) == 1 else _part_of(message, answered[call.id])
+        if calls and len(results) > 1:
+            last = max(calls, key=lambda call: call.place)
+            last.answer = _part_of(message, answered[last.id], with_rest=True)
         if not results:
             places.append(message)
             for made in message.tool_calls:
@@ -54,6 +57,12 @@ def repair(messages: Sequence[SessionMessage], *, open_calls: Iterable[str] = ()
     left = (place for place in places if place.turn_id not in replaced)
     sent = [place.answer if isinstance(place, _Call) else place for place in left]
     return (*sent, SessionMessage(role=Role.USER, content=LATE_RESULTS)) if _came_late(messages, sent) else tuple(sent)
+
+
+def _part_of(message: SessionMessage, result: ToolResult, *, with_rest: bool = False) -> SessionMessage:
+    """Return one of a message's results as a message, with what is no result if it is to stand there."""
+    rest = [part for part in message.parts if not isinstance(part, ToolResult)] if with_rest else []
+    return replace(message, content="", parts=[result, *rest])
 
 
 def _came_late(messages: Sequence[SessionMessage], sent: Sequence[SessionMessage]) -> bool:
@@ -65,7 +74,9 @@ def _came_late(messages: Sequence[SessionMessage], sent: Sequence[SessionMessage
 class _Call:
     """The place of a call's result among what is sent; it goes with the message of `turn_id` that made the call."""
 
-    def __init__(self, call_id: str, turn_id: str | None) -> None:
+    def __init__(self, call_id: str, turn_id: str | None, *, place: int) -> None:
+        self.id = call_id
+        self.place = place
         self.turn_id = turn_id
         interrupted = ToolResult(tool_call_id=call_id, content=INTERRUPTED_RESULT, is_error=True)
         self.answer = SessionMessage(role=Role.TOOL, parts=[interrupted])

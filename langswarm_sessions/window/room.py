@@ -42,12 +42,33 @@ class WindowRoom:
         answer: Tokens of it kept free for the answer.
         told: Tokens of it that instructions and tools take.
         learned: The most that is worth trying after what became of earlier requests, in estimated tokens.
+        begins_after: What was said up to this `seq` is not sent again: it held attachments, and was too long with them.
     """
 
     limits: ModelLimits | None = None
     answer: int = 0
     told: int = 0
     learned: int | None = None
+    begins_after: int = 0
+
+    @property
+    def whole(self) -> int | None:
+        """How much of what the model takes is left for the conversation, in tokens; None when that is not known."""
+        if self.limits is None:
+            return None
+        context = self.limits.context_tokens
+        return max(context // _ANSWER_SHARE, context - self.answer - self.told, 1)
+
+    def after_overflow(self, sent: int, *, counted: int | None) -> int:
+        """Return the budget to try once a window was longer than the model takes, as its provider names it.
+
+        Args:
+            sent: Estimated tokens of the window.
+            counted: How many the provider counted of the request (None: it did not say).
+        """
+        own = max((counted or 0) - self.told, 0) or sent
+        fitting = (self.whole or 0) * sent // own
+        return min(fitting, sent * 3 // 4) if 0 < fitting < sent else max(1, sent // 2)
 
     def tokens(self, config: SessionConfig) -> int:
         """Return the budget of a session's window, in tokens."""
@@ -70,10 +91,9 @@ class WindowRoom:
     def _known(self, wanted: int | WholeWindow | None) -> tuple[int, RoomSource]:
         if isinstance(wanted, int):
             return wanted, RoomSource.CONFIG
-        if self.limits is None:
+        taken = self.whole
+        if self.limits is None or taken is None:
             return DEFAULT_WINDOW_TOKENS, RoomSource.DEFAULT
-        context = self.limits.context_tokens
-        taken = max(context // _ANSWER_SHARE, context - self.answer - self.told, 1)
         if wanted is None and taken >= DEFAULT_WINDOW_TOKENS:
             return DEFAULT_WINDOW_TOKENS, RoomSource.DEFAULT
         return taken, RoomSource.PROVIDER if self.limits.is_told else RoomSource.TABLE

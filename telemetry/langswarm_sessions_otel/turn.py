@@ -159,7 +159,7 @@ class TurnScope(SpanScope):
         """Open the span of a rebuild of the native thread.
 
         Args:
-            reason: ``not_found``, ``expired``, ``provider_changed``, ``corrupt``.
+            reason: ``not_found``, ``expired``, ``provider_changed``, ``corrupt``, ``locked``.
             provider: Our name of the provider.
             attempt: Number of the attempt, from 1.
 

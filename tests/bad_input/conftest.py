@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.bad_input.kit import ask, ask_somehow, scene, wire
+from tests.bad_input.kit import ask, scene, wire
 from tests.session.kit import open_manager
 
-__all__ = ["ask", "ask_somehow", "open_manager", "scene", "wire"]
+__all__ = ["ask", "open_manager", "scene", "wire"]

@@ -25,7 +25,6 @@ __all__ = [
     "Ask",
     "Scene",
     "ask",
-    "ask_somehow",
     "discreet",
     "refused",
     "replaced",
@@ -164,14 +163,8 @@ async def scene(wire: Kind, open_manager: OpenManager) -> AsyncIterator[Scene]:
         await manager.close()
 
 
-@pytest.fixture(params=["send", "stream"])
-def ask(request: pytest.FixtureRequest, scene: Scene) -> Ask:
-    """Say something, at once and in a stream in turn."""
-    return _asking(scene, streamed=request.param == "stream")
-
-
 @pytest.fixture
-def ask_somehow(request: pytest.FixtureRequest, scene: Scene) -> Ask:
+def ask(request: pytest.FixtureRequest, scene: Scene) -> Ask:
     """Say something, at once or in a stream: either way is half of the tests."""
     return _asking(scene, streamed=bool(crc32(request.node.name.encode()) % 2))
 

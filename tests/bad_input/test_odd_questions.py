@@ -17,6 +17,12 @@ TOOLS: dict[str, tuple[list[Any], str]] = {
     "no name": ([{"description": SECRET}], "needs a 'name'"),
     "an empty name": ([{"name": "", "parameters": {}}], "name"),
     "parameters that are no schema": ([{"name": "clock", "parameters": SECRET}], "JSON schema"),
+    "parameters of no object": ([{"name": "clock", "parameters": {"type": "string"}}], "type 'object'"),
+    "a type there is not": (
+        [{"name": "clock", "parameters": {"type": "object", "properties": {"x": {"type": "strnig"}}}}],
+        "tools[0] (clock): parameters.properties.x.type",
+    ),
+    "a name nobody takes": ([{"name": "a b"}], "a tool's name"),
     "one name twice": ([CLOCK, CLOCK], "its own name"),
     "no list": (SECRET, "tools"),  # type: ignore[dict-item]
 }
@@ -26,18 +32,26 @@ CONTENT: dict[str, tuple[Any, str]] = {
     "half a surrogate pair": (f"{SECRET}\ud83d", "surrogate"),
     "an image that is no base64": ([ImagePart(data=f"%{SECRET}%", media_type="image/png")], "base64"),
     "a file that is no base64": ([FilePart(data=f"%{SECRET}%", media_type="application/pdf")], "base64"),
+    "an image that is nowhere": ([ImagePart()], "holds no image"),
+    "a file that is nowhere": ([FilePart()], "holds no file"),
+    "a recording that is nowhere": ([AudioPart()], "holds no audio"),
+    "a file of this machine": ([FilePart(url=f"file:///{SECRET}")], "url must begin with"),
+    "an image of no type": ([ImagePart(data="iVBORw0KGgo=")], "media_type is missing"),
+    "an image of an odd type": ([ImagePart(data="iVBORw0KGgo=", media_type=SECRET)], "media_type is none"),
     "a call the model should make": ([ToolCall(id="call_1", name=SECRET)], "send_tool_results"),
     "a part of no kind": ([{"type": SECRET}], "type"),
 }
 UNTAKEN: list[Part] = [
-    ImagePart(),
-    FilePart(),
     OtherPart(data={"type": SECRET}),
 ]
 NOT_EVERYWHERE: list[Part] = [
     AudioPart(data="UklGRg==", media_type="audio/wav"),
     FilePart(data="TVo=", media_type="application/x-odd"),
 ]
+CHOICES: dict[str, tuple[dict[str, Any], str]] = {
+    "no tool of the turn": ({"tools": [CLOCK], "tool_choice": "watch"}, "'watch' is not among the tools: clock."),
+    "of no tools": ({"tool_choice": "required"}, "there are no tools"),
+}
 
 
 async def _unsent(scene: Scene, asking: Awaitable[Any], remedy: str) -> None:
@@ -50,6 +64,12 @@ async def _unsent(scene: Scene, asking: Awaitable[Any], remedy: str) -> None:
 async def test_broken_tools_are_refused_before_anything_is_stored(scene: Scene, ask: Ask) -> None:
     for tools, remedy in TOOLS.values():
         await _unsent(scene, ask(SECRET, tools=tools), remedy)
+    await scene.goes_on()
+
+
+async def test_choices_nothing_fulfils_are_refused_before_anything_is_stored(scene: Scene, ask: Ask) -> None:
+    for options, remedy in CHOICES.values():
+        await _unsent(scene, ask(SECRET, **options), remedy)
     await scene.goes_on()
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
+import functools
+import json
 import os
 import pty
 import re
 import select
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -17,8 +21,10 @@ from codecs import getincrementaldecoder
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 PROGRAM = [sys.executable, "-m", "langswarm_sessions.cli"]
 SECONDS = 60.0
@@ -53,17 +59,43 @@ def run_cli(*arguments: str, said: str = "", env: Mapping[str, str] | None = Non
         said: Its standard input.
         env: More variables.
     """
-    finished = subprocess.run(
-        [*PROGRAM, *arguments],
-        input=said,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=SECONDS,
-        env={**os.environ, "COLUMNS": "120", **(env or {})},
-        check=False,
-    )
-    return Outcome(finished.returncode, finished.stdout, finished.stderr)
+    everything = {**os.environ, "COLUMNS": "120", **(env or {})}
+    with TemporaryFile() as into, TemporaryFile() as out, TemporaryFile() as err:
+        into.write(said.encode())
+        into.seek(0)
+        code = _become(arguments, everything, streams=(into, out, err))
+        return Outcome(code, _written(out), _written(err))
+
+
+def _become(arguments: Sequence[str], env: Mapping[str, str], *, streams: Sequence[IO[bytes]]) -> int:
+    """Let a copy of a process that has everything imported be the command; return its exit code."""
+    process = _original()
+    task = json.dumps({"arguments": list(arguments), "folder": str(Path.cwd()), "env": dict(env)})
+    socket.send_fds(process, [task.encode()], [stream.fileno() for stream in streams])
+    answer = process.recv(16)
+    assert answer, "the process that becomes commands has ended"
+    return int(answer)
+
+
+@functools.cache
+def _original() -> socket.socket:
+    """Start the process of become.py, for all tests of this one."""
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(SECONDS)
+    process = subprocess.Popen([sys.executable, "-P", str(Path(__file__).with_name("become.py"))], stdin=its.fileno())
+    its.close()
+    atexit.register(_end, ours, process)
+    return ours
+
+
+def _end(client: socket.socket, process: subprocess.Popen[bytes]) -> None:
+    client.close()
+    process.wait()
+
+
+def _written(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read().decode()
 
 
 class Terminal:

@@ -20,11 +20,10 @@ from langswarm_sessions.checks import (
     check_strategy,
     check_text,
     check_wait,
-    turn_options,
 )
 from langswarm_sessions.config import Strategy
 from langswarm_sessions.errors import ConfigurationError, InvalidInputError
-from langswarm_sessions.records import SessionStatus, TurnOptions
+from langswarm_sessions.records import SessionStatus
 
 NO_NUMBERS: list[Any] = [True, "1", [], math.nan, math.inf, -math.inf, -1, 10**400]
 
@@ -121,39 +120,3 @@ def test_right_status_and_strategy() -> None:
     assert (check_text("a", field="x"), check_text(None, field="x")) == ("a", None)
     with pytest.raises(InvalidInputError, match=r"^text must"):
         check_text(1, field="text")
-
-
-WRONG_TOOLS: list[tuple[Any, str]] = [
-    ("add", "tools must"),
-    ({"name": "add"}, "tools must"),
-    (5, "tools must"),
-    ([5], r"tools\[0\] must"),
-    ([{"name": "ok"}, {}], r"tools\[1\] needs"),
-    ([{"name": ""}], r"tools\[0\] needs"),
-    ([{"name": 5}], r"tools\[0\] needs"),
-    ([{"type": "function", "function": {}}], r"tools\[0\] needs"),
-    ([{"name": "add", "parameters": object()}], r"tools\[0\] must"),
-    ([{"name": "add", "description": "\ud800"}], r"tools\[0\] holds"),
-]
-
-
-@pytest.mark.parametrize(("tools", "field"), WRONG_TOOLS)
-def test_wrong_tools_are_named(tools: Any, field: str) -> None:
-    with pytest.raises(InvalidInputError, match=field):
-        turn_options(tools, None)
-
-
-@pytest.mark.parametrize("choice", [5, ["auto"], "", {1: 2}, {"name": object()}])
-def test_a_wrong_tool_choice_is_named(choice: Any) -> None:
-    with pytest.raises(InvalidInputError, match=r"^tool_choice must"):
-        turn_options(None, choice)
-
-
-def test_right_tools_are_copied_and_lead_back_through_json() -> None:
-    tool = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
-    built_in = {"type": "web_search"}
-    options = turn_options([tool, built_in], {"type": "function", "name": "add"})
-    tool["type"] = "edited"
-    assert options.tools[0]["type"] == "function"
-    assert TurnOptions.from_json(options.to_json()) == options
-    assert TurnOptions.from_json(None) == turn_options(None, None) == TurnOptions()

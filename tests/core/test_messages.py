@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.messages import (
+    AudioPart,
+    FilePart,
     ImagePart,
     MessageKind,
     OtherPart,
@@ -144,15 +146,15 @@ def test_parts_in_every_form() -> None:
             "a",
             TextPart("b"),
             {"type": "text", "text": "c"},
-            {"type": "image_url", "image_url": {"url": "u", "detail": "low"}},
-            {"type": "image_url", "image_url": "v"},
+            {"type": "image_url", "image_url": {"url": "https://a/u", "detail": "low"}},
+            {"type": "image_url", "image_url": "data:v"},
         ],
         role="assistant",
     )
     assert message.content == "abc"
-    assert message.parts[3:] == [ImagePart(url="u", detail="low"), ImagePart(url="v")]
+    assert message.parts[3:] == [ImagePart(url="https://a/u", detail="low"), ImagePart(url="data:v")]
     assert message.role is Role.ASSISTANT
-    assert as_message(ImagePart(url="u")).parts == [ImagePart(url="u")]
+    assert as_message(ImagePart(url="https://a/u")).parts == [ImagePart(url="https://a/u")]
 
 
 WRONG_CONTENT: list[tuple[Any, str]] = [
@@ -174,6 +176,15 @@ WRONG_CONTENT: list[tuple[Any, str]] = [
     ("\ud800", "content holds half of a surrogate pair"),
     (["ok", "\udfff"], "content holds half of a surrogate pair"),
     ([ImagePart(url="\ud800")], r"parts\[0\] holds half of a surrogate pair"),
+    (["look", ImagePart()], r"parts\[1\] holds no image; give it url or data\."),
+    ([FilePart(name="a.pdf")], r"parts\[0\] holds no file; give it url, data or file_id\."),
+    ([AudioPart(transcript="")], r"parts\[0\] holds no audio; give it url, data or transcript\."),
+    ([ImagePart(url="file:///etc/passwd")], r"parts\[0\]\.url must begin with https://"),
+    ([FilePart(url="/etc/passwd")], r"parts\[0\]\.url must begin with https://"),
+    ([AudioPart(url="https:")], r"parts\[0\]\.url must begin with https://"),
+    ([ImagePart(data="aGk=")], r"parts\[0\]\.media_type is missing"),
+    ([ImagePart(data="aGk=", media_type="nonsense")], r"parts\[0\]\.media_type is none"),
+    ([FilePart(url="https://a/b", media_type="")], r"parts\[0\]\.media_type is none"),
     (["ok", OtherPart(data={"a": object()})], r"parts\[1\] must hold only what JSON can"),
     (SessionMessage(role=Role.USER, content="x", metadata={"a": object()}), "metadata must hold"),
     (SessionMessage(role=Role.USER, content="x", provider_metadata={"a": {1}}), "provider_metadata must hold"),

@@ -41,6 +41,7 @@ async def run(
     *,
     may_retry: Callable[[BaseException], bool] = lambda _: True,
     told: Told | None = None,
+    time_left: Callable[[], float | None] = lambda: None,
 ) -> tuple[str, int]:
     """Fail with each failure, then succeed; return the result and the number of attempts."""
     left, attempts = list(failures), 0
@@ -57,7 +58,8 @@ async def run(
             told.append((number, type(error).__name__, delay))
 
     try:
-        return await run_with_retry(attempt, policy, may_retry=may_retry, on_retry=note), attempts
+        done = await run_with_retry(attempt, policy, may_retry=may_retry, on_retry=note, time_left=time_left)
+        return done, attempts
     except BaseException as error:
         error.add_note(f"attempts={attempts}")
         raise
@@ -98,9 +100,36 @@ async def test_after_the_last_attempt_its_error_is_raised_unchanged(slept: list[
 
 
 async def test_retry_after_is_followed_instead_of_our_own_delay(slept: list[float]) -> None:
-    asked = [7.25, 0.0, 60.0]
+    asked = [7.25, 0.001, 60.0]
     await run([RateLimitError("x", retry_after=delay) for delay in asked], PLAIN)
     assert slept == asked
+
+
+async def test_retry_after_has_jitter_too_for_many_may_have_been_told_the_same(slept: list[float]) -> None:
+    policy = RetryPolicy(max_attempts=30, jitter=0.25, retry_after_cap=7.5)
+    await run([RateLimitError("x", retry_after=7) for _ in range(29)], policy)
+    assert all(7 <= delay <= 7.25 for delay in slept)
+    assert len(set(slept)) > 1
+    del slept[:]
+    await run([RateLimitError("x", retry_after=7.5) for _ in range(3)], policy)
+    assert slept == [7.5, 7.5, 7.5], "within the cap"
+
+
+async def test_a_retry_after_of_zero_is_no_reason_to_hurry(slept: list[float]) -> None:
+    await run([RateLimitError("x", retry_after=0) for _ in range(3)], PLAIN)
+    assert slept == [0.5, 1, 2]
+
+
+async def test_a_delay_that_would_take_all_the_time_left_is_not_begun(slept: list[float]) -> None:
+    left = [10.0, 3.0, 1.0]
+    with pytest.raises(ProviderUnavailableError, match="third") as no:
+        await run(
+            [ProviderUnavailableError(name) for name in ("first", "second", "third", "fourth")],
+            RetryPolicy(initial_delay=1, multiplier=1, jitter=0),
+            time_left=lambda: left.pop(0),
+        )
+    assert no.value.__notes__ == ["attempts=3"]
+    assert slept == [1, 1]
 
 
 async def test_a_retry_after_beyond_the_cap_is_not_waited_for(slept: list[float]) -> None:

@@ -237,7 +237,7 @@ def test_in_place_of_a_medium_that_is_not_taken_a_text_says_that_it_was_there() 
     ):
         told, *rest = planner.plan(record(), [shown], new).messages
         assert [part.type for part in told.parts] == ["text", "text", "file"]
-        assert told.content == "look [An image was here that this model cannot be given.]"
+        assert told.content == "look \n[An image was here that this model cannot be given.]"
         assert rest == new, "what is new is for the provider to refuse"
     assert [part.type for part in shown.parts] == ["text", "image", "file"], "the transcript is as it was"
     assert ClientStrategy().plan(record(), [shown], new).messages[0] is shown

@@ -15,7 +15,7 @@ import pytest
 
 from langswarm_sessions import SessionManager
 from langswarm_sessions.messages import FilePart
-from langswarm_sessions.providers.mapping import told_instead
+from langswarm_sessions.providers.media import told_instead
 from langswarm_sessions.providers.registry import _BUILT_IN
 from tests.session.kit import OpenManager
 from tests.support.handoff_table import page

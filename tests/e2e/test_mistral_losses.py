@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from langswarm_sessions import IncompleteStreamError, ProviderTimeoutError, ProviderUnavailableError, Session
 from tests.e2e.mistral_kit import MODEL, Open, Say, calm, held, mistral, mistral_server, open_mistral, paths, sent
 from tests.session.kit import rows_of
-from tests.support.mistral_server import Gate, MistralServer, Reply, faults
+from tests.support.mistral_server import Gate, MistralServer, ModelView, Reply, faults
 from tests.support.recorded import Recorded
 
 __all__ = ["mistral", "mistral_server", "open_mistral"]
@@ -17,7 +18,9 @@ __all__ = ["mistral", "mistral_server", "open_mistral"]
 ONE = [("user", "one"), ("assistant", "[1] You said: one")]
 TWO = [("user", "two"), ("assistant", "[2] You said: two")]
 START, APPEND, HISTORY = "POST conversations", "POST conversations/{id}", "GET conversations/{id}/history"
-USER = {"type": "message.input", "object": "entry", "role": "user", "prefix": False}
+FORK = "POST conversations/{id}/restart"
+USER: dict[str, Any] = {"type": "message.input", "object": "entry", "role": "user", "prefix": False}
+ANSWER = {"type": "message.output", "object": "entry", "role": "assistant"}
 SOON: dict[str, Any] = {"timeout": 0.2}
 
 
@@ -77,17 +80,43 @@ async def test_a_timeout_after_the_turn_was_kept_is_adopted(hasty: Session, mist
     assert len(mistral.conversations) == 1
 
 
-async def test_a_request_that_never_arrived_is_sent_again(
+async def test_a_request_that_may_be_on_its_way_is_sent_to_a_fork(
     session: Session, mistral: MistralServer, say: Say, recorded: Recorded
 ) -> None:
     mistral.fault(faults.drop())
     assert (await say(session, "two")).content == "[2] You said: two"
-    assert paths(mistral) == [START, APPEND, HISTORY, APPEND]
+    assert paths(mistral) == [START, APPEND, HISTORY, FORK]
     assert held(mistral) == [*ONE, *TWO]
     assert outcomes(recorded) == ["absent"]
 
 
-@pytest.mark.parametrize("status", [500, 502, 503])
+@pytest.mark.parametrize(
+    "fault", [faults.drop(), faults.http_error(502), faults.http_error(504)], ids=["drop", "502", "504"]
+)
+async def test_what_arrives_after_it_was_looked_for_stays_in_a_conversation_nobody_uses(
+    fault: faults.Fault, session: Session, mistral: MistralServer, say: Say
+) -> None:
+    def late(view: ModelView) -> Reply:
+        if "two" in view.user_texts and "three" not in view.user_texts:
+            mistral.conversations[0].entries.extend(
+                [{**USER, "content": "two", "id": "msg_late"}, {**ANSWER, "content": "late", "id": "msg_later"}]
+            )
+        return Reply(text="answer")
+
+    mistral.fault(fault)
+    mistral.answer_with(late)
+    assert (await say(session, "two")).content == "answer"
+    assert held(mistral, 0) == [*ONE, ("user", "two"), ("assistant", "late")]
+    assert (await say(session, "three")).content == "answer"
+    assert held(mistral)[2:] == [
+        ("user", "two"),
+        ("assistant", "answer"),
+        ("user", "three"),
+        ("assistant", "answer"),
+    ]
+
+
+@pytest.mark.parametrize("status", [500, 503, 529])
 async def test_a_failure_there_is_looked_into_before_it_is_retried(
     status: int, session: Session, mistral: MistralServer, say: Say
 ) -> None:
@@ -113,16 +142,57 @@ LOST: dict[str, faults.Fault] = {
 
 
 @pytest.mark.parametrize("how", LOST)
-async def test_what_cannot_be_told_is_rebuilt(
+async def test_what_cannot_be_told_is_left_in_a_fork(
     how: str, session: Session, mistral: MistralServer, say: Say, recorded: Recorded
 ) -> None:
     mistral.fault(LOST[how])
     assert (await say(session, "two")).content == "[2] You said: two"
-    assert paths(mistral) == [START, APPEND, HISTORY, START]
+    assert paths(mistral) == [START, APPEND, HISTORY, FORK]
+    assert sent(mistral)["inputs"] == [{**USER, "content": "two"}], "what the fork holds is not sent"
     assert held(mistral) == [*ONE, *TWO], "a conversation of its own, with everything once"
-    assert outcomes(recorded) == ["contradiction"]
+    assert outcomes(recorded) == ["absent"]
     assert (await say(session, "three")).content == "[3] You said: three"
+    assert paths(mistral)[-1] == APPEND
+    assert session.provider_session_id == mistral.conversations[-1].id != mistral.conversations[0].id
+    assert (await session.get_metrics()).rebuilds == 0
+
+
+@pytest.mark.parametrize("status", [404, 422])
+async def test_a_fork_that_is_refused_is_rebuilt(
+    status: int, session: Session, mistral: MistralServer, say: Say
+) -> None:
+    mistral.fault(faults.drop(keeps="inputs"))
+    mistral.fault(faults.http_error(status))
+    assert (await say(session, "two")).content == "[2] You said: two"
+    assert paths(mistral) == [START, APPEND, HISTORY, FORK, START]
+    assert held(mistral) == [*ONE, *TWO]
     assert (await session.get_metrics()).rebuilds == 1
+
+
+async def test_a_fork_whose_answer_gets_lost_is_forked_again(
+    session: Session, mistral: MistralServer, say: Say
+) -> None:
+    mistral.fault(faults.drop(keeps="inputs"))
+    mistral.fault(faults.drop(keeps="turn"))
+    assert (await say(session, "two")).content == "[2] You said: two"
+    assert paths(mistral) == [START, APPEND, HISTORY, FORK, HISTORY, FORK]
+    assert [held(mistral, at) for at in (1, 2)] == [[*ONE, *TWO]] * 2, "the first of them nobody uses"
+    assert (await say(session, "three")).content == "[3] You said: three"
+
+
+async def test_a_failure_costs_as_much_however_long_the_conversation_is(
+    session: Session, mistral: MistralServer
+) -> None:
+    cost: list[int] = []
+    for turns in (1, 20):
+        for turn in range(turns):
+            await session.send_message(f"{turns}, {turn:02}: {'many words ' * 20}")
+        before = len(mistral.requests)
+        mistral.fault(faults.drop(keeps="inputs"))
+        await session.send_message(f"lost {turns:02}")
+        assert paths(mistral)[before:] == [APPEND, HISTORY, FORK]
+        cost.append(sum(len(json.dumps(record.body or {})) for record in mistral.requests[before:]))
+    assert cost[0] == cost[1]
 
 
 async def test_a_failure_told_in_the_stream_is_retried_in_place(
@@ -142,7 +212,7 @@ async def test_a_turn_that_may_still_be_kept_later_is_not_sent_on_top(
     assert (await say(hasty, "two")).content == "[2] You said: two"
     gate.open()
     mistral.wait_until_idle()
-    assert paths(mistral) == [START, APPEND, HISTORY, START]
+    assert paths(mistral) == [START, APPEND, HISTORY, FORK]
     assert held(mistral, 0) == [*ONE, *TWO], "the old one, which nobody uses any more"
     assert held(mistral) == [*ONE, *TWO]
     assert (await say(hasty, "three")).content == "[3] You said: three"
@@ -166,7 +236,7 @@ FOR_GOOD = [
 
 @pytest.mark.parametrize(("fault", "error"), FOR_GOOD, ids=["drop", "503"])
 @pytest.mark.parametrize("looks", [True, False], ids=["history", "no history"])
-async def test_a_turn_that_failed_for_good_is_rebuilt_next_time(
+async def test_a_turn_that_failed_for_good_is_left_in_a_fork_next_time(
     fault: faults.Fault, error: type[Exception], looks: bool, session: Session, mistral: MistralServer, say: Say
 ) -> None:
     mistral.fault(fault, times=6)
@@ -176,20 +246,19 @@ async def test_a_turn_that_failed_for_good_is_rebuilt_next_time(
         await say(session, "two")
     calm(mistral)
     assert (await say(session, "three")).content == "[2] You said: three"
-    assert mistral.posts[-1].path == "/v1/conversations"
+    assert paths(mistral)[-1] == FORK
+    assert sent(mistral)["inputs"] == [{**USER, "content": "three"}]
     assert held(mistral) == [*ONE, ("user", "three"), ("assistant", "[2] You said: three")]
 
 
-async def test_text_that_was_shown_fails_the_turn_and_the_next_starts_anew(
-    session: Session, mistral: MistralServer
-) -> None:
+async def test_text_that_was_shown_fails_the_turn_and_the_next_forks(session: Session, mistral: MistralServer) -> None:
     mistral.fault(faults.cut_stream(after_events=3, keeps="turn"))
     stream = session.send_message_stream("two")
     with pytest.raises(IncompleteStreamError):
         [chunk async for chunk in stream]
     assert paths(mistral) == [START, APPEND]
     assert (await session.send_message("three")).content == "[2] You said: three"
-    assert paths(mistral)[-1] == START
+    assert paths(mistral)[-1] == FORK
     stored = [(message.content, message.status.value) for message in await session.get_messages()]
     assert stored[2:] == [("two", "failed"), ("three", "completed"), ("[2] You said: three", "completed")]
 
@@ -205,7 +274,7 @@ async def test_an_answer_left_is_not_continued(session: Session, mistral: Mistra
     answer = await session.send_message("three")
     assert answer.content == "half of it"
     assert held(mistral)[2:5] == [("user", "two"), ("assistant", "half "), ("user", "three")]
-    assert paths(mistral) == [START, APPEND, START]
+    assert paths(mistral) == [START, APPEND, FORK]
 
 
 async def test_nothing_in_time_at_all_fails_the_turn(hasty: Session, mistral: MistralServer) -> None:

@@ -18,7 +18,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 _INTRODUCTION = """# What becomes of a turn when something goes wrong
 
 Each cell of these tables is a real run: a session over memory with a turn behind it, a second turn in trouble, and a
-third one after it. The providers' own SDKs talk over HTTP to [stateful servers of ours](limits.md), whose every
+third one after it. The providers' own SDKs talk over HTTP to [stateful servers of ours](verification.md), whose every
 exchange is judged with the SDKs' own types; none of it was run against a live service. The chat model is one of
 LangChain's kind, and the mock provider answers within the process. The retry policy allows three requests and does not
 wait.
@@ -28,7 +28,8 @@ The outcomes:
 - **answered**: the turn was sent again as it was, if need be; an answer nobody heard costs money there, not truth.
 - **healed**: what the provider kept was given up and rebuilt from the transcript, within the turn.
 - **adopted**: the provider's log was looked into; the answer had arrived there, and is the turn's.
-- **resent**: the provider's log was looked into; the turn had not arrived there, and was sent again.
+- **resent**: the provider's log was looked into; the turn had not arrived there, and was sent again (to a fork
+  of the log, where the log may still change).
 - **interrupted**: the caller left; what had come of the answer is stored as interrupted.
 - an error: the turn failed with it, and left its question alone, marked as failed.
 

@@ -72,7 +72,41 @@ def _network() -> list[Trouble]:
             mock=mock_fails("drop", after_chunks=0, stored="input"),
             only_for=_NO_LOG,
         ),
+        Trouble(
+            name="connection broken before a byte, carried out once it was looked for",
+            served=lambda way: _arrives_late,
+            chat="keeps nothing",
+            mock=mock_fails("drop", after_chunks=0, stored="later"),
+            only_for=_NO_LOG,
+        ),
     ]
+
+
+def _arrives_late(scene: Scene) -> None:
+    """Break the connection off; what was sent arrives while its second attempt is being answered."""
+    assert isinstance(scene.party, ServerParty)
+    server: Any = scene.party.server
+    native, rule = scene.session.provider_session_id, server.replies.rule
+
+    def answer(view: Any) -> Any:
+        server.answer_with(rule)
+        _enter(server, native)
+        return rule(view)
+
+    server.answer_with(answer)
+    server.fault(common.drop(), on=scene.way.operation)
+
+
+def _enter(server: Any, native: str | None) -> None:
+    """Enter the second turn into what is kept."""
+    if hasattr(server, "enter"):
+        texts = (("user", "second"), ("assistant", "late"))
+        server.enter(native, *({"type": "message", "role": role, "content": text} for role, text in texts))
+        return
+    [kept] = [conversation for conversation in server.conversations if conversation.id == native]
+    for kind, role, text in (("input", "user", "second"), ("output", "assistant", "late")):
+        entry = {"object": "entry", "type": f"message.{kind}", "role": role, "content": text, "id": f"msg_late_{kind}"}
+        kept.entries.append(entry)
 
 
 def _stopped(scene: Scene) -> None:

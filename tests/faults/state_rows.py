@@ -23,6 +23,9 @@ _ONE_WAY = "says it in one way"
 _NO_LOCK = "a node is never locked"
 
 
+_ATTEMPTS = 3
+"""What the retry policy of the matrix allows."""
+
 _LOST: Mapping[str, Mapping[str, Any]] = {
     "openai node": {"status": 400, "code": "previous_response_not_found"},
     "openai log": {"status": 404, "message": "Conversation with id 'conv_1' not found."},
@@ -62,11 +65,24 @@ def state_rows() -> list[Trouble]:
         _row("somebody else went on from there", _forked, mock="is ours alone"),
         _row(
             "locked by another request, once",
-            said(_LOCKED, otherwise="a node is never locked"),
+            said(_LOCKED, otherwise=_NO_LOCK),
             mock=mock_fails("busy"),
+        ),
+        Trouble(
+            name="locked by another request, for good",
+            served=_stays_locked,
+            chat=_KEEPS_NOTHING,
+            mock=mock_fails("busy", times=_ATTEMPTS),
+            only_for={**_NOTHING, "node": _NO_LOCK, "thread": "is not waited for"},
         ),
         _row("does not take what it was given before", said(_TORN), mock="takes everything"),
     ]
+
+
+def _stays_locked(way: Way) -> Plan:
+    fault = said(_LOCKED)(way)
+    assert isinstance(fault, HttpFault)
+    return served(fault, times=_ATTEMPTS)
 
 
 def _row(name: str, deed: Served, *, mock: Plan | str) -> Trouble:

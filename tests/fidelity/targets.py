@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 from langswarm_sessions.interfaces.provider import ProviderProfile, ProviderRequest
-from langswarm_sessions.messages import SessionMessage
+from langswarm_sessions.messages import Part, SessionMessage
 from langswarm_sessions.providers.anthropic import request as anthropic
 from langswarm_sessions.providers.anthropic.mapping import conversation_of
 from langswarm_sessions.providers.anthropic.profile import profile_of as anthropic_profile
@@ -24,7 +24,7 @@ from langswarm_sessions.providers.openai import chat_request
 from langswarm_sessions.providers.openai import request as openai
 from langswarm_sessions.providers.openai.chat_messages import REASONING_FIELDS
 from langswarm_sessions.providers.openai.profile import profile_of as openai_profile
-from langswarm_sessions_langchain.chat_model.mapping import given_messages
+from langswarm_sessions_langchain.chat_model.mapping import crossing_to, given_messages
 from langswarm_sessions_langchain.chat_model.profile import profile_of as chat_model_profile
 from tests.support.anthropic_server import request_judge as anthropic_judge
 from tests.support.chat_model import JudgedChat
@@ -177,6 +177,15 @@ def _mistyped_messages(body: Body) -> list[str]:
     return [] if all(isinstance(one, str) for one in named) else ["a call has no id"]
 
 
+def _crossing_to_speaker(messages: Sequence[SessionMessage], _: str) -> list[list[Part]]:
+    return crossing_to(LANGCHAIN_SPEAKER, messages)
+
+
+_CHAT_MODEL_PROFILE = replace(
+    chat_model_profile(JudgedChat(), is_foreign=False),
+    crosses=_crossing_to_speaker,
+)
+
 TARGETS: Mapping[str, Target] = {
     "openai responses": Target(
         provider="openai", speaker="openai", api="OpenAI, Responses", said="input", build=_responses,
@@ -219,7 +228,7 @@ TARGETS: Mapping[str, Target] = {
     ),
     "langchain": Target(
         provider="mychat", speaker="langchain", api="LangChain chat models", said="messages", build=_chat_model,
-        profile=chat_model_profile(JudgedChat(), is_foreign=False), mistyped=_mistyped_messages,
+        profile=_CHAT_MODEL_PROFILE, mistyped=_mistyped_messages,
     ),
 }  # fmt: skip
 """By name. A provider's own kinds of native state all go with one of these bodies."""

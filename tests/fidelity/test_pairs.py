@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 from collections import Counter
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 
 from langswarm_sessions.messages import ReasoningPart, Role, SessionMessage
+from langswarm_sessions.providers.media import Medium, told_instead
 from langswarm_sessions.strategies import carried
 from langswarm_sessions.window import repair
 from tests.fidelity.targets import TARGETS, Target
@@ -65,8 +67,19 @@ def everything_is_told(target: Target, messages: Sequence[SessionMessage], body:
     assert in_order == [mark for mark in expected if not mark.startswith(ANYWHERE)], "in the order it was said"
     strings = "\0".join(strings_in(body if target.provider != "mychat" else said))
     assert all(text.strip() in strings for text in texts), "letter by letter"
+    media = [part for message in messages for part in message.parts if isinstance(part, Medium)]
+    assert all(holds(strings, part) or told_instead(part) in strings for part in media), "a medium, or a note of it"
     foreign = {thought for message in messages if not is_own(target, message) for thought in thoughts(message)}
     assert not [mark for mark in marks if f"<{mark}>" in foreign], "reasoning is its own model's"
+
+
+def holds(strings: str, part: Medium) -> bool:
+    """Whether a medium is sent; of a text file an API may be sent its text."""
+    embedded = part.url.partition(",")[2] if part.url and part.url.startswith("data:") else None
+    letters = (part.data or embedded or "").replace("+", "-").replace("/", "_")  # as Gemini's SDK writes them
+    given = (part.data, part.url, getattr(part, "file_id", None), embedded, letters)
+    as_text = base64.b64decode(part.data).decode() if part.data and part.media_type == "text/plain" else None
+    return any(mark in strings for mark in (*given, as_text) if mark)
 
 
 def is_own(target: Target, message: SessionMessage) -> bool:

@@ -27,6 +27,7 @@ class Kind:
         config: The session's provider_config.
         ruins: What else can happen in a turn, by name.
         held: Returns the user's messages in each log the server keeps, the one in use last.
+        forks: Whether a log that may have grown unseen goes on in a fork.
         requests: How many requests a smooth turn takes, after the session's first and as its first.
     """
 
@@ -36,6 +37,7 @@ class Kind:
     config: Mapping[str, Any] = field(default_factory=dict[str, Any])
     ruins: Mapping[str, Ruin] = field(default_factory=dict[str, Ruin])
     held: Callable[[Any], list[list[str]]] | None = None
+    forks: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -128,6 +130,7 @@ KINDS = (
         provider="mistral",
         server=mistral_server.MistralServer,
         held=_mistral_held,
+        forks=True,
         ruins={
             "lost": _lost,
             "retried": _BUSY["mistral"],

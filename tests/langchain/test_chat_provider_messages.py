@@ -97,7 +97,9 @@ def test_answers_of_other_providers_leave_reasoning_ids_and_blocks_behind() -> N
         provider_metadata={"model": "gpt", "usage": {"input_tokens": 3}},
         provider_payload={"provider": "openai", "model": "gpt", "items": [{"type": "message"}]},
     )
-    assert sent(user("time?"), answer)[1] == AIMessage("It is noon. I will not say more.")
+    assert sent(user("time?"), answer)[1] == AIMessage(
+        "It is noon. I will not say more.\n[An image was here that this model cannot be given.]"
+    )
 
 
 def test_what_openai_keeps_under_an_id_is_not_referred_to() -> None:

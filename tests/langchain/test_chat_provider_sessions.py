@@ -13,7 +13,9 @@ import pytest
 from langchain_core.callbacks import BaseCallbackManager
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, ToolMessage
+from langchain_core.messages.tool import tool_call
 from langchain_core.runnables import RunnableLambda
+from langchain_core.tools import tool
 
 from langswarm_sessions import (
     ContextOverflowError,
@@ -317,3 +319,33 @@ async def test_who_traces_langchain_traces_it_alone(
     monkeypatch.undo()
     await session.send_message("hi")
     assert recorded.span("chat judged-1").parent is not None
+
+
+def test_a_blocking_session_runs_tools_with_a_chat_model(chat: JudgedChat) -> None:
+    @tool
+    def clock(zone: str) -> str:
+        """Tell the time."""
+        return f"noon in {zone}"
+
+    def place() -> str:
+        """Tell where this is."""
+        return "here"
+
+    def calls(*names: str) -> AIMessage:
+        made = [tool_call(name=name, args={"zone": "UTC"} if name == "clock" else {}, id="call_0") for name in names]
+        return AIMessage("", tool_calls=made)
+
+    wanted = {"name": "told", "schema": {"type": "object"}}
+    chat.party.say(calls("clock", "place"), calls("clock"), '{"time": "noon"}', '{"time": "still noon"}')
+    with create_session_manager(storage="memory", providers={"mychat": chat}, blocking=True) as manager:
+        session = manager.create_session("ada", "mychat", "judged-1")
+        options: dict[str, Any] = {"tools": [clock, place], "run_tools": True, "response_format": wanted}
+        asked = session.send_message("When and where?", **options, max_tool_rounds=1)
+        assert [call.id for call in asked.tool_calls] == ["call_0"]
+        assert session.resume_tools([clock, place]).content == '{"time": "noon"}'
+        results = [message for message in chat.party.last.messages if isinstance(message, ToolMessage)]
+        assert [message.content for message in results] == ["noon in UTC", "here", "noon in UTC"]
+        first, second = (message.tool_call_id for message in results[:2])
+        assert first != second, "the model gave both calls one id"
+        assert all(call.kwargs["response_format"]["json_schema"] == wanted for call in chat.party.calls)
+        assert "".join(session.send_message_stream("Now?", **options)) == '{"time": "still noon"}'

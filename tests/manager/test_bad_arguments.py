@@ -52,7 +52,9 @@ CANARY = "canary-4711"
         ({"storage": "memory", "providers": ["openai"]}, r"providers must be a dict"),
         ({"storage": "memory", "providers": {"opnai": "sk-canary-4711"}}, r"unknown provider 'opnai'.*openai"),
         ({"storage": "memory", "providers": {"gpt": "a", "openai": "sk-canary-4711"}}, r"'openai'.*give it once"),
-        ({"storage": "memory", "fallback": "nobody/m"}, r"unknown provider 'nobody'"),
+        ({"storage": "memory", "fallback": "nobody/m"}, r"^fallback='nobody/m': unknown provider 'nobody'"),
+        ({"storage": "memory", "fallback": "mock/"}, r"^fallback='mock/': give 'provider'"),
+        ({"storage": "memory", "fallback": "/m"}, r"^fallback='/m': give 'provider'"),
     ],
 )
 def test_bad_arguments_of_a_manager_are_named(arguments: dict[str, Any], message: str) -> None:
@@ -68,6 +70,27 @@ def test_bad_arguments_of_a_manager_are_named(arguments: dict[str, Any], message
 def test_bad_retry_policies_are_named(arguments: dict[str, Any], name: str) -> None:
     with pytest.raises(ConfigurationError, match=name):
         RetryPolicy(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"fallback": "openai/gpt"}, r"^fallback='openai/gpt': openai: no API key"),
+        ({"summarizer": "openai/gpt"}, r"^summarizer='openai/gpt': openai: no API key"),
+        ({"summarizer": "nobody/m"}, r"^summarizer='nobody/m': unknown provider"),
+        ({"summarizer": "mock/"}, r"^summarizer='mock/': give 'provider'"),
+        ({"providers": {"mock": {"requests_per_minute": -1}}}, r"^providers=\{'mock': \.\.\.\}: requests_per_minute"),
+        ({"providers": {"mock": {"circuit_breaker": 5}}}, r"^providers=\{'mock': \.\.\.\}: circuit_breaker"),
+        (
+            {"providers": {"openai": {"requests_per_minute": -1}}},
+            r"^providers=\{'openai': \.\.\.\}: requests_per_minute",
+        ),
+    ],
+)
+async def test_what_cannot_work_for_a_session_is_named_by_its_argument(arguments: dict[str, Any], message: str) -> None:
+    async with SessionManager("memory", **arguments) as manager:
+        with pytest.raises(ConfigurationError, match=message):
+            await manager.create_session("user", next(iter(arguments.get("providers", {"mock": 0}))), "m")
 
 
 PARTS: dict[str, tuple[Callable[[], Any], str]] = {

@@ -13,7 +13,14 @@ from langswarm_sessions.providers.anthropic import AnthropicConnection, Anthropi
 from langswarm_sessions.providers.anthropic.client import connect_anthropic
 from langswarm_sessions.records import NativeKind, NativeState, TurnOptions
 from langswarm_sessions.testing.provider_kit import CLOCK, answer, user
-from langswarm_sessions.testing.providers import ContractFault, ProviderContract, ProviderRig, Seen, Wanted
+from langswarm_sessions.testing.providers import (
+    ContractFault,
+    ProviderContract,
+    ProviderRig,
+    Seen,
+    StateContract,
+    Wanted,
+)
 from tests.support.anthropic_server import AnthropicServer, Reply, ToolCall, faults
 
 pytest_plugins = ["tests.support.anthropic_server.plugin"]
@@ -72,7 +79,7 @@ class TestAnthropic(ProviderContract):
         await rig.connection.aclose()
 
 
-class TestMessageThreads(ProviderContract):
+class TestMessageThreads(ProviderContract, StateContract):
     """By option: a thread holds instructions and tools, and nothing at Anthropic deletes one."""
 
     @pytest.fixture
@@ -97,13 +104,11 @@ class TestMessageThreads(ProviderContract):
         await answer(session, user("one"), user("two"), keep_native=True, **changed)
         assert (rig.seen().instructions, rig.seen().tool_names) == ("Be kind.", ["clock"])
 
-    async def test_cleaning_up_twice_is_once(self, rig: ProviderRig) -> None:
+    async def test_deleting_twice_is_once(self, rig: ProviderRig) -> None:
         session = rig.session()
         first = await answer(session, user("hi"), keep_native=True)
         await session.delete_native(kept(first))
         await session.delete_native(kept(first))
-        await session.cleanup_provider_resources()
-        await session.cleanup_provider_resources()
 
 
 def kept(completed: Completed) -> NativeState:

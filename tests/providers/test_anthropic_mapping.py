@@ -24,7 +24,7 @@ from langswarm_sessions.messages import (
     ToolResult,
 )
 from langswarm_sessions.providers.anthropic.mapping import OPENING, conversation_of, legal_call_id
-from langswarm_sessions.providers.mapping import told_instead
+from langswarm_sessions.providers.media import told_instead
 from tests.support.anthropic_server.request_judge import find_type_errors
 from tests.support.anthropic_server.rules import check_conversation
 

@@ -10,7 +10,12 @@ from typing import Any
 
 import pytest
 
-from langswarm_sessions.errors import ConfigurationError, IncompleteStreamError, InvalidRequestError
+from langswarm_sessions.errors import (
+    ConfigurationError,
+    IncompleteStreamError,
+    InvalidInputError,
+    InvalidRequestError,
+)
 from langswarm_sessions.interfaces.provider import Completed, ProviderRequest, Started, TextDelta
 from langswarm_sessions.messages import (
     OtherPart,
@@ -323,3 +328,38 @@ async def test_a_stream_that_ends_before_its_last_event_is_no_answer(
     anthropic_server.fault(faults.end_stream(after_events=99))
     with pytest.raises(IncompleteStreamError):
         await ask(opened(), user())
+
+
+async def test_schemas_of_answers_are_brought_into_the_apis_subset(
+    opened: Open, anthropic_server: AnthropicServer
+) -> None:
+    maybe = {"type": ["string", "null"], "maxLength": 9, "description": "a name"}
+    point = {"type": "object", "properties": {"x": {"type": "integer", "minimum": 1}}, "required": ["x"]}
+    given = {
+        "type": "object",
+        "properties": {"name": maybe, "at": {"$ref": "#/$defs/Point"}, "kind": {"type": ["string"], "enum": ["a"]}},
+        "$defs": {"Point": point},
+    }
+    answer_in = TurnOptions(response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": given}})
+    await ask(opened(), user(), options=answer_in)
+    schema = sent(anthropic_server)["output_config"]["format"]["schema"]
+    assert schema["additionalProperties"] is schema["$defs"]["Point"]["additionalProperties"] is False
+    assert schema["$defs"]["Point"]["properties"]["x"] == {"type": "integer", "description": "{minimum: 1}"}
+    name = {"description": "a name", "anyOf": [{"type": "string", "description": "{maxLength: 9}"}, {"type": "null"}]}
+    assert schema["properties"] == {"name": name, "at": {"$ref": "#/$defs/Point"}, "kind": {"enum": ["a"]}}
+    assert "additionalProperties" not in given, "what was given is left as it is"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "properties": {"anything": {}}},
+        {"type": "decimal"},
+        {"type": "object", "properties": []},
+        {"type": "array", "items": 1},
+    ],
+)
+async def test_a_schema_the_api_has_no_words_for_is_refused(schema: Any, opened: Open) -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+    with pytest.raises(InvalidInputError, match="response_format: anthropic takes a schema only if"):
+        await ask(opened(), user(), options=TurnOptions(response_format=form))

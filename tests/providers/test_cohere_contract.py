@@ -44,9 +44,6 @@ class CohereRig(ProviderRig):
     def fail(self, fault: ContractFault) -> None:
         self.server.fault(FAULTS[fault])
 
-    def forget(self) -> None:
-        """Nothing is kept there."""
-
     def seen(self) -> Seen:
         view = self.server.model_views[-1]
         return Seen(

@@ -41,7 +41,7 @@ configs = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(history=transcripts(), options=options, config=configs)
 def test_any_history_is_a_legal_request(
     history: list[SessionMessage], options: TurnOptions, config: dict[str, Any]

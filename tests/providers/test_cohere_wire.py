@@ -28,7 +28,7 @@ from langswarm_sessions.messages import ToolCall as Call
 from langswarm_sessions.providers.base import answer_message, collect
 from langswarm_sessions.providers.cohere import CohereConnection, CohereProviderSession
 from langswarm_sessions.providers.cohere.client import connect_cohere
-from langswarm_sessions.providers.mapping import told_instead
+from langswarm_sessions.providers.media import told_instead
 from langswarm_sessions.records import TurnOptions
 from tests.support.cohere_server import CohereServer, Gate, Reply, ToolCall
 

@@ -9,7 +9,14 @@ import pytest
 
 from langswarm_sessions.providers.gemini import GeminiConnection, GeminiProviderSession
 from langswarm_sessions.providers.gemini.client import connect_gemini
-from langswarm_sessions.testing.providers import ContractFault, ProviderContract, ProviderRig, Seen, Wanted
+from langswarm_sessions.testing.providers import (
+    ContractFault,
+    NodeContract,
+    ProviderContract,
+    ProviderRig,
+    Seen,
+    Wanted,
+)
 from tests.support.gemini_server import GeminiServer, Reply, ToolCall, faults
 from tests.support.gemini_server.plugin import gemini_server
 
@@ -59,7 +66,7 @@ class GeminiRig(ProviderRig):
         )
 
 
-class TestGemini(ProviderContract):
+class TestGemini(ProviderContract, NodeContract):
     @pytest.fixture
     async def rig(self, gemini_server: GeminiServer) -> AsyncIterator[ProviderRig]:
         rig = GeminiRig(gemini_server)

@@ -51,9 +51,6 @@ class ChatModelRig(ProviderRig):
             case ContractFault.EOF:
                 self.party.fail(after=2)
 
-    def forget(self) -> None:
-        raise AssertionError("there is nothing a chat model could forget")
-
     def seen(self) -> Seen:
         asked = self.party.last
         return Seen(

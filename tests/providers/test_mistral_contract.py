@@ -79,7 +79,7 @@ class ForgetfulRig(MistralRig):
     settings: ClassVar[dict[str, Any]] = {"native": "none"}
 
 
-class TestMistral(ProviderContract):
+class TestMistral(ProviderContract, LogContract):
     @pytest.fixture
     async def rig(self, mistral_server: MistralServer) -> AsyncIterator[ProviderRig]:
         rig = MistralRig(mistral_server)

@@ -24,7 +24,7 @@ from langswarm_sessions.messages import (
 )
 from langswarm_sessions.messages import ToolCall as Call
 from langswarm_sessions.providers.base import answer_message, collect
-from langswarm_sessions.providers.mapping import told_instead
+from langswarm_sessions.providers.media import told_instead
 from langswarm_sessions.providers.mistral import MistralConnection, MistralProviderSession
 from langswarm_sessions.providers.mistral.client import connect_mistral
 from langswarm_sessions.records import NativeKind, NativeState, TurnOptions

@@ -10,7 +10,15 @@ import pytest
 from langswarm_sessions.interfaces.provider import ProviderRequest
 from langswarm_sessions.messages import Role, ToolCall
 from langswarm_sessions.providers.mock import MockConnection, MockProviderSession
-from langswarm_sessions.testing.providers import ContractFault, ProviderContract, ProviderRig, Seen, Wanted
+from langswarm_sessions.testing.providers import (
+    ContractFault,
+    LogContract,
+    NodeContract,
+    ProviderContract,
+    ProviderRig,
+    Seen,
+    Wanted,
+)
 
 
 class MockRig(ProviderRig):
@@ -65,13 +73,13 @@ class MockRig(ProviderRig):
         )
 
 
-class TestMock(ProviderContract):
+class TestMock(ProviderContract, NodeContract):
     @pytest.fixture
     async def rig(self) -> ProviderRig:
         return MockRig()
 
 
-class TestMockWithLogs(ProviderContract):
+class TestMockWithLogs(ProviderContract, LogContract):
     @pytest.fixture
     async def rig(self) -> ProviderRig:
         return MockRig({"native": "log"})

@@ -24,7 +24,7 @@ from langswarm_sessions.messages import (
     ToolResult,
 )
 from langswarm_sessions.providers.failures import Failure
-from langswarm_sessions.providers.mapping import told_instead
+from langswarm_sessions.providers.media import told_instead
 from langswarm_sessions.providers.openai.chat_messages import chat_messages
 from langswarm_sessions.providers.openai.chat_request import ChatDialect, chat_body, first_dialect
 from langswarm_sessions.records import TurnOptions
@@ -47,7 +47,7 @@ def body_of(request: ProviderRequest, dialect: ChatDialect, **config: Any) -> di
     return cast(dict[str, Any], chat_body(request, session_id="session", model=MODEL, config=config, dialect=dialect))
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(history=transcripts(), options=options, dialect=dialects, told=st.sampled_from([None, "Be brief."]))
 def test_any_history_is_a_legal_request(
     history: list[SessionMessage], options: TurnOptions, dialect: ChatDialect, told: str | None

@@ -9,7 +9,15 @@ import pytest
 
 from langswarm_sessions.providers.openai import OpenAIConnection, OpenAIProviderSession
 from langswarm_sessions.providers.openai.client import connect_openai
-from langswarm_sessions.testing.providers import ContractFault, ProviderContract, ProviderRig, Seen, Wanted
+from langswarm_sessions.testing.providers import (
+    ContractFault,
+    LogContract,
+    NodeContract,
+    ProviderContract,
+    ProviderRig,
+    Seen,
+    Wanted,
+)
 from tests.support.openai_server import OpenAIServer, Reply, ToolCall, faults
 
 FAULTS: dict[ContractFault, faults.Fault] = {
@@ -70,7 +78,7 @@ class OpenAIRig(ProviderRig):
         )
 
 
-class TestOpenAI(ProviderContract):
+class TestOpenAI(ProviderContract, NodeContract):
     @pytest.fixture
     async def rig(self, openai_server: OpenAIServer) -> AsyncIterator[ProviderRig]:
         rig = OpenAIRig(openai_server)
@@ -78,7 +86,7 @@ class TestOpenAI(ProviderContract):
         await rig.connection.aclose()
 
 
-class TestOpenAIConversations(ProviderContract):
+class TestOpenAIConversations(ProviderContract, LogContract):
     @pytest.fixture
     async def rig(self, openai_server: OpenAIServer) -> AsyncIterator[ProviderRig]:
         rig = OpenAIRig(openai_server, {"native": "log"})

@@ -33,7 +33,7 @@ def compacted(draw: st.DrawFn) -> list[SessionMessage]:
     return for_model(transcript)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(history=compacted(), options=options, dialect=st.builds(Dialect, encrypts=st.booleans(), replays=st.booleans()))
 def test_any_history_is_a_legal_request(history: list[SessionMessage], options: TurnOptions, dialect: Dialect) -> None:
     messages = repair(fit(history, max_messages=7).messages)

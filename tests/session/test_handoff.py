@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from langswarm_sessions import (
+    AudioPart,
     ConfigurationError,
     ImagePart,
     InvalidInputError,
@@ -82,7 +83,8 @@ async def test_there_and_back(manager: SessionManager, session: Session) -> None
     assert (session.provider, session.model, session.provider_session_id) == ("recalls", "r", None)
     assert (report.from_provider, report.from_model) == ("mock", "a")
     assert (report.to_provider, report.to_model) == ("recalls", "r")
-    assert (report.messages, dict(report.crossing.crossed), report.settings_left) == (2, {"text": 2}, ("pace",))
+    assert (report.messages, dict(report.crossing.crossed)) == (2, {"text": 2})
+    assert report.settings_left == {"pace": "it means something to mock only"}
     reply = await session.send_message("two")
     assert reply.content == "user: one | assistant: Mock response to: one | two"
     assert reply.provider_metadata["provider"] == "recalls"
@@ -121,6 +123,19 @@ async def test_what_does_not_cross_is_told(manager: SessionManager, session: Ses
     assert CANARY not in str(report) + repr(report)
 
 
+@pytest.mark.parametrize(("strategy", "crosses"), [("hybrid", False), ("client", True)])
+async def test_what_crosses_is_what_the_api_takes_that_will_be_asked(
+    open_manager: OpenManager, strategy: Literal["hybrid", "client"], crosses: bool
+) -> None:
+    """Mistral's conversations take no recordings, its chat does."""
+    manager = open_manager("memory", providers=KEYS)
+    session = await manager.create_session("user", "mock", "a", strategy=strategy)
+    await session.send_message(["hear this", AudioPart(data="aGk=", media_type="audio/mp3")])
+    report = await session.handoff("mistral", "m", dry_run=True)
+    assert ("audio" in report.crossing.crossed) is crosses
+    assert [note.part for note in report.crossing.dropped] == ([] if crosses else ["audio"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
@@ -140,6 +155,73 @@ async def test_what_cannot_work_is_refused_and_changes_nothing(
         await session.handoff("mock", "b", provider_config={"temprature": 1})
     assert await rows_of(manager, "SELECT * FROM sessions") == before
     assert (await session.send_message("two")).content == "Mock response to: two"
+
+
+KEYS = {"openai": "sk-1", "anthropic": "sk-2", "gemini": "k", "mistral": "k", "cohere": "k"}
+SCHEMALESS: dict[str, Any] = {"type": "json_schema"}
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "name", "value"),
+    [
+        ("openai", "anthropic", "temperature", 1.5),
+        ("openai", "claude", "response_format", "json_object"),
+        ("openai", "claude", "reasoning_effort", "minimal"),
+        ("anthropic", "gemini", "reasoning_effort", "max"),
+        ("openai", "cohere", "top_p", 1.0),
+        ("mistral", "cohere", "presence_penalty", -1),
+    ],
+)
+async def test_settings_the_other_does_not_take_stay_behind(
+    open_manager: OpenManager, source: str, target: str, name: str, value: object
+) -> None:
+    settings = {name: value, "max_tokens": 99}
+    session = await open_manager("memory", providers=KEYS).create_session("user", source, "m", provider_config=settings)
+    for dry_run in (True, False):
+        report = await session.handoff(target, "m", dry_run=dry_run)
+        assert list(report.settings_left) == [name]
+        assert f"{name} must be" in report.settings_left[name]
+        assert f"setting left behind: {name}: " in str(report)
+    assert session.record.provider_config == {"max_tokens": 99}
+    with pytest.raises(ConfigurationError, match=f"provider_config of .*{name} must be"):
+        await session.handoff(target, "m", provider_config=settings, dry_run=True)
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini", "mistral", "cohere", "mock"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"response_format": "xml"},
+        {"response_format": {"type": "xml"}},
+        {"response_format": SCHEMALESS},
+        {"response_format": {**SCHEMALESS, "json_schema": {"name": "n"}}},
+        {"response_format": {"schema": {}}},
+        {"tool_choice": {"a": 1}},
+        {"tool_choice": {"type": "function"}},
+        {"tool_choice": {"type": 5, "name": "clock"}},
+    ],
+)
+async def test_what_no_form_has_room_for_is_refused_before_it_is_stored(
+    open_manager: OpenManager, provider: str, settings: dict[str, Any]
+) -> None:
+    manager = open_manager("memory", providers=KEYS)
+    [name] = settings
+    refused = pytest.raises(ConfigurationError, match=f"provider_config of {provider}: {name}")
+    with refused:
+        await manager.create_session("user", provider, "m", provider_config=settings)
+    session = await manager.create_session("user", provider, "m", provider_config={"max_tokens": 9})
+    with refused:
+        await session.provider_session.update_provider_config(settings)
+    with refused:
+        await session.handoff(provider, "other", provider_config=settings)
+    assert (session.model, session.record.provider_config) == ("m", {"max_tokens": 9})
+
+
+@pytest.mark.parametrize("provider", ["openai", "mistral"])
+async def test_a_schema_without_the_name_these_ask_for_is_refused(open_manager: OpenManager, provider: str) -> None:
+    nameless = {"response_format": {"type": "json_schema", "schema": {"type": "object"}}}
+    with pytest.raises(ConfigurationError, match=f"provider_config of {provider}: response_format .* needs 'name'"):
+        await open_manager("memory", providers=KEYS).create_session("user", provider, "m", provider_config=nameless)
 
 
 async def test_archived_and_deleted_sessions_are_not_handed_off(session: Session) -> None:

@@ -13,6 +13,7 @@ from langswarm_sessions import (
     ConfigurationError,
     InvalidInputError,
     ProviderSession,
+    QuotaExceededError,
     SessionManager,
     ToolCall,
     create_session_manager,
@@ -32,6 +33,7 @@ class City(BaseModel):
 
 SCHEMA: dict[str, Any] = City.model_json_schema()
 OTHER: dict[str, Any] = {"type": "json_schema", "json_schema": {"name": "other", "schema": {"type": "object"}}}
+CLOSED = {**SCHEMA, "additionalProperties": False}
 NAMED = {"name": "City", "schema": SCHEMA}
 CHAT = {"type": "json_schema", "json_schema": NAMED}
 
@@ -39,8 +41,8 @@ WIRE: dict[tuple[str, str], tuple[str, Any]] = {
     ("openai", "{}"): ("text", {"format": {"type": "json_schema", **NAMED}}),
     ("openai", '{"native": "log"}'): ("text", {"format": {"type": "json_schema", **NAMED}}),
     ("openai", '{"api": "chat"}'): ("response_format", CHAT),
-    ("anthropic", "{}"): ("output_config", {"format": {"type": "json_schema", "schema": SCHEMA}}),
-    ("anthropic", '{"native": "ephemeral"}'): ("output_config", {"format": {"type": "json_schema", "schema": SCHEMA}}),
+    ("anthropic", "{}"): ("output_config", {"format": {"type": "json_schema", "schema": CLOSED}}),
+    ("anthropic", '{"native": "ephemeral"}'): ("output_config", {"format": {"type": "json_schema", "schema": CLOSED}}),
     ("gemini", "{}"): ("response_format", {"type": "text", "mime_type": "application/json", "schema": SCHEMA}),
     ("gemini", '{"native": "none"}'): (
         "generationConfig",
@@ -127,6 +129,20 @@ async def test_results_of_tools_keep_the_format_of_their_turn(open_manager: Open
     assert asked == [CHAT, CHAT]
 
 
+async def test_tools_that_are_resumed_keep_the_format_of_their_turn(open_manager: OpenManager) -> None:
+    def clock() -> str:
+        """Tell the time."""
+        return "noon"
+
+    session = await open_manager("memory").create_session("user", "mock", "mock-model")
+    calls = [ToolCall(id="c1", name="clock")]
+    session.provider_session.set_responses([calls, calls, '{"name": "Faro"}'])
+    await session.send_message("Which?", tools=[clock], response_format=City, run_tools=True, max_tool_rounds=1)
+    assert (await session.resume_tools([clock])).content == '{"name": "Faro"}'
+    asked = [request.options.response_format for request in session.provider_session.requests]
+    assert asked == [CHAT, CHAT, CHAT]
+
+
 async def test_a_turn_run_in_the_background_is_asked_for_it_too(open_manager: OpenManager) -> None:
     session = await open_manager("memory").create_session("user", "mock", "mock-model")
     turn = await session.start_turn("Which?", response_format=City)
@@ -171,3 +187,18 @@ async def test_a_provider_without_formats_says_so(open_manager: OpenManager, run
     claude = await manager.create_session("user", "anthropic", SIDES["anthropic"].model)
     with pytest.raises(ConfigurationError, match="anthropic: response_format must be"):
         await claude.send_message("Which?", response_format="json_object")
+
+
+async def test_a_fallback_without_formats_does_not_answer_in_prose(open_manager: OpenManager) -> None:
+    class Spare(Own):
+        async def send_message(self, content: str, history: Any = ()) -> str:  # type: ignore[override]
+            return "prose"
+
+    manager = open_manager("memory", providers={"own": Spare()}, fallback="own/m")
+    session = await manager.create_session("user", "mock", "m")
+    session.provider_session.fail_next("quota")
+    with pytest.raises(QuotaExceededError):
+        await session.send_message("Which?", response_format=City)
+    session.provider_session.fail_next("quota")
+    reply = await session.send_message("Which?")
+    assert reply.provider_metadata["fallback_from"] == "mock"

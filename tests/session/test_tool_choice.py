@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from langswarm_sessions import InvalidInputError
+from langswarm_sessions import InvalidInputError, ToolCall
 from tests.session.kit import OpenManager
 from tests.support.sides import CLOCK, SIDES
 
@@ -97,4 +97,36 @@ async def test_a_mistral_conversation_says_that_it_cannot_be_told_a_name(open_ma
         session = await manager.create_session("user", "mistral", SIDES["mistral"].model)
         with pytest.raises(InvalidInputError, match="cannot be told which tool to call"):
             await session.send_message("time?", tools=[CLOCK], tool_choice="clock")
+        await manager.close()
+
+
+async def test_results_given_by_hand_keep_the_tools_and_leave_the_choice_to_the_model(
+    open_manager: OpenManager,
+) -> None:
+    session = await open_manager("memory").create_session("user", "mock", "m")
+
+    async def answered(**options: Any) -> tuple[list[str], Any]:
+        session.provider_session.set_responses([[ToolCall(id="c1", name="clock")], "noon"])
+        await session.send_message("time?", tools=[CLOCK, SEARCH], tool_choice="required")
+        await session.send_tool_results([{"tool_call_id": "c1", "content": "noon"}], **options)
+        asked = session.provider_session.requests[-1].options
+        return [tool["name"] for tool in asked.tools], asked.tool_choice
+
+    assert await answered() == (["clock", "search"], "auto")
+    assert await answered(tool_choice="none") == (["clock", "search"], "none")
+    assert await answered(tools=[SEARCH]) == (["search"], "auto")
+    assert await answered(tools=[SEARCH], tool_choice="search") == (["search"], "search")
+    assert await answered(tools=[]) == ([], None)
+
+
+async def test_a_choice_of_the_settings_ends_with_the_results_as_well(open_manager: OpenManager) -> None:
+    settings = {"tool_choice": "required"}
+    with SIDES["openai"].start() as counterpart:
+        manager = open_manager("memory", providers={"openai": counterpart.credential})
+        session = await manager.create_session("user", "openai", SIDES["openai"].model, provider_config=settings)
+        counterpart.say(SIDES["openai"].calls("clock"))
+        asked = await session.send_message("time?", tools=[CLOCK])
+        assert json.loads(counterpart.requests()[-1])["tool_choice"] == "required"
+        await session.send_tool_results([{"tool_call_id": asked.tool_calls[0].id, "content": "noon"}])
+        assert json.loads(counterpart.requests()[-1])["tool_choice"] == "auto"
         await manager.close()

@@ -109,7 +109,7 @@ async def test_older_system_messages_are_found_by_their_index(storage: SQLiteSes
     trace = Trace(storage)
     with trace.recording():
         await kit.begin("question", needs=window)
-    plans = [plan for text, plan in await _plans(storage, trace.work) if "= 'system'" in text]
+    plans = [plan for text, plan in await _plans(storage, trace.work) if "role = 'system'" in text]
     assert len(plans) == 1
     assert "ix_messages_system" in plans[0]
 

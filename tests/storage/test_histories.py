@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langswarm_sessions.messages import Role, SessionMessage, TurnState
+from langswarm_sessions.messages import MessageKind, Role, SessionMessage, TurnState
 from langswarm_sessions.records import HistoryQuery, MessageFilter
 from langswarm_sessions.storage import InMemorySessionStorage
 from langswarm_sessions.testing.storage_kit import StorageKit, instructions, texts
@@ -111,14 +111,15 @@ async def _check_pages(kit: StorageKit, size: int) -> None:
 async def _check_history(kit: StorageKit, query: HistoryQuery) -> None:
     history = await kit.storage.load_history(kit.session_id, query)
     known = [message for message in await kit.transcript(for_model=True) if (message.seq or 0) > query.after_seq]
+    system = [message for message in known if message.role is Role.SYSTEM]
+    said = [message for message in known if message.role is not Role.SYSTEM]
     newest: list[SessionMessage] = []
-    budget = query.max_tokens
-    for message in reversed(known):
-        full = query.max_messages is not None and len(newest) >= query.max_messages
-        if full or (budget is not None and budget <= 0):
-            break
-        newest.insert(0, message)
-        budget = None if budget is None else budget - (message.tokens or 0)
-    older = known[: len(known) - len(newest)]
-    system = [message for message in older if message.role is Role.SYSTEM] if query.with_system else []
-    assert texts(history) == texts([*system, *newest])
+    wanted = len(said) + 1 if query.max_messages is None else query.max_messages
+    budget = 10**9 if query.max_tokens is None else query.max_tokens
+    while said and len(newest) < wanted and budget > 0:
+        newest.insert(0, said.pop())
+        budget -= newest[0].tokens or 0
+    if not query.with_system and (len(newest) >= wanted or budget <= 0):
+        system = [message for message in system if newest and (message.seq or 0) > (newest[0].seq or 0)]
+    kept = sorted([*system, *newest], key=lambda message: message.seq or 0)
+    assert texts(history) == texts([message for message in kept if message.kind is not MessageKind.INSTRUCTIONS])

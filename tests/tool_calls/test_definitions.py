@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -198,12 +199,15 @@ REFUSED: list[tuple[Any, str]] = [
     ([_no_json], r"tools\[0\] \(_no_json\): a parameter has a type that has no JSON schema"),
     ([_opaque], r"tools\[0\] \(_opaque\): a parameter has a type that has no JSON schema"),
     ([_starred], r"takes \*words"),
+    ([weather, max], r"tools\[1\] \(max\) has no signature"),
+    ([min], r"tools\[0\] \(min\) has no signature"),
+    ([math.hypot], r"tools\[0\] \(hypot\) "),
     ([_generates], r"tools\[0\] yields"),
     ([weather, weather], r"tools\[1\]: another tool is called 'weather'"),
     ([weather, {"name": "weather", "parameters": {}}], r"tools\[1\]: another tool"),
     ([{"name": "a"}, {"name": "a"}], r"tools\[1\]: another tool"),
     ([{"parameters": {}}], r"tools\[0\] needs a 'name'"),
-    ([{"name": "x", "parameters": []}], "the 'parameters' of 'x' must be a JSON schema"),
+    ([{"name": "x", "parameters": []}], r"tools\[0\] \(x\): parameters must be a JSON schema"),
 ]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from langswarm_sessions import InvalidInputError, Session, SessionManager, ToolCall
+from langswarm_sessions import InvalidInputError, Session, SessionManager, StorageError, ToolCall
 from tests.session.kit import OpenManager, rows_of, until
 from tests.tool_calls.kit import BOTH, JSON, Tools, called, roles, sent_results, shown
 
@@ -135,3 +135,60 @@ async def test_a_key_used_without_tools_first_is_gone_on_with(session: Session) 
     assert asked.tool_calls
     reply = await session.send_message("go", tools=tools.all, run_tools=True, idempotency_key="key")
     assert reply.content == "done"
+
+
+async def test_an_answer_whose_confirmation_was_lost_is_gone_on_with(
+    session: Session, manager: SessionManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage: Any = manager._services.storage
+    finish: Any = storage.finish_turn
+    lost: list[Any] = []
+
+    async def unconfirmed(end: Any) -> Any:
+        finished = await finish(end)
+        if not lost:
+            lost.append(end)
+            raise StorageError("The connection was lost after the commit.")
+        return finished
+
+    for run_tools in (True, False):
+        lost.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(storage, "finish_turn", unconfirmed)
+            session.provider_session.set_responses([BOTH, "done"] if run_tools else ["done"])
+            assert (await session.send_message("go", tools=Tools().all, run_tools=run_tools)).content == "done"
+    went = ["user", "assistant", "tool", "tool", "assistant", "user", "assistant"]
+    assert roles(await session.get_messages()) == went
+    turns = await rows_of(manager, "SELECT state, error_type FROM turns")
+    assert turns == [{"state": "completed", "error_type": None}] * 3
+    assert len(session.provider_session.requests) == 3
+
+
+async def test_an_unconfirmed_answer_is_not_made_a_failure_where_nothing_can_be_asked(
+    session: Session, manager: SessionManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage: Any = manager._services.storage
+    finish: Any = storage.finish_turn
+    ends: list[str] = []
+
+    async def away(*_: Any) -> Any:
+        raise StorageError("The storage is away.")
+
+    async def unconfirmed(end: Any) -> Any:
+        ends.append(end.state)
+        finished = await finish(end)
+        if len(ends) == 1:
+            raise StorageError("The connection was lost after the commit.")
+        return finished
+
+    session.provider_session.set_responses([BOTH, "done"])
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "finish_turn", unconfirmed)
+        patch.setattr(storage, "load_turn", away)
+        with pytest.raises(StorageError, match="after the commit"):
+            await session.send_message("go", tools=Tools().all, run_tools=True, idempotency_key="key")
+    assert ends == ["completed", "failed"]
+    assert await rows_of(manager, "SELECT state FROM turns") == [{"state": "completed"}]
+    reply = await session.send_message("go", tools=Tools().all, run_tools=True, idempotency_key="key")
+    assert reply.content == "done"
+    assert len(session.provider_session.requests) == 2, "the answer with the calls is not asked for again"

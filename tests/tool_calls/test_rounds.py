@@ -166,11 +166,23 @@ async def test_wrong_calls_are_told_to_the_model(session: Session) -> None:
     ]
 
 
-async def test_a_call_made_twice_under_one_id_is_run_once(session: Session) -> None:
-    tools = Tools()
-    session.provider_session.set_responses([[ADD, ADD], "done"])
-    assert (await session.send_message("go", tools=tools.all, run_tools=True)).content == "done"
-    assert tools.runs == ["add"]
+async def test_calls_under_one_id_are_told_apart(session: Session) -> None:
+    def add(a: int) -> int:
+        """Add one."""
+        return a + 1
+
+    calls = [ToolCall(id=name, name="add", arguments={"a": at}) for at, name in enumerate(["c", "c", "c_2", "c"])]
+    session.provider_session.set_responses([calls, "done", "next"])
+    assert (await session.send_message("go", tools=[add], run_tools=True)).content == "done"
+    assert sent_results(session) == [("c", "1", False), ("c_3", "2", False), ("c_2", "3", False), ("c_4", "4", False)]
+    [asked] = [message for message in await session.get_messages() if message.tool_calls]
+    assert [(call.id, call.arguments) for call in asked.tool_calls] == [
+        ("c", {"a": 0}),
+        ("c_3", {"a": 1}),
+        ("c_2", {"a": 2}),
+        ("c_4", {"a": 3}),
+    ]
+    assert (await session.send_message("and now?")).content == "next"
 
 
 async def test_a_tool_reads_and_changes_its_session_but_cannot_send(session: Session) -> None:
@@ -179,6 +191,8 @@ async def test_a_tool_reads_and_changes_its_session_but_cannot_send(session: Ses
         await context.session.update_context({"noted": value})
         with pytest.raises(SessionBusyError, match="waits for the tool"):
             await context.session.send_message("from within")
+        with pytest.raises(SessionBusyError, match="waits for the tool"):
+            await context.session.handoff("mock", "other")
         return f"{context.get('before')} {len(await context.session.get_messages())} {context.turn_id}"
 
     await session.update_context({"before": "this"})
@@ -187,6 +201,26 @@ async def test_a_tool_reads_and_changes_its_session_but_cannot_send(session: Ses
     asked = (await session.get_messages())[1]
     assert sent_results(session) == [("c1", f"this 2 {asked.turn_id}", False)]
     assert (await session.get_context()).get("noted") == "x"
+
+
+async def test_a_session_cleared_while_its_tools_run_is_left_empty(session: Session, manager: SessionManager) -> None:
+    other = await manager.get_session("s")
+
+    async def forgets(context: ToolContext) -> str:
+        """Clear."""
+        await (context.session if by_tool else other).clear_messages()
+        return "cleared"
+
+    for by_tool in (True, False):
+        session.provider_session.set_responses([called("forgets"), "never said"])
+        reply = await session.send_message("go", tools=[forgets], run_tools=True)
+        assert [call.name for call in reply.tool_calls] == ["forgets"]
+        assert [message for message in await session.get_messages() if by_tool or not message.tool_results] == []
+        session.provider_session.set_responses(["afterwards"])
+        assert (await session.send_message("next")).content == "afterwards"
+        assert shown(session.provider_session.requests[-1].messages) == ["next"]
+        await session.clear_messages()
+    assert len(session.provider_session.requests) == 4
 
 
 async def test_what_a_tool_started_may_send_once_the_tool_has_ended(session: Session) -> None:

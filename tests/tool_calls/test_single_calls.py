@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from contextvars import ContextVar
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 from langchain_core.runnables import RunnableConfig
-from langchain_core.tools import ToolException, tool
+from langchain_core.tools import BaseTool, ToolException, tool
 from pydantic import BaseModel, SecretStr
 
 from langswarm_sessions import ToolCall, ToolContext
@@ -137,6 +138,34 @@ async def test_a_tool_that_raises_is_told_of() -> None:
     assert await said(times_out, 5) == "TimeoutError: the site is slow"
 
 
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
+async def test_a_plain_tool_that_ends_the_program_only_fails(kind: type[BaseException]) -> None:
+    def quits() -> str:
+        raise kind(2)
+
+    assert await said(quits) == f"RuntimeError: {kind.__name__}"
+    assert await said(tool(quits, description="Quit.")) == f"RuntimeError: {kind.__name__}"
+
+
+async def test_an_async_tool_that_ends_the_program_only_fails() -> None:
+    async def quits() -> str:
+        sys.exit(2)
+
+    assert await said(quits) == "SystemExit: 2"
+
+
+async def test_an_exception_whose_text_cannot_be_read_is_told_by_its_name() -> None:
+    class Bad(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    def fails() -> str:
+        raise Bad
+
+    assert await said(fails) == "Bad: (its text cannot be read)"
+    assert (await outcome(fails)).error_type == "Bad"
+
+
 async def test_a_tool_that_takes_too_long_is_cut() -> None:
     ended = asyncio.Event()
 
@@ -231,6 +260,39 @@ async def test_langchain_tools_are_invoked_on_the_call() -> None:
     wrong = await said(multiply, a="canary")
     assert "b: Field required" in wrong
     assert "canary" not in wrong
+
+
+async def test_langchain_tools_without_a_coroutine_run_in_threads_of_their_own() -> None:
+    variable.set("set")
+
+    def where() -> str:
+        return f"{variable.get()} {threading.current_thread().name} {threading.current_thread().daemon}"
+
+    @tool
+    def plain() -> str:
+        """Tell where."""
+        return where()
+
+    class Class(BaseTool):
+        name: str = "class"
+        description: str = "Tell where."
+
+        def _run(self) -> str:
+            return where()
+
+    class AsyncClass(Class):
+        async def _arun(self) -> str:
+            return where()
+
+    @tool
+    async def coroutine() -> str:
+        """Tell where."""
+        return where()
+
+    assert await said(plain) == "set tool plain True"
+    assert await said(Class()) == "set tool class True"
+    assert await said(AsyncClass()) == "set MainThread False"
+    assert await said(coroutine) == "set MainThread False"
 
 
 async def test_langchain_tools_are_told_the_session() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from langswarm_sessions import (
     ProviderError,
     ProviderUnavailableError,
     RateLimitError,
+    RetryPolicy,
     Session,
     SessionError,
     SessionManager,
@@ -100,6 +102,44 @@ async def test_a_try_that_fails_opens_it_for_as_long_again(open_manager: OpenMan
     assert asked(session) == before + 1, "one request, no retries"
 
 
+@pytest.mark.parametrize("ending", ["answer", "failure"])
+async def test_a_slow_try_keeps_its_own_ending_after_the_next_one_failed(
+    open_manager: OpenManager, clock: Clock, ending: str
+) -> None:
+    manager = manager_of(open_manager, retry=RetryPolicy(max_attempts=1))
+    session, other = [await manager.create_session("user", "mock", "m") for _ in range(2)]
+    session.provider_session.fail_next("unavailable", times=3)
+    for _ in range(3):
+        with pytest.raises(ProviderUnavailableError, match="the provider is down"):
+            await ask(session)
+    clock.passes(30)
+    asked, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: object) -> AsyncIterator[str]:
+        asked.set()
+        await may_end.wait()
+        if ending == "failure":
+            raise ProviderUnavailableError("still down")
+        yield "slow"
+
+    session.provider_session.set_responses([slow])
+    trying = asyncio.ensure_future(session.send_message("hi"))
+    await asked.wait()
+    clock.passes(30)
+    other.provider_session.fail_next("unavailable")
+    with pytest.raises(ProviderUnavailableError, match="the provider is down"):
+        await ask(other)
+    may_end.set()
+    if ending == "answer":
+        assert (await trying).content == "slow"
+    else:
+        with pytest.raises(ProviderUnavailableError, match="still down"):
+            await trying
+    with pytest.raises(ProviderUnavailableError, match="circuit_breaker") as caught:
+        await ask(other)
+    assert caught.value.retry_after == 30, "counted from the second try's failure"
+
+
 @pytest.mark.parametrize("way", ["cancelled", "stream left"])
 async def test_a_try_that_is_left_lets_the_next_turn_try(open_manager: OpenManager, clock: Clock, way: str) -> None:
     session = await guarded(open_manager)
@@ -167,6 +207,34 @@ async def test_turns_that_end_before_their_provider_answers_open_nothing(
         session.provider_session.set_responses([Gate("never")])
         with pytest.raises(ProviderError, match="timeout="):
             await session.send_message("hi", timeout=0.02)
+    session.provider_session.set_responses([])
+    assert await ask(session) == "Mock response to: hi"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_turns_that_gave_their_provider_a_fair_chance_and_heard_nothing_open_it(
+    open_manager: OpenManager, clock: Clock, stream: bool
+) -> None:
+    session = await guarded(open_manager, retry=RetryPolicy(deadline=0.1), fallback="own")
+
+    async def never(_: object) -> str:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    session.provider_session.set_responses([never] * 4)
+    for _ in range(4):
+        assert "before hi" in await ask(session, stream=stream)
+    assert asked(session) == 3, "then the fallback answers without waiting"
+
+
+async def test_a_turn_that_runs_out_of_time_in_the_middle_of_an_answer_opens_nothing(
+    open_manager: OpenManager, clock: Clock
+) -> None:
+    session = await guarded(open_manager, retry=RetryPolicy(deadline=0.05))
+    for _ in range(4):
+        session.provider_session.set_responses([Gate("part ", "rest", open_pieces=1)])
+        with pytest.raises(ProviderError, match="timeout="):
+            await ask(session)
     session.provider_session.set_responses([])
     assert await ask(session) == "Mock response to: hi"
 

@@ -22,7 +22,7 @@ def circuit(clock: Clock) -> Circuit:
 
 
 def fail(circuit: Circuit, times: int = 1) -> list[bool]:
-    return [circuit.failed(tries=circuit.enter(**WHO), where=WHERE) for _ in range(times)]
+    return [circuit.failed(trial=circuit.enter(**WHO), where=WHERE) for _ in range(times)]
 
 
 def refused(circuit: Circuit) -> float | None:
@@ -36,7 +36,7 @@ def refused(circuit: Circuit) -> float | None:
 
 def test_it_opens_after_failures_in_a_row(circuit: Circuit, clock: Clock) -> None:
     assert fail(circuit, 2) == [False, False]
-    circuit.answered(tries=circuit.enter(**WHO), where=WHERE)
+    circuit.answered(trial=circuit.enter(**WHO), where=WHERE)
     assert fail(circuit, 2) == [False, False], "an answer between them: counted anew"
     assert refused(circuit) is None
     assert fail(circuit) == [True]
@@ -50,12 +50,13 @@ def test_one_tries_and_the_others_wait_for_what_it_finds(circuit: Circuit, clock
     fail(circuit, 3)
     clock.passes(30)
     assert refused(circuit) is None
-    assert circuit.enter(**WHO), "the one that tries"
+    trial = circuit.enter(**WHO)
+    assert trial is not None, "the one that tries"
     assert circuit.state == "half-open"
     assert refused(circuit) == 30
-    circuit.answered(tries=True, where=WHERE)
+    circuit.answered(trial=trial, where=WHERE)
     assert circuit.state == "closed"
-    assert [circuit.enter(**WHO) for _ in range(3)] == [False, False, False]
+    assert [circuit.enter(**WHO) for _ in range(3)] == [None, None, None]
     assert fail(circuit, 2) == [False, False], "it counts anew"
 
 
@@ -69,8 +70,7 @@ def test_a_try_that_fails_opens_it_again(circuit: Circuit, clock: Clock) -> None
 def test_a_try_that_says_nothing_lets_the_next_one_try(circuit: Circuit, clock: Clock) -> None:
     fail(circuit, 3)
     clock.passes(30)
-    assert circuit.enter(**WHO)
-    circuit.gave_up()
+    circuit.gave_up(circuit.enter(**WHO))
     assert circuit.enter(**WHO)
 
 
@@ -82,32 +82,79 @@ def test_a_try_that_is_never_heard_of_again_is_not_waited_for_forever(circuit: C
     assert circuit.enter(**WHO)
 
 
+def two_trials(circuit: Circuit, clock: Clock) -> tuple[int | None, int | None]:
+    """Return a trial that took too long, and the one that was let through then."""
+    fail(circuit, 3)
+    clock.passes(30)
+    first = circuit.enter(**WHO)
+    clock.passes(30)
+    return first, circuit.enter(**WHO)
+
+
+@pytest.mark.parametrize("how", ["answered", "failed", "gave up"])
+def test_a_trial_that_ends_after_the_next_one_failed_changes_nothing(circuit: Circuit, clock: Clock, how: str) -> None:
+    first, second = two_trials(circuit, clock)
+    assert circuit.failed(trial=second, where=WHERE)
+    clock.passes(5)
+    if how == "answered":
+        circuit.answered(trial=first, where=WHERE)
+    elif how == "failed":
+        assert not circuit.failed(trial=first, where=WHERE)
+    else:
+        circuit.gave_up(first)
+    assert circuit.state == "open"
+    assert refused(circuit) == 25
+
+
+@pytest.mark.parametrize("how", ["failed", "gave up"])
+def test_a_trial_nobody_waits_for_does_not_take_the_place_of_the_next_one(
+    circuit: Circuit, clock: Clock, how: str
+) -> None:
+    first, second = two_trials(circuit, clock)
+    clock.passes(5)
+    if how == "failed":
+        assert not circuit.failed(trial=first, where=WHERE)
+    else:
+        circuit.gave_up(first)
+    assert refused(circuit) == 25, "the second one is waited for"
+    circuit.answered(trial=second, where=WHERE)
+    assert circuit.state == "closed"
+
+
+def test_the_answer_of_a_slow_trial_closes_it_while_the_next_one_is_under_way(circuit: Circuit, clock: Clock) -> None:
+    first, second = two_trials(circuit, clock)
+    circuit.answered(trial=first, where=WHERE)
+    assert circuit.state == "closed"
+    assert not circuit.failed(trial=second, where=WHERE), "sent before it closed"
+    assert refused(circuit) is None
+
+
 def test_what_was_sent_before_it_opened_neither_closes_nor_prolongs_it(circuit: Circuit, clock: Clock) -> None:
     fail(circuit, 3)
     clock.passes(10)
-    circuit.answered(tries=False, where=WHERE)
-    assert not circuit.failed(tries=False, where=WHERE)
+    circuit.answered(trial=None, where=WHERE)
+    assert not circuit.failed(trial=False, where=WHERE)
     assert refused(circuit) == 20
 
 
 def test_one_of_many_threads_tries(circuit: Circuit, clock: Clock) -> None:
     fail(circuit, 3)
     clock.passes(30)
-    start, found = threading.Barrier(8), list[bool]()
+    start, found = threading.Barrier(8), list[int | None]()
 
     def enter() -> None:
         start.wait()
         try:
             found.append(circuit.enter(**WHO))
         except ProviderUnavailableError:
-            found.append(False)
+            found.append(None)
 
     threads = [threading.Thread(target=enter) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(found) == [False] * 7 + [True]
+    assert found.count(None) == 7
 
 
 def test_the_log_tells_when_it_opens_and_closes(
@@ -116,7 +163,7 @@ def test_the_log_tells_when_it_opens_and_closes(
     caplog.set_level(logging.INFO, logger="langswarm_sessions")
     fail(circuit, 3)
     clock.passes(30)
-    circuit.answered(tries=circuit.enter(**WHO), where=WHERE)
+    circuit.answered(trial=circuit.enter(**WHO), where=WHERE)
     assert [record.getMessage() for record in caplog.records] == [
         "openai (api.example) is down: nothing is sent to it for 30 s.",
         "openai (api.example) is back: requests are sent to it again.",

@@ -14,6 +14,7 @@ from langswarm_sessions import (
     NativeStateLostError,
     ProviderError,
     ProviderTimeoutError,
+    ProviderUnavailableError,
     RateLimitError,
     RetryPolicy,
     Session,
@@ -91,7 +92,7 @@ async def test_the_policys_deadline_counts_retries(open_manager: OpenManager) ->
     policy = RetryPolicy(max_attempts=50, initial_delay=0.02, multiplier=1, jitter=0, deadline=0.1)
     session = await open_manager("memory", retry=policy).create_session("user", "mock", "m")
     session.provider_session.fail_next("unavailable", times=50)
-    with pytest.raises(ProviderTimeoutError, match=r"0\.1 s"):
+    with pytest.raises(ProviderUnavailableError):  # its own error, at once: the next pause would be the end
         await session.send_message("hi")
     assert 1 < len(session.provider_session.requests) < 50
 

@@ -60,7 +60,7 @@ async def test_a_turn_that_fails_for_good_leaves_a_doubt(session: Session, store
     await known_to_both(session)
 
 
-@pytest.mark.parametrize("fault", ["auth", "quota", "refused", "rate_limit", "busy"])
+@pytest.mark.parametrize("fault", ["auth", "quota", "refused", "rate_limit"])
 async def test_what_the_provider_refused_leaves_none(session: Session, fault: str) -> None:
     await session.send_message("one")
     before = await native_of(session)

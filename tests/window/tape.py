@@ -31,27 +31,27 @@ OVERFLOWS: Mapping[str, Mapping[str, Any]] = {
     },
     "anthropic": {
         "type": "error",
-        "error": {"type": "invalid_request_error", "message": "prompt is too long: 200001 tokens > 200000 maximum"},
+        "error": {"type": "invalid_request_error", "message": "prompt is too long: {counted} tokens > {limit} maximum"},
     },
     "gemini": {
         "error": {
             "code": 400,
-            "message": "The input token count (1048577) exceeds the maximum number of tokens allowed (1048576).",
+            "message": "The input token count ({counted}) exceeds the maximum number of tokens allowed ({limit}).",
             "status": "INVALID_ARGUMENT",
         }
     },
     "mistral": {
         "object": "error",
-        "message": "Prompt contains 131073 tokens, too large for model with 131072 maximum context length",
+        "message": "Prompt contains {counted} tokens, too large for model with {limit} maximum context length",
         "type": "invalid_request_error",
         "param": None,
         "code": "3051",
     },
     "cohere": {
-        "message": "too many tokens: total number of tokens in the prompt cannot exceed 128000 - received 128001."
+        "message": "too many tokens: total number of tokens in the prompt cannot exceed {limit} - received {counted}."
     },
 }
-"""What each provider answers, with status 400, to an input that is too long."""
+"""What each provider answers, with status 400, to an input that is too long; all but OpenAI name figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +132,14 @@ class Tape:
             answer = self.told[at]
             return (500, b"{}") if answer is None else (200, json.dumps(answer).encode())
         if self._is_turn(sent) and self._is_too_long(sent):
-            return 400, json.dumps(OVERFLOWS[self._provider]).encode()
+            return 400, self._overflow(sent)
         return None
+
+    def _overflow(self, sent: Sent) -> bytes:
+        told = json.dumps(OVERFLOWS[self._provider])
+        counted = len(sent.raw) // 4
+        limit = counted - 1 if self.window is None else self.window // 4
+        return told.replace("{counted}", str(counted)).replace("{limit}", str(limit)).encode()
 
     def _is_turn(self, sent: Sent) -> bool:
         return sent.method == "POST" and self._told_at(sent.path) is None and self._said in sent.body

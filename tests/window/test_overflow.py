@@ -41,12 +41,12 @@ async def test_a_window_that_is_too_long_is_trimmed_and_sent_once_more(
 @pytest.mark.parametrize("kind", CLIENTS, ids=str, indirect=True)
 async def test_the_next_turn_remembers_what_fits(session: Session, tape: Tape) -> None:
     for number in range(6):
-        await session.send_message(f"{number} {LONG}")
+        await session.send_message(f"{number} {LONG * 10}")
     tape.window = len(tape.turns[-1].raw) * 3 // 4
     await session.send_message("six")
     before = len(tape.turns)
     await session.send_message("seven")
-    assert len(tape.turns) == before + 1, "it was not tried with too much again"
+    assert max(len(sent.raw) for sent in tape.turns[before:]) <= tape.window, "it was not tried with too much again"
 
 
 @each

@@ -177,7 +177,9 @@ async def test_a_provider_that_takes_its_time_is_not_waited_for(monkeypatch: pyt
 async def test_a_count_beyond_the_room_shrinks_it_and_is_not_repeated_at_once() -> None:
     windows, model, row = ModelWindows(), Model("m", tokens=12_000), record(max_tokens_window=10_000)
     room = windows.room(model, row, options=OPTIONS)
-    await windows.count(model, row, TOO_LONG, room=room, tokens=9_000)
+    fitting = await windows.count(model, row, TOO_LONG, room=room, tokens=9_000)
+    assert fitting == 7_500
+    windows.shrink(model, row, room=room, tokens=fitting)
     learned = windows.room(model, row, options=OPTIONS)
     assert (learned.tokens(row.config), learned.source(row.config)) == (7_500, RoomSource.LEARNED)
     await windows.count(model, row, TOO_LONG, room=learned, tokens=9_200)
@@ -191,7 +193,7 @@ async def test_a_count_beyond_the_room_shrinks_it_and_is_not_repeated_at_once() 
 async def test_a_count_within_the_room_changes_nothing_and_a_failing_one_rests() -> None:
     windows, model, row = ModelWindows(), Model("m", tokens=9_900), record(max_tokens_window=10_000)
     room = windows.room(model, row, options=OPTIONS)
-    await windows.count(model, row, TOO_LONG, room=room, tokens=9_000)
+    assert await windows.count(model, row, TOO_LONG, room=room, tokens=9_000) is None
     assert windows.room(model, row, options=OPTIONS) == room
     silent = Model("n")
     for tokens in (8_000, 9_000):

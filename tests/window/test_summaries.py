@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from langswarm_sessions import ConfigurationError, Session, SessionManager, SessionMessage
-from langswarm_sessions.turns import replay, summaries
+from langswarm_sessions.turns import summaries
 from tests.session.kit import OpenManager, rows_of
 from tests.storage.lists import Lists
 from tests.support.recorded import Recorded
@@ -140,9 +140,76 @@ async def test_a_slow_summariser_is_not_waited_for(open_manager: OpenManager, mo
         await asyncio.Event().wait()
         return ""
 
-    monkeypatch.setattr(replay, "_SUMMARY_SECONDS", 0.02)
+    monkeypatch.setattr(summaries, "LONGEST_SECONDS", 0.02)
     session = await talked(open_manager("memory", summarizer=never), 7)
     assert (await session.get_messages())[-1].content == "Mock response to: question 6"
+
+
+async def test_what_is_stored_is_sent_although_its_writer_fails(open_manager: OpenManager, writer: Writer) -> None:
+    manager = open_manager("memory", summarizer=writer)
+    session = await talked(manager, 6)
+    writer.trouble = RuntimeError("down")
+    await talked(manager, 7)
+    for number in range(3):
+        await session.send_message(f"more {number}")
+        assert sent(session)[1] == HEADING + "summary 1"
+
+
+async def test_it_goes_on_from_what_is_stored_while_another_session_s_writer_rests(
+    open_manager: OpenManager, writer: Writer
+) -> None:
+    manager = open_manager("memory", summarizer=writer)
+    writer.trouble = RuntimeError("down")
+    await talked(manager, 7)
+    writer.trouble = None
+    session = await talked(manager, 7)
+    assert sent(session)[1] == HEADING + "summary 2"
+
+
+async def test_a_turn_that_has_no_time_tells_nothing_of_the_writer(open_manager: OpenManager) -> None:
+    slow = [True]
+
+    async def summarise(messages: Sequence[SessionMessage]) -> str:
+        if slow.pop() if slow else False:
+            await asyncio.Event().wait()
+        return "in time"
+
+    session = await talked(open_manager("memory", summarizer=summarise), 5)
+    await session.send_message("hurry", timeout=0.2)
+    assert not sent(session)[1].startswith(HEADING)
+    await session.send_message("no hurry")
+    assert sent(session)[1] == HEADING + "in time"
+
+
+async def test_a_writer_is_given_as_much_as_it_takes_and_what_it_did_is_kept(
+    open_manager: OpenManager, writer: Writer
+) -> None:
+    manager = open_manager("memory", summarizer=writer)
+    session = await manager.create_session("user", "mock", "m", strategy="client")
+    for number in range(75):
+        await session.add_message("user", f"{number} " + "w " * 2_000)
+        await session.add_message("assistant", "w " * 2_000)
+    await session.send_message("go")
+    assert len(writer.given[0]) < 31, "thirty thousand tokens at once"
+    assert len(writer.given) > 1
+    assert all(given[0].startswith(HEADING) for given in writer.given[1:]), "each goes on from the one before"
+    window = session.provider_session.requests[-1].messages
+    assert window[1].seq == (await session.get_summary()).up_to_seq + 1  # type: ignore[union-attr]
+
+
+async def test_a_summary_takes_a_quarter_of_the_window_at_most(open_manager: OpenManager) -> None:
+    manager = open_manager("memory", summarizer=saying("word " * 3_000))
+    session = await talked(manager, 30, max_messages=None, max_tokens_window=400)
+    assert (await session.get_summary()).tokens > 400  # type: ignore[union-attr]
+    assert len(sent(session)) > 10
+    assert len(sent(session)[1]) <= 400 + len(HEADING)
+
+
+async def test_a_summarizer_that_cannot_work_is_refused_later_as_well(open_manager: OpenManager) -> None:
+    session = await open_manager("memory").create_session("user", "mock", "m")
+    with pytest.raises(ConfigurationError, match="nobody"):
+        await session.update_config({"summarizer": "nobody/model"})
+    assert session.config.summarizer is None
 
 
 @pytest.mark.parametrize("nothing", ["", "  ", None, 7])

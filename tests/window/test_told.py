@@ -121,7 +121,7 @@ async def test_a_long_conversation_asks_once_and_is_cut_to_what_the_model_takes(
         end: None,
     }
     session = await manager.create_session("user", kind.provider, "tiny-model", strategy="client")
-    for number in range(14):
+    for number in range(9):
         await session.send_message(f"{number} " + "word " * 600)
     asked = [sent for sent in tape.all if sent.path.partition("?")[0].endswith("/tiny-model") and sent.method == "GET"]
     assert len(asked) == 1

@@ -25,7 +25,7 @@ from langswarm_sessions.providers.base import BuiltInProviderSession
 from langswarm_sessions_langchain.chat_model.answers import completed_answer, is_cut, says_something, summed
 from langswarm_sessions_langchain.chat_model.errors import is_known, translate
 from langswarm_sessions_langchain.chat_model.mapping import Speaker, given_messages
-from langswarm_sessions_langchain.chat_model.profile import model_names
+from langswarm_sessions_langchain.chat_model.profile import model_names, speaker_of
 from langswarm_sessions_langchain.chat_model.request import ModelCall, configured, model_call, run_config
 
 if TYPE_CHECKING:
@@ -148,12 +148,7 @@ class LangChainProviderSession(BuiltInProviderSession["LangChainProvider"]):
         return self._configured[1]
 
     def _speaker(self) -> Speaker:
-        model = self._connection.chat_model
-        asked = next(iter(model_names(model)), self.model)
-        kind = type(model)
-        return Speaker(
-            provider=self.name, model=self.model, chat_model=f"{kind.__module__}.{kind.__qualname__}/{asked}"
-        )
+        return speaker_of(self._connection.chat_model, provider=self.name, model=self.model)
 
     def _seconds(self, request: ProviderRequest) -> float | None:
         """Return how long a chunk may take: the turn's time or the session's setting, whichever is less."""

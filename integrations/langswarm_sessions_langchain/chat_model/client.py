@@ -63,7 +63,7 @@ class LangChainProvider(BuiltInConnection):
             )
         self.chat_model = without_own_retries(chat_model)
         self.failures = failures_of(self.name)
-        self._profiles = tuple(profile_of(chat_model, is_foreign=foreign) for foreign in (False, True))
+        self._profiles = tuple(profile_of(chat_model, is_foreign=foreign, name=self.name) for foreign in (False, True))
         self._told: set[str] = set()
 
     def __repr__(self) -> str:

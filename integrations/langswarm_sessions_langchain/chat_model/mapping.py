@@ -7,7 +7,7 @@ model can be given travels: text, tool calls and results; reasoning, raw blocks 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -15,20 +15,22 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_core.messages import ToolCall as LangChainCall
 
 from langswarm_sessions.messages import (
-    AudioPart,
+    FilePart,
     MessageKind,
+    OtherPart,
     Part,
     Role,
     SessionMessage,
     TextPart,
+    ToolCall,
     ToolResult,
-    text_of,
 )
-from langswarm_sessions.providers.mapping import CallIds, call_id_within, tool_name_within
+from langswarm_sessions.providers.mapping import CallIds, call_id_within, newness, tool_name_within
+from langswarm_sessions.providers.media import Medium, in_words, is_foreign_file, noted
 from langswarm_sessions_langchain.building import build
 from langswarm_sessions_langchain.messages import restored_langchain, to_langchain
 
-__all__ = ["Speaker", "given_messages"]
+__all__ = ["Speaker", "crossing_to", "given_messages"]
 
 Content = str | list[str | dict[Any, Any]]
 
@@ -44,11 +46,13 @@ class Speaker:
         provider: The provider's name.
         model: The session's model.
         chat_model: The class of the chat model, and the model it asks.
+        vendor: Which provider's API the chat model speaks, as far as its package tells: files are known by ids there.
     """
 
     provider: str
     model: str
     chat_model: str
+    vendor: str | None = None
 
     def to_json(self) -> dict[str, str]:
         """Return the entries of a payload that say who said it."""
@@ -75,15 +79,15 @@ def given_messages(
     told: list[Content] = [instructions] if instructions else []
     given: list[BaseMessage] = []
     calls = CallIds(_legal_call_id)
-    for message in messages:
+    for message, is_readable in zip(messages, _readables(messages, speaker), strict=True):
         if message.role is Role.SYSTEM:
             if message.kind is MessageKind.SAID:
                 told.append(to_langchain(message).content)
         elif message.role is Role.ASSISTANT:
             given += _answer(message, speaker, calls)
         elif message.role is Role.TOOL and message.tool_results:
-            given += _results(message, calls)
-        elif (said := _said(message)).content:
+            given += _results(_readable(message, is_readable), calls)
+        elif (said := _said(_readable(message, is_readable))).content:
             given.append(said)
     return [SystemMessage(_joined(told)), *given] if told else given
 
@@ -113,7 +117,7 @@ def _answer(message: SessionMessage, speaker: Speaker, calls: CallIds) -> list[B
         )
         for call in message.tool_calls
     ]
-    answer = AIMessage(text_of(message.parts)) if own is None else _without_server_ids(own)
+    answer = AIMessage(in_words(message.parts)) if own is None else _without_server_ids(own)
     # A call that was no JSON has a result all the same: to every model it is a call without arguments.
     answer = answer.model_copy(update={"tool_calls": sent, "invalid_tool_calls": []})
     return [answer] if answer.content or sent else []
@@ -168,17 +172,67 @@ def _legal_name(name: str) -> str:
 
 
 def _said(message: SessionMessage) -> HumanMessage:
-    content = to_langchain(replace(message, content="", parts=[_readable(part) for part in message.parts])).content
+    content = to_langchain(message).content
     name = message.metadata.get("name")
     named = {"name": name} if isinstance(name, str) and _SAFE_NAME.fullmatch(name) else {}
     return HumanMessage(content, id=message.message_id or None, **named)
 
 
-def _readable(part: Part) -> Part:
-    """Return sound of which only the words are left as text."""
-    if isinstance(part, AudioPart) and not (part.url or part.data):
-        return TextPart(part.transcript or "")
-    return part
+def _readables(messages: Sequence[SessionMessage], speaker: Speaker) -> list[Callable[[Part], bool]]:
+    """Return of each message what tells whether a part can be read by the chat model.
+
+    Ids of files and raw blocks mean something to one server. They are new input for this one, or it was this speaker
+    that answered the turn they came in; an id may also be of the style of the chat model's own API.
+    """
+    heard = {message.turn_id for message in messages if _is_said_by(message, speaker)} - {None}
+
+    def readable(message: SessionMessage, *, is_new: bool) -> Callable[[Part], bool]:
+        is_known = is_new or message.turn_id in heard
+
+        def is_readable(part: Part) -> bool:
+            if isinstance(part, OtherPart):
+                return is_known
+            if isinstance(part, FilePart) and not is_known and is_foreign_file(part, provider=speaker.vendor):
+                return False
+            return not isinstance(part, Medium) or bool(part.url or part.data or getattr(part, "file_id", None))
+
+        return is_readable
+
+    return [readable(message, is_new=is_new) for message, is_new in zip(messages, newness(messages), strict=True)]
+
+
+def _is_said_by(message: SessionMessage, speaker: Speaker) -> bool:
+    return message.role is Role.ASSISTANT and speaker.said(message.provider_payload or {})
+
+
+def _readable(message: SessionMessage, is_readable: Callable[[Part], bool]) -> SessionMessage:
+    """Return a message with notes in place of what cannot be read; the same one if there is nothing like it."""
+    if all(map(is_readable, message.parts)):
+        return message
+    kept = [part for part in message.parts if isinstance(part, Medium) or is_readable(part)]
+    return replace(message, content="", parts=noted(kept, is_taken=is_readable))
+
+
+def crossing_to(speaker: Speaker, messages: Sequence[SessionMessage]) -> list[list[Part]]:
+    """Return of each message the parts that a chat model is given as they are.
+
+    Args:
+        speaker: The chat model.
+        messages: What was said before; nothing of it is new input.
+    """
+    follow_up = SessionMessage(role=Role.ASSISTANT)  # behind it, nothing said before is new
+    return [
+        _crossing(message, speaker, is_readable)
+        for message, is_readable in zip(messages, _readables([*messages, follow_up], speaker), strict=False)
+    ]
+
+
+def _crossing(message: SessionMessage, speaker: Speaker, is_readable: Callable[[Part], bool]) -> list[Part]:
+    if message.role is not Role.ASSISTANT:
+        return [part for part in message.parts if is_readable(part)]
+    if _own(message, speaker) is not None:
+        return message.parts
+    return [part for part in message.parts if isinstance(part, TextPart | ToolCall)]
 
 
 def _results(message: SessionMessage, calls: CallIds) -> list[BaseMessage]:

@@ -11,8 +11,9 @@ from langchain_core.language_models import BaseChatModel
 
 from langswarm_sessions.interfaces.provider import ProviderProfile
 from langswarm_sessions.records import NativeKind
+from langswarm_sessions_langchain.chat_model.mapping import Speaker, crossing_to
 
-__all__ = ["ALWAYS", "WITHOUT_EFFECT", "fields_of", "has_foreign_tracer", "model_names", "profile_of"]
+__all__ = ["ALWAYS", "WITHOUT_EFFECT", "fields_of", "has_foreign_tracer", "model_names", "profile_of", "speaker_of"]
 
 ALWAYS = frozenset({"instructions", "metadata", "native", "stop", "timeout", "tool_choice"})
 """Documented settings that have an effect with every chat model."""
@@ -48,15 +49,25 @@ _OTEL_NAMES = {
 }
 """Packages to values of `gen_ai.provider.name`; the others are called as the package is, without `langchain_`."""
 
+_VENDORS = {
+    "anthropic": "anthropic",
+    "azure.ai.openai": "openai",
+    "gcp.gen_ai": "gemini",
+    "mistral_ai": "mistral",
+    "openai": "openai",
+}
+"""Values of `gen_ai.provider.name` to the providers whose ids of files mean something there."""
+
 _MEDIA_FLAGS = {"image": "image_inputs", "audio": "audio_inputs", "file": "pdf_inputs"}
 
 
-def profile_of(model: BaseChatModel, *, is_foreign: bool) -> ProviderProfile:
+def profile_of(model: BaseChatModel, *, is_foreign: bool, name: str = "langchain") -> ProviderProfile:
     """Return what a chat model can do.
 
     Args:
         model: The chat model.
         is_foreign: Whether its calls are traced by somebody else.
+        name: The provider's name.
     """
     kind = type(model)
     keys = {*ALWAYS, *fields_of(kind)}
@@ -75,6 +86,25 @@ def profile_of(model: BaseChatModel, *, is_foreign: bool) -> ProviderProfile:
         otel_name=_otel_name(kind),
         takes=frozenset({"text", *_MEDIA_FLAGS} - refused),
         is_foreign=is_foreign,
+        crosses=lambda messages, asked: crossing_to(speaker_of(model, provider=name, model=asked), messages),
+    )
+
+
+def speaker_of(chat_model: BaseChatModel, *, provider: str, model: str) -> Speaker:
+    """Return who answers when a chat model does.
+
+    Args:
+        chat_model: The chat model.
+        provider: The provider's name.
+        model: The session's model.
+    """
+    kind = type(chat_model)
+    asked = next(iter(model_names(chat_model)), model)
+    return Speaker(
+        provider=provider,
+        model=model,
+        chat_model=f"{kind.__module__}.{kind.__qualname__}/{asked}",
+        vendor=_VENDORS.get(_otel_name(kind)),
     )
 
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from langswarm_sessions.interfaces.provider import ProviderProfile
 from langswarm_sessions.providers.anthropic.credential import AnthropicCredential
 from langswarm_sessions.providers.anthropic.profile import ANTHROPIC_PROFILE, profile_of
-from langswarm_sessions.providers.anthropic.request import Dialect
+from langswarm_sessions.providers.anthropic.request import Dialect, wire_tool_choice
 from langswarm_sessions.providers.anthropic.settings import check_values
 from langswarm_sessions.providers.clients import MadeClient
-from langswarm_sessions.providers.generated import EndpointClients, check_has_twin, loop_clients, settings_of_twin
+from langswarm_sessions.providers.generated import (
+    EndpointClients,
+    check_has_twin,
+    keep_requests_from_log,
+    loop_clients,
+    settings_of_twin,
+)
 from langswarm_sessions.providers.remote import RemoteConnection
+from langswarm_sessions.providers.settings import Forms
 
 if TYPE_CHECKING:
     import httpx2
@@ -30,6 +37,7 @@ class AnthropicConnection(RemoteConnection[EndpointClients["AsyncAnthropic"]]):
 
     name = "anthropic"
     profile = ANTHROPIC_PROFILE
+    forms: ClassVar[Forms] = {"tool_choice": wire_tool_choice}
     sdk = "anthropic.resources.beta.messages"
     credential: AnthropicCredential
 
@@ -61,6 +69,7 @@ class AnthropicConnection(RemoteConnection[EndpointClients["AsyncAnthropic"]]):
         """Return the clients of a new loop."""
         import anthropic
 
+        keep_requests_from_log("anthropic")
         given = self.credential.client
         if given is None:
             made = _from_credential(self.credential)

@@ -8,15 +8,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from langswarm_sessions.errors import InvalidRequestError
-from langswarm_sessions.messages import AudioPart, FilePart, ImagePart, OtherPart, Part, RefusalPart, TextPart
-from langswarm_sessions.providers.mapping import told_instead
+from langswarm_sessions.messages import AudioPart, FilePart, ImagePart, OtherPart, Part, RefusalPart, Role, TextPart
+from langswarm_sessions.providers.media import COMMON_IMAGES, described, is_foreign_file, told_instead
 
-__all__ = ["Block", "content_blocks", "text_block"]
+__all__ = ["Block", "content_blocks", "takes", "text_block"]
 
 Block = dict[str, Any]
 
 _PDF = "application/pdf"
-_IMAGE_TYPES = frozenset({"image/gif", "image/jpeg", "image/png", "image/webp"})
+_IMAGE_TYPES = frozenset(COMMON_IMAGES) - {"image/jpg"}
+_SCHEMES = ("https://", "http://")
 _TEXT_TYPES = frozenset({"application/json", "application/xml", "application/x-yaml"})
 _IMAGE_BEGINNINGS = {"/9j/": "image/jpeg", "R0lGOD": "image/gif", "UklGR": "image/webp", "iVBORw": "image/png"}
 """How images begin in base64, for those that come without their type: the API refuses a wrong one."""
@@ -41,6 +42,11 @@ def content_blocks(parts: Iterable[Part], *, is_new: bool) -> list[Block]:
     return [block for block in blocks if block is not None]
 
 
+def takes(part: Part, role: Role) -> bool:
+    """Whether the API takes a medium in a message of a role: in answers and system messages it takes text alone."""
+    return role in {Role.USER, Role.TOOL} and _medium(part) is not None
+
+
 def text_block(text: str) -> Block:
     """Return a block of text."""
     return {"type": "text", "text": text}
@@ -52,29 +58,45 @@ def _block(part: Part, *, is_new: bool) -> Block | None:
             return text_block(part.text) if part.text.strip() else None
         case AudioPart() if part.transcript and part.transcript.strip():
             return text_block(part.transcript)
-        case ImagePart():
-            block = _image(part)
-        case FilePart():
-            block = _file(part)
-        case AudioPart() | OtherPart():
-            block = None
+        case ImagePart() | FilePart() | AudioPart() | OtherPart():
+            block = _medium(part)
         case _:
             return None
     if block is not None or (not is_new and isinstance(part, OtherPart)):
         return block
     if is_new:
         raise InvalidRequestError(
-            f"anthropic: the Messages API takes no content of type {part.type!r} like this. {_REMEDY}",
+            f"anthropic: the Messages API takes no content of type {described(part)} like this. {_REMEDY}",
             provider="anthropic",
         )
     return text_block(told_instead(part))
+
+
+def _medium(part: Part) -> Block | None:
+    match part:
+        case ImagePart():
+            return _image(part)
+        case FilePart():
+            return _file(part)
+        case _:
+            return None
 
 
 def _image(part: ImagePart) -> Block | None:
     data, media_type = _embedded(part.data, part.media_type, part.url)
     if data:
         return _image_block(data, media_type)
-    return {"type": "image", "source": {"type": "url", "url": part.url}} if part.url else None
+    return _image_at(part.url, media_type)
+
+
+def _image_at(url: str | None, media_type: str | None) -> Block | None:
+    if not _is_readable(url) or (media_type is not None and media_type.lower() not in COMMON_IMAGES):
+        return None
+    return {"type": "image", "source": {"type": "url", "url": url}}
+
+
+def _is_readable(url: str | None) -> bool:
+    return (url or "").lower().startswith(_SCHEMES)
 
 
 def _image_block(data: str, media_type: str | None) -> Block | None:
@@ -92,9 +114,9 @@ def _file(part: FilePart) -> Block | None:
         return {"type": "image", "source": source} if is_image else _document(source, part.name)
     if data:
         return _image_block(data, media_type) if is_image else _data_document(data, media_type, name=part.name)
-    if part.url and is_image:
-        return {"type": "image", "source": {"type": "url", "url": part.url}}
-    if part.url and media_type in (None, _PDF):
+    if is_image:
+        return _image_at(part.url, media_type)
+    if _is_readable(part.url) and not is_foreign_file(part, provider="anthropic") and media_type in (None, _PDF):
         return _document({"type": "url", "url": part.url}, part.name)
     return None
 

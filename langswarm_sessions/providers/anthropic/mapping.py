@@ -15,18 +15,19 @@ from typing import Any
 from langswarm_sessions.errors import InvalidRequestError
 from langswarm_sessions.messages import (
     MessageKind,
-    RefusalPart,
+    Part,
     Role,
     SessionMessage,
     TextPart,
     ToolCall,
     ToolResult,
-    text_of,
 )
+from langswarm_sessions.providers.anthropic.answers import parts_of
 from langswarm_sessions.providers.anthropic.content import Block, content_blocks, text_block
 from langswarm_sessions.providers.mapping import OPENING, CallIds, call_id_within, newness, tool_name_within
+from langswarm_sessions.providers.media import in_words
 
-__all__ = ["OPENING", "Conversation", "conversation_of", "legal_call_id", "replayed_blocks"]
+__all__ = ["OPENING", "Conversation", "conversation_of", "given_back", "legal_call_id", "replayed_blocks"]
 
 _LEGAL_ID = re.compile(r"[a-zA-Z0-9_-]+", re.ASCII)
 _LONGEST_NAME = 128
@@ -52,7 +53,7 @@ class Conversation:
     system: list[str] = field(default_factory=list[str], repr=False)
 
     def say(self, role: str, blocks: list[Block]) -> None:
-        """Append content; the same speaker's goes into one message, tool results first."""
+        """Append content; the same speaker's goes into one message."""
         if not blocks:
             return
         if not self.messages and role == "assistant":
@@ -61,7 +62,12 @@ class Conversation:
             self.messages.append({"role": role, "content": []})
         content: list[Block] = self.messages[-1]["content"]
         content += blocks
-        content.sort(key=lambda block: block["type"] != "tool_result")
+
+    def put_results_first(self) -> None:
+        """Let each message begin with the tool results it holds."""
+        for message in self.messages:
+            content: list[Block] = message["content"]
+            content.sort(key=lambda block: block["type"] != "tool_result")
 
     @property
     def speaker(self) -> str | None:
@@ -96,7 +102,7 @@ def conversation_of(
         if message.kind is MessageKind.INSTRUCTIONS:
             continue
         if message.role is Role.SYSTEM:
-            if text := text_of(message.parts).strip():
+            if text := in_words(message.parts).strip():
                 opens = is_whole and not told.messages
                 (told.system if opens or not system_in_place else waiting).append(text)
         elif message.role is Role.ASSISTANT:
@@ -109,6 +115,7 @@ def conversation_of(
     if is_whole and not told.messages:
         waiting, told.system = [*told.system, *waiting], []
     _place(told, waiting)
+    told.put_results_first()
     if told.speaker in (None, "assistant") and messages[-1:] and messages[-1].role is not Role.ASSISTANT:
         raise InvalidRequestError(
             "anthropic: there is nothing to send but blanks. Say something in the message.", provider="anthropic"
@@ -137,13 +144,22 @@ def _payload_blocks(message: SessionMessage, *, model: str) -> list[Block]:
 
     Nothing is replayed when the message says something else by now (a middleware edited it).
     """
+    return replayed_blocks(_kept_blocks(message, model=model))
+
+
+def given_back(message: SessionMessage, model: str) -> list[Part]:
+    """Return the parts of an answer that go back with the provider's own blocks; empty when those cannot be sent."""
+    return parts_of(_kept_blocks(message, model=model))
+
+
+def _kept_blocks(message: SessionMessage, *, model: str) -> list[Block]:
     payload = message.provider_payload or {}
     if payload.get("provider") != "anthropic" or payload.get("model") != model:
         return []
     stored: list[Block] = payload.get("items") or []
     if not _says_the_same(stored, message):
         return []
-    blocks = replayed_blocks(stored)
+    blocks = [block for block in stored if _replayed(block) is not None]
     while blocks and blocks[-1]["type"] in _THINKING:  # what it led to is missing
         blocks.pop()
     return blocks
@@ -184,7 +200,7 @@ def _citation(citation: dict[str, Any]) -> dict[str, Any]:
 
 
 def _built_blocks(message: SessionMessage) -> list[Block]:
-    text = "".join(part.text for part in message.parts if isinstance(part, TextPart | RefusalPart))
+    text = in_words(message.parts)
     blocks = [text_block(text)] if text.strip() else []
     return blocks + [
         {

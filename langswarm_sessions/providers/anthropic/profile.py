@@ -7,6 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from langswarm_sessions.interfaces.provider import ProviderProfile
+from langswarm_sessions.providers.anthropic.content import takes
+from langswarm_sessions.providers.anthropic.mapping import given_back
+from langswarm_sessions.providers.media import crosses_by
 from langswarm_sessions.providers.settings import DOCUMENTED_SETTINGS
 from langswarm_sessions.records import NativeKind
 
@@ -42,6 +45,7 @@ ANTHROPIC_PROFILE = ProviderProfile(
     ignored_keys=_WITHOUT_EFFECT,
     otel_name="anthropic",
     takes=frozenset({"text", "image", "file"}),
+    crosses=crosses_by(takes=takes, given_back=given_back),
 )
 
 _WITH_THREADS = replace(ANTHROPIC_PROFILE, native=NativeKind.EPHEMERAL)

@@ -16,7 +16,7 @@ from langswarm_sessions.providers.settings import in_force
 from langswarm_sessions.providers.tools import function_tool, normal_tool_choice
 from langswarm_sessions.records import ToolChoice
 
-__all__ = ["COUNTED_FIELDS", "DEFAULT_MAX_TOKENS", "Body", "Dialect", "request_body"]
+__all__ = ["COUNTED_FIELDS", "DEFAULT_MAX_TOKENS", "Body", "Dialect", "request_body", "wire_tool_choice"]
 
 Body = dict[str, Any]
 
@@ -126,7 +126,7 @@ def _tools(request: ProviderRequest, config: Mapping[str, Any]) -> Body:
         return {}
     fields: Body = {"tools": wire_tools(options.tools)}
     given = options.tool_choice if options.tool_choice is not None else config.get("tool_choice")
-    choice = _tool_choice(given)
+    choice = wire_tool_choice(given)
     if config.get("parallel_tool_calls") is False:
         choice = choice or {"type": "auto"}
         if choice["type"] != "none":
@@ -154,8 +154,17 @@ def wire_tools(tools: Iterable[Mapping[str, Any]]) -> list[Block]:
     return wire
 
 
-def _tool_choice(choice: ToolChoice | None) -> Block | None:
-    if isinstance(choice, Mapping) and choice.get("type") in _OWN_CHOICES:
+def wire_tool_choice(choice: ToolChoice | None) -> Block | None:
+    """Return a choice of tools in the API's form; None when there is none.
+
+    Args:
+        choice: As `normal_tool_choice` takes it, or the API's own.
+
+    Raises:
+        InvalidInputError: It names no tool.
+    """
+    kind = choice.get("type") if isinstance(choice, Mapping) else None
+    if isinstance(choice, Mapping) and kind in _OWN_CHOICES and (kind != "tool" or choice.get("name")):
         return dict(choice)
     normal = normal_tool_choice(choice)
     if normal is None:

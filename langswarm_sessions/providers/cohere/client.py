@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from langswarm_sessions.providers.clients import MadeClient
 from langswarm_sessions.providers.cohere.credential import CohereCredential, wrapper_of
 from langswarm_sessions.providers.cohere.profile import COHERE_PROFILE, COHERE_SETTINGS
 from langswarm_sessions.providers.cohere.request import wire_format
 from langswarm_sessions.providers.remote import RemoteConnection
+from langswarm_sessions.providers.settings import Forms
+from langswarm_sessions.providers.tools import normal_tool_choice
 
 if TYPE_CHECKING:
     import httpx
@@ -43,6 +45,7 @@ class CohereConnection(RemoteConnection[_Clients]):
     name = "cohere"
     profile = COHERE_PROFILE
     settings = COHERE_SETTINGS
+    forms: ClassVar[Forms] = {"response_format": wire_format, "tool_choice": normal_tool_choice}
     sdk = "cohere.client_v2"
     credential: CohereCredential
 
@@ -50,12 +53,6 @@ class CohereConnection(RemoteConnection[_Clients]):
         super().__init__(credential)
         self.sightless: set[tuple[str, str]] = set()
         """Addresses and models that take no images, learned from their answers."""
-
-    def check_config(self, config: Mapping[str, Any]) -> None:
-        """Refuse unknown or ill-typed settings, and a response format without its schema."""
-        super().check_config(config)
-        if (response_format := config.get("response_format")) is not None:
-            wire_format(response_format)
 
     def open(self, session_id: str, model: str, config: Mapping[str, Any]) -> CohereProviderSession:
         """Return the live session of one conversation. Nothing is sent or loaded yet."""

@@ -23,14 +23,16 @@ from langswarm_sessions.messages import (
     ToolCall,
     ToolResult,
 )
-from langswarm_sessions.providers.cohere.answers import Item, call_arguments, content_blocks
-from langswarm_sessions.providers.mapping import CallIds, call_id_within, newness, told_instead, tool_name_within
+from langswarm_sessions.providers.cohere.answers import Item, call_arguments, content_blocks, parts_of
+from langswarm_sessions.providers.mapping import CallIds, call_id_within, newness, tool_name_within
+from langswarm_sessions.providers.media import MediaTable, described, in_words, told_instead
 
-__all__ = ["Senses", "chat_messages", "replayed_answer"]
+__all__ = ["Senses", "chat_messages", "given_back", "replayed_answer", "takes"]
 
 _LONGEST_NAME = 128
 _legal_call_id = call_id_within(re.compile(r".+", re.DOTALL), prefix="call_")
 _IMAGE_DETAILS = frozenset({"auto", "high", "low"})
+_TABLE = MediaTable(provider="cohere")  # source: Cohere's guide to image inputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,20 @@ def replayed_answer(message: SessionMessage, *, model: str, thinks: bool = True)
     )
 
 
+def given_back(message: SessionMessage, model: str) -> list[Part]:
+    """Return the parts of an answer that go back with the provider's own message; empty when that cannot be sent."""
+    answer = replayed_answer(message, model=model)
+    if answer is None or len(answer) == 1:
+        return []
+    stored: Item = (message.provider_payload or {})["items"][0]
+    return parts_of(stored if answer.get("tool_calls") else {**stored, "tool_plan": None})
+
+
+def takes(part: Part, role: Role) -> bool:
+    """Whether the API takes a medium in a message of a role: images, from the user."""
+    return role is Role.USER and isinstance(part, ImagePart) and _TABLE.takes(part)
+
+
 def _says_the_same(stored: Item, message: SessionMessage) -> bool:
     text = _block_text(content_blocks(stored))
     sent: list[Item] = stored.get("tool_calls") or []
@@ -122,7 +138,7 @@ def _is_same_call(sent: Item, call: ToolCall) -> bool:
 
 
 def _built_answer(message: SessionMessage) -> Item:
-    text = "".join(part.text for part in message.parts if isinstance(part, TextPart | RefusalPart))
+    text = in_words(message.parts)
     calls = [{"id": call.id, "type": "function", "function": _function(call)} for call in message.tool_calls]
     return _answer(content=[{"type": "text", "text": text}] if text else [], tool_calls=calls)
 
@@ -210,7 +226,7 @@ class _Saying:
                 return _text_block(part.text)
             case AudioPart() if part.transcript:
                 return _text_block(part.transcript)
-            case ImagePart() if self.sees and (part.url or part.data):
+            case ImagePart() if self.sees and _TABLE.takes(part):
                 return _image_block(part)
             case ReasoningPart() | ToolCall() | ToolResult():
                 return None
@@ -238,13 +254,13 @@ def _image_block(part: ImagePart) -> Item:
 _REMEDIES: Mapping[str, str] = {
     "audio": "Give its words: AudioPart(transcript=...).",
     "file": "Send its text instead.",
-    "image": "Send it in a user's message to a model that sees, or say in words what it shows.",
+    "image": "Send it as JPEG, PNG, GIF or WebP in a user's message to a model that sees, or say what it shows.",
 }
 
 
 def _untakeable(part: Part) -> InvalidRequestError:
     remedy = _REMEDIES.get(part.type, "Send text or an image.")
     return InvalidRequestError(
-        f"cohere: content of type {part.type!r} is not taken like this, here or by this model. {remedy}",
+        f"cohere: content of type {described(part)} is not taken like this, here or by this model. {remedy}",
         provider="cohere",
     )

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from langswarm_sessions.interfaces.provider import ProviderProfile
+from langswarm_sessions.providers.cohere.mapping import given_back, takes
+from langswarm_sessions.providers.media import crosses_by
 from langswarm_sessions.providers.settings import DOCUMENTED_SETTINGS, Setting
 from langswarm_sessions.records import NativeKind
 
@@ -73,6 +75,7 @@ _WITH_EFFECT = frozenset(
 
 COHERE_PROFILE = ProviderProfile(
     takes=frozenset({"text", "image"}),
+    crosses=crosses_by(takes=takes, given_back=given_back),
     native=NativeKind.NONE,
     client=True,
     config_keys=_WITH_EFFECT,

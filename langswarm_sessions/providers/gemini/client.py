@@ -6,14 +6,15 @@ from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from inspect import signature
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from langswarm_sessions.interfaces.provider import ProviderProfile
 from langswarm_sessions.providers.clients import MadeClient
 from langswarm_sessions.providers.gemini.credential import GeminiCredential
 from langswarm_sessions.providers.gemini.profile import GEMINI_PROFILE, check_choices, profile_of
-from langswarm_sessions.providers.gemini.request import check_response_format
+from langswarm_sessions.providers.gemini.request import wire_choice
 from langswarm_sessions.providers.remote import RemoteConnection
+from langswarm_sessions.providers.settings import Forms
 
 if TYPE_CHECKING:
     import httpx2
@@ -65,6 +66,7 @@ class GeminiConnection(RemoteConnection[GeminiClients]):
 
     name = "gemini"
     profile = GEMINI_PROFILE
+    forms: ClassVar[Forms] = {"tool_choice": wire_choice}
     sdk = "google.genai.interactions"
     credential: GeminiCredential
 
@@ -76,7 +78,6 @@ class GeminiConnection(RemoteConnection[GeminiClients]):
         """Refuse unknown or ill-typed settings, and kinds of conversation Gemini has not."""
         super().check_config(config)
         check_choices(config)
-        check_response_format(config)
 
     def open(self, session_id: str, model: str, config: Mapping[str, Any]) -> GeminiProviderSession:
         """Return the live session of one conversation. Nothing is sent or loaded yet."""

@@ -31,9 +31,10 @@ from langswarm_sessions.providers.gemini.mapping import (
     replayed_items,
     unsendable,
 )
-from langswarm_sessions.providers.mapping import OPENING, told_instead
+from langswarm_sessions.providers.mapping import OPENING
+from langswarm_sessions.providers.media import told_instead
 
-__all__ = ["API", "UNSIGNED", "input_contents", "made_id", "parts_of_items"]
+__all__ = ["API", "UNSIGNED", "given_back", "input_contents", "made_id", "parts_of_items"]
 
 API = "generate_content"
 
@@ -58,7 +59,7 @@ def input_contents(messages: Sequence[SessionMessage], *, model: str) -> list[It
     """
     contents: list[Item] = []
     for entry in entries(messages):
-        if entry.is_new and (refusal := unsendable(entry.parts)) is not None:
+        if entry.is_new and (refusal := unsendable(entry.parts, api=API)) is not None:
             raise refusal
         if entry.results:
             contents += _result_contents(entry)
@@ -119,6 +120,11 @@ def _replayed(message: SessionMessage, *, model: str) -> list[Item]:
     return [item for item in stored if item.get("thoughtSignature") or not item.get("thought")]
 
 
+def given_back(message: SessionMessage, model: str) -> list[Part]:
+    """Return the parts of an answer that go back with the provider's own; empty when those cannot be sent."""
+    return parts_of_items(_replayed(message, model=model), seed="")
+
+
 def _is_same_call(stored: ToolCall, told: ToolCall) -> bool:
     is_same = (stored.name, call_arguments(stored)) == (told.name, call_arguments(told))
     return is_same and _known_id(stored.id) == _known_id(told.id)
@@ -164,7 +170,7 @@ def _item(part: Part) -> Item | None:
     """Return the part of the wire for one of ours; None when it cannot be sent."""
     if isinstance(part, TextPart | RefusalPart):
         return {"text": part.text} if part.text else None
-    media = media_of(part)
+    media = media_of(part, api=API)
     if media is not None and media.data is not None:
         return {"inlineData": {"mimeType": media.media_type, "data": media.data}}
     if media is not None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import mimetypes
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -21,8 +24,8 @@ from langswarm_sessions.messages import (
     ToolCall,
     ToolResult,
 )
-from langswarm_sessions.providers.gemini.profile import DEFAULT_BASE_URL
 from langswarm_sessions.providers.mapping import newness, tool_name_within
+from langswarm_sessions.providers.media import described, media_type_of
 
 __all__ = [
     "Entry",
@@ -39,8 +42,37 @@ __all__ = [
 Item = dict[str, Any]
 
 _FILES = "files/"
-_FILES_API = f"{DEFAULT_BASE_URL}/v1beta/"
-_DEFAULT_TYPES = {"image": "image/png", "audio": "audio/wav", "document": "application/octet-stream"}
+_FILES_API = "https://generativelanguage.googleapis.com/v1beta/"
+_SCHEMES = ("https://", "http://", "gs://")
+_UNKNOWN = "application/octet-stream"
+_DEFAULT_TYPES = {"image": "image/png", "audio": "audio/wav", "document": _UNKNOWN}
+
+_EVERYWHERE = ("image/jpeg", "image/png", "image/webp", "image/heic", "image/heif", "image/gif", "audio/*", "video/*")
+_DOCUMENTS = ("application/pdf", "text/*")
+_TYPES = {
+    "interactions": (
+        *_EVERYWHERE,
+        *_DOCUMENTS,
+        "image/bmp",
+        "image/tiff",
+        "application/msword",
+        "application/vnd.*",
+    ),
+    "generate_content": (
+        *_EVERYWHERE,
+        *_DOCUMENTS,
+        "image/avif",
+        "application/javascript",
+        "application/x-javascript",
+        "application/x-python*",
+        "application/rtf",
+    ),
+}
+"""What each API takes; patterns as of file names.
+
+Sources: the types of ImageContent, DocumentContent and their like in google-genai; Google's guides to images, documents
+and files; what google/adk-python found taken and refused (issue 5693).
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +100,8 @@ def entries(messages: Sequence[SessionMessage]) -> Iterator[Entry]:
     Args:
         messages: In order; tool calls and results already paired.
     """
-    calls: list[ToolCall] = []
+    calls: dict[str, tuple[int, str]] = {}  # the newest of each id: its place, and its name
+    places = itertools.count()
     waiting: list[SessionMessage] = []
     are_new = False
     for message, is_new in zip(messages, newness(messages), strict=True):
@@ -81,22 +114,21 @@ def entries(messages: Sequence[SessionMessage]) -> Iterator[Entry]:
         if waiting:
             yield _results(waiting, calls, is_new=are_new)
             waiting = []
-        calls += message.tool_calls
+        calls |= {call.id: (next(places), call.name) for call in message.tool_calls}
         yield Entry(role=message.role, message=message, parts=tuple(message.parts), is_new=is_new)
     if waiting:
         yield _results(waiting, calls, is_new=are_new)
 
 
-def _results(messages: Sequence[SessionMessage], calls: Sequence[ToolCall], *, is_new: bool) -> Entry:
-    places = {call.id: place for place, call in enumerate(calls)}
-    names = {call.id: call.name for call in calls}
+def _results(messages: Sequence[SessionMessage], calls: Mapping[str, tuple[int, str]], *, is_new: bool) -> Entry:
+    unasked = (sys.maxsize, "")
     results = [result for message in messages for result in message.tool_results]
-    results.sort(key=lambda result: places.get(result.tool_call_id, len(places)))
+    results.sort(key=lambda result: calls.get(result.tool_call_id, unasked)[0])
     return Entry(
         role=Role.TOOL,
         message=messages[0],
         parts=tuple(part for message in messages for part in message.parts if not isinstance(part, ToolResult)),
-        results=tuple((result, result.name or names.get(result.tool_call_id, "")) for result in results),
+        results=tuple((result, result.name or calls.get(result.tool_call_id, unasked)[1]) for result in results),
         is_new=is_new,
     )
 
@@ -148,22 +180,33 @@ class Media:
     detail: str | None = None
 
 
-def media_of(part: Part) -> Media | None:
-    """Return the media of a part; None when it has none that Gemini could read or fetch."""
+def media_of(part: Part, *, api: str) -> Media | None:
+    """Return the media of a part; None when it has none that Gemini could read or fetch.
+
+    Args:
+        part: The part.
+        api: The API that is asked: it has types of its own.
+    """
     media = _found_media(part)
-    is_broken = media is not None and media.data is not None and not _is_base64(media.data)
-    return None if is_broken else media
+    if media is None or not (_is_base64(media.data) if media.data is not None else _is_readable(media.uri)):
+        return None
+    kinds = (*_TYPES[api], _UNKNOWN)
+    return media if any(fnmatchcase(media.media_type.lower(), kind) for kind in kinds) else None
+
+
+def _is_readable(uri: str | None) -> bool:
+    return (uri or "").lower().startswith(_SCHEMES)
 
 
 def _found_media(part: Part) -> Media | None:
     match part:
         case ImagePart() if part.url or part.data:
-            return _media(part.media_type, part.data, part.url, kind="image", detail=part.detail)
+            return _media(media_type_of(part), part.data, part.url, kind="image", detail=part.detail)
         case AudioPart() if part.url or part.data:
-            return _media(part.media_type, part.data, part.url, kind="audio")
+            return _media(media_type_of(part), part.data, part.url, kind="audio")
         case FilePart():
             uri = _file_uri(part.file_id) if part.file_id else part.url
-            return _media(part.media_type, part.data, uri, name=part.name) if part.data or uri else None
+            return _media(media_type_of(part), part.data, uri, name=part.name) if part.data or uri else None
         case _:
             return None
 
@@ -215,19 +258,19 @@ def _file_uri(file_id: str) -> str | None:
     return _FILES_API + file_id if file_id.startswith(_FILES) else None  # ids of other providers say nothing here
 
 
-def unsendable(parts: Iterable[Part]) -> InvalidRequestError | None:
+def unsendable(parts: Iterable[Part], *, api: str) -> InvalidRequestError | None:
     """Return the refusal of new content Gemini cannot be sent, if there is such content."""
     for part in parts:
         is_media = isinstance(part, ImagePart | FilePart | AudioPart)
         is_told = isinstance(part, AudioPart) and bool(part.transcript)
-        if part.type == "other" or (is_media and not is_told and media_of(part) is None):
+        if part.type == "other" or (is_media and not is_told and media_of(part, api=api) is None):
             return _refusal(part)
     return None
 
 
 def _refusal(part: Part) -> InvalidRequestError:
     return InvalidRequestError(
-        f"gemini: content of type {part.type!r} cannot be sent like this. Send text, or an image, sound or file as "
+        f"gemini: content of type {described(part)} cannot be sent like this. Send text, or an image, sound or file as "
         "base64 data, as a URL, or as the name ('files/...') the Files API gave it.",
         provider="gemini",
     )

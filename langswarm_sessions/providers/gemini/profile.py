@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.interfaces.provider import ProviderProfile
+from langswarm_sessions.messages import Part, Role
+from langswarm_sessions.providers.gemini import contents, steps
+from langswarm_sessions.providers.gemini.mapping import media_of
+from langswarm_sessions.providers.media import crosses_by
 from langswarm_sessions.providers.settings import DOCUMENTED_SETTINGS
 from langswarm_sessions.records import NativeKind
 
@@ -38,7 +43,11 @@ ONLY_WITHOUT_STATE = frozenset({"frequency_penalty", "presence_penalty", "top_k"
 
 _KINDS = ("node", "none")
 _EFFORTS = ("minimal", "low", "medium", "high", "xhigh")
-_FORMATS = ("text", "json_object", "json_schema")
+
+
+def _takes(part: Part, _: Role, *, api: str) -> bool:
+    return media_of(part, api=api) is not None
+
 
 _WITHOUT_STATE = ProviderProfile(
     native=NativeKind.NONE,
@@ -46,6 +55,7 @@ _WITHOUT_STATE = ProviderProfile(
     config_keys=frozenset(DOCUMENTED_SETTINGS) - _WITHOUT_EFFECT,
     ignored_keys=_WITHOUT_EFFECT,
     otel_name="gcp.gemini",
+    crosses=crosses_by(takes=partial(_takes, api=contents.API), given_back=contents.given_back),
 )
 
 GEMINI_PROFILE = replace(
@@ -53,6 +63,8 @@ GEMINI_PROFILE = replace(
     native=NativeKind.NODE,
     config_keys=_WITHOUT_STATE.config_keys - ONLY_WITHOUT_STATE,
     ignored_keys=_WITHOUT_STATE.ignored_keys | ONLY_WITHOUT_STATE,
+    crosses=crosses_by(takes=partial(_takes, api=steps.API), given_back=steps.given_back),
+    unkept=_WITHOUT_STATE,
 )
 
 
@@ -74,9 +86,6 @@ def check_choices(config: Mapping[str, Any]) -> None:
     """
     _check_choice("native", config.get("native"), _KINDS)
     _check_choice("reasoning_effort", config.get("reasoning_effort"), _EFFORTS)
-    wanted = config.get("response_format")
-    kind: object = cast(Mapping[str, object], wanted).get("type") if isinstance(wanted, Mapping) else wanted
-    _check_choice("response_format", kind, _FORMATS)
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:

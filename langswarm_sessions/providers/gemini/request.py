@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from langswarm_sessions.errors import ConfigurationError, InvalidInputError, InvalidRequestError
+from langswarm_sessions.errors import InvalidInputError, InvalidRequestError
 from langswarm_sessions.interfaces.provider import ProviderRequest
 from langswarm_sessions.providers.gemini.contents import input_contents
 from langswarm_sessions.providers.gemini.mapping import Item
@@ -20,7 +20,7 @@ from langswarm_sessions.records import ToolChoice
 if TYPE_CHECKING:
     from google.genai.types import Content, GenerateContentConfig, HttpOptions
 
-__all__ = ["check_response_format", "content_arguments", "interaction_body", "is_kept"]
+__all__ = ["content_arguments", "interaction_body", "is_kept", "wire_choice"]
 
 _SHARED_FIELDS = {
     "max_tokens": "max_output_tokens",
@@ -204,6 +204,15 @@ def _tool_choice(request: ProviderRequest, config: Mapping[str, Any]) -> tuple[s
     choice: ToolChoice | None = options.tool_choice if options.tool_choice is not None else config.get("tool_choice")
     if choice is None or not options.tools:
         return None, []
+    return wire_choice(choice)
+
+
+def wire_choice(choice: ToolChoice) -> tuple[str, list[str]]:
+    """Return a choice of tools in the API's terms: the mode, and the names that may be called.
+
+    Raises:
+        InvalidInputError: It is a dict that names no function.
+    """
     kind: object = choice.get("type") if isinstance(choice, Mapping) else None
     if kind not in {None, "function"}:
         raise InvalidInputError("gemini: tool_choice must be 'auto', 'none', 'required', or name a function.")
@@ -234,17 +243,3 @@ def wanted_format(config: Mapping[str, Any]) -> Item:
         return {}
     schema = data.get("schema")
     return {"mime_type": "application/json", **({"schema": schema} if schema is not None else {})}
-
-
-def check_response_format(config: Mapping[str, Any]) -> None:
-    """Refuse a response format without what it needs.
-
-    Raises:
-        ConfigurationError: A schema is announced and not given.
-    """
-    given = config.get("response_format")
-    kind: object = given.get("type") if isinstance(given, Mapping) else given  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    if kind == "json_schema" and not isinstance(wanted_format(config).get("schema"), Mapping):
-        raise ConfigurationError(
-            "provider_config of gemini: response_format of type json_schema needs 'schema' (a dict).", provider="gemini"
-        )

@@ -31,9 +31,10 @@ from langswarm_sessions.providers.gemini.mapping import (
     replayed_items,
     unsendable,
 )
-from langswarm_sessions.providers.mapping import CallIds, call_id_within, told_instead
+from langswarm_sessions.providers.mapping import CallIds, call_id_within
+from langswarm_sessions.providers.media import told_instead
 
-__all__ = ["API", "input_steps", "parts_of_steps"]
+__all__ = ["API", "given_back", "input_steps", "parts_of_steps"]
 
 API = "interactions"
 
@@ -57,7 +58,7 @@ def input_steps(messages: Sequence[SessionMessage], *, model: str) -> list[Item]
     steps: list[Item] = []
     ids = CallIds(_legal_call_id)
     for entry in entries(messages):
-        if entry.is_new and (refusal := unsendable(entry.parts)) is not None:
+        if entry.is_new and (refusal := unsendable(entry.parts, api=API)) is not None:
             raise refusal
         if entry.results:
             steps += _result_steps(entry, ids)
@@ -82,6 +83,11 @@ def _replayed(message: SessionMessage, *, model: str) -> list[Item]:
     if not _says_the_same(stored, message):
         return []
     return [step for step in stored if step.get("type") != "thought" or step.get("signature")]
+
+
+def given_back(message: SessionMessage, model: str) -> list[Part]:
+    """Return the parts of an answer that go back with the provider's own steps; empty when those cannot be sent."""
+    return parts_of_steps(_replayed(message, model=model))
 
 
 def _says_the_same(steps: Sequence[Item], message: SessionMessage) -> bool:
@@ -134,7 +140,7 @@ def _block(part: Part) -> Item | None:
     """Return the content of one part; None when it has none that can be sent."""
     if isinstance(part, TextPart | RefusalPart):
         return {"type": "text", "text": part.text} if part.text else None
-    media = media_of(part)
+    media = media_of(part, api=API)
     if media is not None:
         return _media_block(media)
     return {"type": "text", "text": told} if (told := told_instead(part)) else None

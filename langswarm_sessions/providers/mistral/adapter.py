@@ -36,6 +36,7 @@ from langswarm_sessions.providers.mistral.request import (
     chat_body,
     conversation_inputs,
     fingerprint,
+    fork_body,
     start_body,
 )
 from langswarm_sessions.providers.mistral.streams import ChatReader, ConversationReader
@@ -52,6 +53,8 @@ __all__ = ["MistralProviderSession"]
 _DRAIN_SECONDS = 1.0
 _ENTRY = "entry"
 """In the memo: id of the newest entry of the conversation that is known."""
+_NO_FORK = frozenset({400, 404, 405, 410, 422, 501})
+"""What a provider answers that does not fork here: the conversation is rebuilt instead."""
 _FIXED = "fixed"
 """In the memo: digest of what the conversation was started with."""
 
@@ -59,13 +62,14 @@ _FIXED = "fixed"
 class MistralProviderSession(RemoteProviderSession[MistralConnection]):
     """A conversation with a Mistral model or agent; settings are in docs/providers/mistral.md."""
 
-    __slots__ = ("_may_arrive",)
+    __slots__ = ("_left", "_may_arrive")
 
     name = "mistral"
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._may_arrive = False
+        self._left: NativeState | None = None  # nothing is to be sent on top of it: the next attempt forks it
 
     @classmethod
     def connect(cls, credential: object) -> MistralConnection:
@@ -81,10 +85,11 @@ class MistralProviderSession(RemoteProviderSession[MistralConnection]):
         """Look up in the conversation's history what became of a request.
 
         Returns:
-            The answer, adopted from the history; None if nothing arrived and nothing can arrive any more.
+            The answer, adopted from the history; None if the request may be sent again. Where the history holds
+            something else, or the provider may still be at work, that forks the conversation at the newest known entry.
 
         Raises:
-            NativeStateLostError: The history says neither, or the provider may still be at work on the request.
+            NativeStateLostError: The conversation is gone, or that entry is.
         """
         native = request.native
         if native is None:
@@ -93,11 +98,14 @@ class MistralProviderSession(RemoteProviderSession[MistralConnection]):
         if newest is None:
             raise MISTRAL_FAILURES.lost(Failure())
         new = entries_after(await self._history(native, request), newest)
-        if new == [] and not self._may_arrive:
-            return None
-        answer = answer_to(new or (), conversation_inputs(request, model=self.model).entries)
-        if answer is None:
+        if new is None:
             raise MISTRAL_FAILURES.lost(Failure())
+        if not new and not self._may_arrive:
+            return None
+        answer = answer_to(new, conversation_inputs(request, model=self.model).entries)
+        if answer is None:
+            self._left = native
+            return None
         return completed_answer(
             answer,
             model=self.model,
@@ -192,11 +200,39 @@ class MistralProviderSession(RemoteProviderSession[MistralConnection]):
         if request.native is None:
             body = start_body(request, model=self.model, config=self._config, inputs=inputs)
             return await conversations.start_stream_async(**body, **how)
+        if self._forks(request.native):
+            return await self._forked(
+                client, request.native, fork_body(request, config=self._config, inputs=inputs), how
+            )
         body = append_body(request, config=self._config, inputs=inputs)
         return await conversations.append_stream_async(conversation_id=request.native.id, **body, **how)
 
+    def _forks(self, native: NativeState) -> bool:
+        """Whether a conversation may hold what it must not, so that a copy of its good part is continued instead."""
+        return native.suspect or native == self._left
+
+    async def _forked(
+        self, client: Mistral, native: NativeState, body: Mapping[str, Any], how: Mapping[str, Any]
+    ) -> EventStreamAsync[ConversationEvents]:
+        """Restart a conversation from the newest entry that is known to belong to it.
+
+        Raises:
+            NativeStateLostError: There is no such entry, or the provider does not fork there.
+        """
+        from mistralai.client.errors import MistralError
+
+        if newest := native.memo.get(_ENTRY):
+            restart = client.beta.conversations.restart_stream_async
+            try:
+                return await restart(conversation_id=native.id, from_entry_id=newest, **body, **how)
+            except MistralError as error:
+                if error.status_code not in _NO_FORK:
+                    raise
+        raise MISTRAL_FAILURES.lost(Failure())
+
     def _answer(self, reader: ConversationReader, request: ProviderRequest, request_id: str | None) -> Completed:
-        known = request.native.id if request.native is not None else None
+        native = request.native
+        known = native.id if native is not None and not self._forks(native) else None
         completed = completed_answer(
             reader.entries,
             model=self.model,

@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from langswarm_sessions.interfaces.provider import Completed
-from langswarm_sessions.messages import OtherPart, Part, ReasoningPart, TextPart, ToolCall
+from langswarm_sessions.messages import OtherPart, Part, ReasoningPart, SessionMessage, TextPart, ToolCall
 from langswarm_sessions.providers.mistral.mapping import Entry, wire_call_id
-from langswarm_sessions.providers.mistral.replay import arguments_of, chunks_of, payload_of
+from langswarm_sessions.providers.mistral.replay import arguments_of, chunks_of, payload_of, replayed_entries
 from langswarm_sessions.records import Usage
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-__all__ = ["EntryDraft", "as_json", "completed_answer", "usage_of"]
+__all__ = ["EntryDraft", "as_json", "completed_answer", "given_back", "usage_of"]
 
 _FINISH_REASONS = {"model_length": "length"}
 _UNKNOWN_ID = "null"
@@ -168,6 +168,11 @@ def parts_of(entries: Iterable[Entry]) -> list[Part]:
             case _:
                 parts.append(OtherPart(data=entry))
     return parts
+
+
+def given_back(message: SessionMessage, model: str) -> list[Part]:
+    """Return the parts of an answer that go back with the provider's own entries; empty when those cannot be sent."""
+    return parts_of(replayed_entries(message, model=model))
 
 
 def _content_part(chunk: Entry) -> Part:

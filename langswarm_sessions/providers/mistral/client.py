@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from langswarm_sessions.interfaces.provider import ProviderProfile
 from langswarm_sessions.providers.clients import MadeClient
 from langswarm_sessions.providers.mistral.credential import MistralCredential
 from langswarm_sessions.providers.mistral.profile import MISTRAL_PROFILE, check_native, profile_of
+from langswarm_sessions.providers.mistral.request import wire_format
 from langswarm_sessions.providers.remote import RemoteConnection
+from langswarm_sessions.providers.settings import Forms
+from langswarm_sessions.providers.tools import normal_tool_choice
 
 if TYPE_CHECKING:
     from mistralai.client import Mistral
@@ -27,6 +30,7 @@ class MistralConnection(RemoteConnection["Mistral"]):
 
     name = "mistral"
     profile = MISTRAL_PROFILE
+    forms: ClassVar[Forms] = {"response_format": wire_format, "tool_choice": normal_tool_choice}
     sdk = "langswarm_sessions.providers.mistral.sdk"
     credential: MistralCredential
 

@@ -34,7 +34,8 @@ _CAME_APART_WORDS = (
     "duplicate tool call id",
 )
 """What the provider keeps has calls or results nobody heard of here: the transcript has the whole of it."""
-_GIVEN_UP_STATUSES = frozenset({408, 504})
+_OF_A_GATEWAY = frozenset({408, 502, 504, *range(520, 528)})
+"""Statuses of who stood in between and did not hear the end."""
 _REQUEST_ID_HEADERS = ("mistral-correlation-id", "x-kong-request-id", "x-request-id")
 
 
@@ -138,12 +139,14 @@ def translate(error: Exception, *, continued: bool = False, streaming: bool = Fa
 
 
 def may_still_run(error: Exception) -> bool:
-    """Whether one of `foreign_errors` says only that nobody waited longer: the provider may still be at work."""
+    """Whether one of `foreign_errors` leaves it open whether the request is still on its way, or being answered."""
     import httpx2
+    from mistralai.client.errors import NoResponseError
 
-    if isinstance(error, httpx2.TimeoutException):
-        return not isinstance(error, httpx2.ConnectTimeout | httpx2.PoolTimeout)
-    return getattr(error, "status_code", None) in _GIVEN_UP_STATUSES
+    if isinstance(error, httpx2.HTTPError | httpx2.StreamError | NoResponseError):
+        never_sent = httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout | httpx2.UnsupportedProtocol
+        return not isinstance(error, never_sent)
+    return getattr(error, "status_code", None) in _OF_A_GATEWAY
 
 
 def failure_of(error: Exception, *, continued: bool = False) -> Failure:

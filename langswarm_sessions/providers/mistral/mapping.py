@@ -31,10 +31,11 @@ from langswarm_sessions.messages import (
     ToolResult,
     text_of,
 )
-from langswarm_sessions.providers.mapping import CallIds, is_foreign_file, newness, told_instead, tool_name_within
+from langswarm_sessions.providers.mapping import CallIds, newness, tool_name_within
+from langswarm_sessions.providers.media import COMMON_IMAGES, MediaTable, described, in_words, told_instead
 from langswarm_sessions.providers.mistral.replay import replayed_entries
 
-__all__ = ["Entry", "Mapped", "Target", "entries_of", "wire_call_id"]
+__all__ = ["Entry", "Mapped", "Target", "entries_of", "takes", "wire_call_id"]
 
 Entry = dict[str, Any]
 
@@ -52,6 +53,40 @@ class Target(StrEnum):
 
     CONVERSATION = "conversations"
     CHAT = "chat completions"
+
+
+_TABLE = MediaTable(
+    provider="mistral",
+    files=(
+        "application/epub*",
+        "application/json",
+        "application/msword",
+        "application/pdf",
+        "application/rtf",
+        "application/vnd.*",
+        "application/x-*tex*",
+        "application/xml",
+        *COMMON_IMAGES,
+        "text/*",
+    ),
+    sounds=("audio/*",),
+)
+"""Sources: Mistral's guides to vision, to audio and to document AI."""
+
+
+def takes(part: Part, role: Role, *, target: Target) -> bool:
+    """Whether the API takes a medium in a message of a role.
+
+    Args:
+        part: The medium.
+        role: Who says it; in answers and system messages nothing but text is taken.
+        target: What it is for: conversations take no sound, no file ids, and no media beside results.
+    """
+    is_chat = target is Target.CHAT
+    if role not in ({Role.USER, Role.TOOL} if is_chat else {Role.USER}):
+        return False
+    needs_chat = isinstance(part, AudioPart) or (isinstance(part, FilePart) and not (part.data or part.url))
+    return (is_chat or not needs_chat) and _TABLE.takes(part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +139,8 @@ def entries_of(messages: Sequence[SessionMessage], *, model: str, target: Target
     writer = _Writer(model=model, target=target, issued=issued)
     said = [message for message in messages if message.kind is not MessageKind.INSTRUCTIONS]
     last_other = max((at for at, message in enumerate(said) if message.role is not Role.SYSTEM), default=-1)
-    system = [message.content for message in said[:last_other] if message.role is Role.SYSTEM and message.content]
+    in_front = [in_words(message.parts) for message in said[: max(last_other, 0)] if message.role is Role.SYSTEM]
+    system = [text for text in in_front if text]
     for index, (message, is_new) in enumerate(zip(said, newness(said), strict=True)):
         if message.role is not Role.SYSTEM or index > last_other:
             writer.add(message, is_new=is_new)
@@ -140,9 +176,14 @@ class _Writer:
         return {**entry, "tool_call_id": self._ids.made(entry["tool_call_id"])}
 
     def _result(self, result: ToolResult, message: SessionMessage, *, is_new: bool) -> Entry:
+        in_conversation = self._target is Target.CONVERSATION
         media = [part for part in message.parts if not isinstance(part, TextPart | ToolResult)]
-        chunks = self._chunks(media, is_new=is_new) if len(message.tool_results) == 1 else []
-        if chunks and self._target is Target.CONVERSATION:
+        chunks = (
+            self._chunks(media, Role.TOOL, is_new=is_new and not in_conversation)
+            if len(message.tool_results) == 1
+            else []
+        )
+        if chunks and in_conversation:
             if is_new:
                 raise self._refused("image or file, beside a tool's result,")
             return self._told(result, "\n".join(filter(None, [result.content, *map(told_instead, media)])))
@@ -155,41 +196,50 @@ class _Writer:
     def _content(self, message: SessionMessage, *, is_new: bool) -> str | list[Entry]:
         if all(isinstance(part, TextPart) for part in message.parts):
             return message.content or text_of(message.parts)
-        return self._chunks(message.parts, is_new=is_new)
+        if message.role is Role.SYSTEM:
+            return in_words(message.parts)
+        return self._chunks(message.parts, message.role, is_new=is_new)
 
-    def _chunks(self, parts: Iterable[Part], *, is_new: bool) -> list[Entry]:
-        chunks = (self._chunk(part, is_new=is_new) for part in parts)
+    def _chunks(self, parts: Iterable[Part], role: Role, *, is_new: bool) -> list[Entry]:
+        chunks = (self._chunk(part, role, is_new=is_new) for part in parts)
         return [chunk for chunk in chunks if chunk is not None]
 
-    def _chunk(self, part: Part, *, is_new: bool) -> Entry | None:
+    def _chunk(self, part: Part, role: Role, *, is_new: bool) -> Entry | None:
         """Return the chunk of one part; None when it has none. Of an older message's medium a note is left."""
-        is_chat = self._target is Target.CHAT
+        if takes(part, role, target=self._target):
+            return _medium(part)
         match part:
             case TextPart() | RefusalPart():
                 return {"type": "text", "text": part.text} if part.text else None
-            case ImagePart() if part.url or part.data:
-                return _image(part)
-            case FilePart() if part.url or part.data:
-                named = {"document_name": part.name} if part.name else {}
-                where = part.url or _data_url(part.data, part.media_type or "application/octet-stream")
-                return {"type": "document_url", "document_url": where, **named}
-            case FilePart() if part.file_id and is_chat and not is_foreign_file(part, provider="mistral"):
-                return {"type": "file", "file_id": part.file_id}
-            case AudioPart() if is_chat and (part.data or part.url):
-                return {"type": "input_audio", "input_audio": part.data or part.url}
             case AudioPart() if part.transcript:
                 return {"type": "text", "text": part.transcript}
             case AudioPart() | OtherPart() | ImagePart() | FilePart() if is_new:
-                raise self._refused(f"content of type {part.type!r} like this")
+                raise self._refused(f"content of type {described(part)} like this")
             case _:
                 return {"type": "text", "text": told} if (told := told_instead(part)) else None
 
     def _refused(self, what: str) -> InvalidRequestError:
         return InvalidRequestError(
-            f"mistral: the API's {self._target} take no {what}. Send text, an image, or a file by URL or data; sound "
-            "and file ids go with strategy 'client'.",
+            f"mistral: the API's {self._target} take no {what}. Send text, an image (JPEG, PNG, GIF or WebP), or a "
+            "document by URL or data; sound and file ids go with strategy 'client'.",
             provider="mistral",
         )
+
+
+def _medium(part: Part) -> Entry | None:
+    match part:
+        case ImagePart():
+            return _image(part)
+        case FilePart() if part.url or part.data:
+            named = {"document_name": part.name} if part.name else {}
+            where = part.url or _data_url(part.data, part.media_type or "application/octet-stream")
+            return {"type": "document_url", "document_url": where, **named}
+        case FilePart():
+            return {"type": "file", "file_id": part.file_id}
+        case AudioPart():
+            return {"type": "input_audio", "input_audio": part.data or part.url}
+        case _:
+            return None
 
 
 def _image(part: ImagePart) -> Entry:
@@ -203,7 +253,7 @@ def _data_url(data: str | None, media_type: str) -> str:
 
 
 def _answer_entries(message: SessionMessage) -> list[Entry]:
-    text = "".join(part.text for part in message.parts if isinstance(part, TextPart | RefusalPart))
+    text = in_words(message.parts)
     entries = [_output(text)] if text else []
     return entries + [
         {"type": "function.call", "tool_call_id": call.id, "name": _legal_name(call), "arguments": _arguments(call)}

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.interfaces.provider import ProviderProfile
+from langswarm_sessions.providers.media import crosses_by
+from langswarm_sessions.providers.mistral.answers import given_back
+from langswarm_sessions.providers.mistral.mapping import Target, takes
 from langswarm_sessions.providers.settings import DOCUMENTED_SETTINGS
 from langswarm_sessions.records import NativeKind
 
@@ -30,16 +34,24 @@ _WITHOUT_EFFECT = frozenset(
 )
 """Documented settings the API has no field for."""
 
-MISTRAL_PROFILE = ProviderProfile(
-    native=NativeKind.LOG,
+_KEEPS_NOTHING = ProviderProfile(
+    native=NativeKind.NONE,
     client=True,
     config_keys=frozenset(DOCUMENTED_SETTINGS) - _WITHOUT_EFFECT,
     ignored_keys=_WITHOUT_EFFECT,
     otel_name="mistral_ai",
-    takes=frozenset({"text", "image", "file"}),
+    takes=frozenset({"text", "image", "file", "audio"}),
+    crosses=crosses_by(takes=partial(takes, target=Target.CHAT), given_back=given_back),
 )
 
-_KEEPS_NOTHING = replace(MISTRAL_PROFILE, native=NativeKind.NONE, takes=MISTRAL_PROFILE.takes | {"audio"})
+MISTRAL_PROFILE = replace(
+    _KEEPS_NOTHING,
+    native=NativeKind.LOG,
+    forks=True,
+    takes=_KEEPS_NOTHING.takes - {"audio"},
+    crosses=crosses_by(takes=partial(takes, target=Target.CONVERSATION), given_back=given_back),
+    unkept=_KEEPS_NOTHING,
+)
 
 
 def profile_of(config: Mapping[str, Any]) -> ProviderProfile:

@@ -20,8 +20,10 @@ __all__ = [
     "chat_body",
     "conversation_inputs",
     "fingerprint",
+    "fork_body",
     "merged_metadata",
     "start_body",
+    "wire_format",
     "wire_tools",
 ]
 
@@ -90,6 +92,12 @@ def append_body(request: ProviderRequest, *, config: Mapping[str, Any], inputs: 
     return {"inputs": inputs.entries, "store": True} | _completion_args(request, config)
 
 
+def fork_body(request: ProviderRequest, *, config: Mapping[str, Any], inputs: Mapped) -> dict[str, Any]:
+    """Return what continues a copy of a conversation, which is given metadata anew: arguments as for `start_body`."""
+    metadata = merged_metadata(config)
+    return append_body(request, config=config, inputs=inputs) | ({"metadata": metadata} if metadata else {})
+
+
 def fingerprint(request: ProviderRequest, *, model: str, config: Mapping[str, Any]) -> str:
     """Return a digest of what a conversation keeps from its start: model or agent, instructions, tools.
 
@@ -137,7 +145,7 @@ def chat_body(request: ProviderRequest, *, session_id: str, model: str, config: 
             mode, _, name = choice.partition(":")
             body["tool_choice"] = {"type": "function", "function": {"name": name}} if name else mode
     if wanted := in_force(config, request.options).get("response_format"):
-        body["response_format"] = _response_format(wanted)
+        body["response_format"] = wire_format(wanted)
     if metadata := merged_metadata(config):
         body["metadata"] = metadata
     return body
@@ -150,7 +158,7 @@ def _given(instructions: str | None) -> tuple[str, ...]:
 def _completion_args(request: ProviderRequest, config: Mapping[str, Any]) -> dict[str, Any]:
     args = {wire: config[name] for name, wire in _COMPLETION_FIELDS.items() if name in config}
     if wanted := in_force(config, request.options).get("response_format"):
-        args["response_format"] = _response_format(wanted)
+        args["response_format"] = wire_format(wanted)
     if request.options.tools and (choice := _choice(request, config)) is not None:
         if ":" in choice:
             raise InvalidInputError(
@@ -185,8 +193,12 @@ def wire_tools(tools: Iterable[Mapping[str, Any]]) -> list[Entry]:
     return wire
 
 
-def _response_format(response_format: str | Mapping[str, Any]) -> dict[str, Any]:
-    """Return a response format in chat form, whichever it was given in."""
+def wire_format(response_format: str | Mapping[str, Any]) -> dict[str, Any]:
+    """Return a response format in chat form, whichever it was given in.
+
+    Raises:
+        ConfigurationError: A schema lacks its name, or is missing.
+    """
     if isinstance(response_format, str):
         return {"type": response_format}
     given = dict(response_format)

@@ -13,7 +13,7 @@ from langswarm_sessions.providers.openai.client import OpenAIConnection, connect
 from langswarm_sessions.providers.openai.conversations import log_events, look_up
 from langswarm_sessions.providers.openai.counting import counted_input
 from langswarm_sessions.providers.openai.errors import OPENAI_FAILURES, foreign_errors, translate
-from langswarm_sessions.providers.openai.profile import profile_of, speaks_chat
+from langswarm_sessions.providers.openai.profile import speaks_chat
 from langswarm_sessions.providers.openai.request import is_kept
 from langswarm_sessions.providers.openai.responses_turn import response_events
 from langswarm_sessions.providers.remote import RemoteProviderSession
@@ -37,7 +37,7 @@ class OpenAIProviderSession(RemoteProviderSession[OpenAIConnection]):
     @property
     def profile(self) -> ProviderProfile:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
         """What OpenAI can do for this session; it depends on the settings `api`, `native` and `store`."""
-        return profile_of(self._config)
+        return self._connection.profile_for(self._config)
 
     async def reconcile(self, request: ProviderRequest) -> Completed | None:
         """Look for a turn in its conversation: return its answer, or None when nothing of it arrived."""

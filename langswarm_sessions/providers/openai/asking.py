@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from langswarm_sessions.providers.openai.client import OpenAIConnection
+from langswarm_sessions.providers.openai.media import is_own_address
 
 if TYPE_CHECKING:
     import httpx2
@@ -40,6 +41,11 @@ class Asking:
     def where(self) -> tuple[str, str]:
         """Address and model: what is learned of one need not hold of another."""
         return str(self.client.base_url), self.model
+
+    @property
+    def is_own(self) -> bool:
+        """Whether OpenAI itself is asked, and not another server of its API."""
+        return is_own_address(str(self.client.base_url))
 
     @property
     def timeout(self) -> float | httpx2.Timeout | None:

@@ -6,13 +6,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
 from langswarm_sessions.interfaces.provider import ProviderRequest
 from langswarm_sessions.providers.failures import Failure
 from langswarm_sessions.providers.openai.chat_messages import REASONING_FIELDS, chat_messages
-from langswarm_sessions.providers.openai.client import merged_metadata
-from langswarm_sessions.providers.openai.request import text_format
+from langswarm_sessions.providers.openai.media import is_own_address
+from langswarm_sessions.providers.openai.settings import merged_metadata, text_format
 from langswarm_sessions.providers.settings import in_force
 from langswarm_sessions.providers.tools import function_tool, normal_tool_choice
 from langswarm_sessions.records import ToolChoice
@@ -34,7 +33,6 @@ _PLAIN_FIELDS = (
     "top_p",
     "verbosity",
 )
-_OWN_HOSTS = (".openai.com", ".azure.com")
 _OLD_LIMIT, _NEW_LIMIT = "max_tokens", "max_completion_tokens"
 _UNKNOWN_FIELD_CODES = frozenset({"unknown_parameter", "unsupported_parameter"})
 _UNKNOWN_FIELD_WORDS = ("not support", "unsupported", "unrecognized", "unknown", "not permitted", "unexpected")
@@ -86,8 +84,7 @@ def first_dialect(base_url: str) -> ChatDialect:
         >>> first_dialect("https://api.openai.com/v1").limit
         'max_completion_tokens'
     """
-    host = "." + (urlsplit(base_url).hostname or "")
-    is_own = host.endswith(_OWN_HOSTS)
+    is_own = is_own_address(base_url)
     return ChatDialect(is_own=is_own, limit=_NEW_LIMIT if is_own else _OLD_LIMIT)
 
 
@@ -120,6 +117,7 @@ def chat_body(
             model=model,
             instructions=request.instructions,
             replay_reasoning=dialect.replays_reasoning,
+            is_own=dialect.is_own,
         ),
         "stream": True,
     }

@@ -75,7 +75,7 @@ async def _read(stream: AsyncStream[ChatCompletionChunk], asking: Asking) -> Asy
             await _drain(stream, answer)
             yield answer.completed()
             return
-    raise OPENAI_FAILURES.cut_stream()
+    raise OPENAI_FAILURES.no_end(stream.response.headers, is_begun=is_started)
 
 
 async def _drain(stream: AsyncStream[ChatCompletionChunk], answer: ChatAnswer) -> None:

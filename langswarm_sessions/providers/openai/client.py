@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.interfaces.provider import ProviderProfile
 from langswarm_sessions.providers.clients import MadeClient
-from langswarm_sessions.providers.generated import EndpointClients, check_has_twin, loop_clients, settings_of_twin
+from langswarm_sessions.providers.generated import (
+    EndpointClients,
+    check_has_twin,
+    keep_requests_from_log,
+    loop_clients,
+    settings_of_twin,
+)
 from langswarm_sessions.providers.openai.credential import OpenAICredential, checked_key
-from langswarm_sessions.providers.openai.profile import OPENAI_PROFILE, check_native, profile_of
+from langswarm_sessions.providers.openai.profile import OPENAI_PROFILE, OPENAI_SETTINGS, check_native, profile_of
+from langswarm_sessions.providers.openai.settings import check_metadata, text_format
 from langswarm_sessions.providers.remote import RemoteConnection
+from langswarm_sessions.providers.settings import Forms
 
 if TYPE_CHECKING:
     import httpx2
@@ -22,7 +29,7 @@ if TYPE_CHECKING:
     from langswarm_sessions.providers.openai.chat_request import ChatDialect
     from langswarm_sessions.providers.openai.conversations import OpenTurn
 
-__all__ = ["METADATA_KEYS", "OpenAIConnection", "check_metadata", "connect_openai", "merged_metadata"]
+__all__ = ["OpenAIConnection", "connect_openai"]
 
 _OWN = ("base_url", "organization", "project")  # settings of a session that need a client of their own
 
@@ -32,6 +39,8 @@ class OpenAIConnection(RemoteConnection[EndpointClients["AsyncOpenAI"]]):
 
     name = "openai"
     profile = OPENAI_PROFILE
+    settings = OPENAI_SETTINGS
+    forms: ClassVar[Forms] = {"response_format": text_format}
     sdk = "openai.resources.responses"
     credential: OpenAICredential
 
@@ -52,7 +61,7 @@ class OpenAIConnection(RemoteConnection[EndpointClients["AsyncOpenAI"]]):
 
     def profile_for(self, config: Mapping[str, Any]) -> ProviderProfile:
         """Return what the provider can do under a provider_config."""
-        return profile_of(config)
+        return profile_of(config, address=self.credential.address(config.get("base_url")))
 
     def forget(self, session_id: str) -> None:
         """Drop what is kept here of a conversation that was deleted."""
@@ -72,6 +81,7 @@ class OpenAIConnection(RemoteConnection[EndpointClients["AsyncOpenAI"]]):
         """Return the clients of a new loop."""
         import openai
 
+        keep_requests_from_log("openai")
         given = self.credential.client
         if given is None:
             made = _from_credential(self.credential)
@@ -152,34 +162,3 @@ def _key_of(given: Any) -> str | Callable[[], Awaitable[str]]:
         return await asyncio.to_thread(provide)
 
     return key
-
-
-METADATA_KEYS = ("thread_metadata", "conversation_metadata", "metadata")
-
-
-def check_metadata(config: Mapping[str, Any]) -> None:
-    """Refuse metadata the API would refuse: at most 16 pairs, keys of 64 and values of 512 characters.
-
-    Raises:
-        ConfigurationError: The message names the limit.
-    """
-    pairs = merged_metadata(config)
-    too_long = any(len(key) > 64 or len(value) > 512 for key, value in pairs.items())
-    if len(pairs) > 16 or too_long:
-        raise ConfigurationError(
-            "provider_config of openai: metadata takes at most 16 pairs, keys of 64 and values of 512 characters.",
-            provider="openai",
-        )
-
-
-def merged_metadata(config: Mapping[str, Any], names: Iterable[str] = METADATA_KEYS) -> dict[str, str]:
-    """Return metadata as text: by default thread's and conversation's and the plain one, merged.
-
-    Args:
-        config: provider_config.
-        names: The settings to merge; later ones win.
-    """
-    merged: dict[str, Any] = {}
-    for name in names:
-        merged.update(config.get(name) or {})
-    return {str(key): value if isinstance(value, str) else str(value) for key, value in merged.items()}

@@ -19,10 +19,10 @@ from langswarm_sessions.messages import text_of
 from langswarm_sessions.providers.failures import Failure
 from langswarm_sessions.providers.openai.answers import NEWEST_ITEM, adopted_answer, completed_answer, newest_item
 from langswarm_sessions.providers.openai.asking import Asking
-from langswarm_sessions.providers.openai.client import merged_metadata
 from langswarm_sessions.providers.openai.errors import OPENAI_FAILURES, foreign_errors, is_definite
 from langswarm_sessions.providers.openai.mapping import Item, input_items
 from langswarm_sessions.providers.openai.responses_turn import response_events
+from langswarm_sessions.providers.openai.settings import merged_metadata
 from langswarm_sessions.providers.openai.turn_fate import Fate, fate_of
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ async def look_up(asking: Asking, request: ProviderRequest) -> Completed | None:
     except NativeStateLostError:
         turns.pop(asking.session_id, None)
         raise
-    sent = input_items(request.messages, model=asking.model)
+    sent = input_items(request.messages, model=asking.model, is_own=asking.is_own)
     fate = fate_of(sent, found, status=None if response is None else response.status)
     if fate is Fate.ABSENT and turn is not None and response is None:
         turn.was_absent = True  # it may arrive yet
@@ -234,7 +234,7 @@ async def _checked(asking: Asking, request: ProviderRequest, completed: Complete
     native = request.native
     newest = native.memo.get(NEWEST_ITEM) if native is not None else None
     items: list[Item] = list((completed.payload or {}).get("items", ()))
-    expected = len(input_items(request.messages, model=asking.model)) + len(items)
+    expected = len(input_items(request.messages, model=asking.model, is_own=asking.is_own)) + len(items)
     with suppress(NativeStateLostError, *foreign_errors()):
         if native is not None and newest is not None:
             found = await _items_after(asking, native.id, newest)

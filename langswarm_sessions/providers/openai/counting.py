@@ -42,7 +42,7 @@ async def counted_input(asking: Asking, request: ProviderRequest) -> int:
         session_id=asking.session_id,
         model=asking.model,
         config=asking.config,
-        dialect=Dialect(encrypts=asking.encrypts),
+        dialect=Dialect(encrypts=asking.encrypts, is_own=asking.is_own),
         conversation=native.id if native is not None and native.kind is NativeKind.LOG else None,
     )
     counted: dict[str, Any] = {name: value for name, value in body.items() if name in _COUNTED}

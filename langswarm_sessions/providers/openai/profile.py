@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from langswarm_sessions.errors import ConfigurationError
-from langswarm_sessions.interfaces.provider import EVERY_MEDIUM, ProviderProfile
-from langswarm_sessions.providers.settings import DOCUMENTED_SETTINGS
+from langswarm_sessions.interfaces.provider import EVERY_MEDIUM, Crosses, ProviderProfile
+from langswarm_sessions.providers.media import crosses_by
+from langswarm_sessions.providers.openai.chat_messages import given_back as given_back_in_chat
+from langswarm_sessions.providers.openai.mapping import given_back
+from langswarm_sessions.providers.openai.media import chat_takes, is_own_address, responses_take
+from langswarm_sessions.providers.settings import DOCUMENTED_SETTINGS, Setting
 from langswarm_sessions.records import NativeKind
 
-__all__ = ["DEFAULT_BASE_URL", "OPENAI_PROFILE", "check_native", "profile_of", "speaks_chat"]
+__all__ = ["DEFAULT_BASE_URL", "OPENAI_PROFILE", "OPENAI_SETTINGS", "check_native", "profile_of", "speaks_chat"]
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 
@@ -29,21 +34,34 @@ _WITHOUT_EFFECT = frozenset(
 )
 """Documented settings the Responses API has no field for."""
 
+_OWN: Mapping[str, Setting] = {"compact_threshold": DOCUMENTED_SETTINGS["max_tokens"]}
+"""Settings no other provider has, of the Responses API."""
+
+OPENAI_SETTINGS: Mapping[str, Setting] = {**DOCUMENTED_SETTINGS, **_OWN}
+
 OPENAI_PROFILE = ProviderProfile(
     native=NativeKind.NODE,
     client=True,
-    config_keys=frozenset(DOCUMENTED_SETTINGS) - _WITHOUT_EFFECT,
+    config_keys=frozenset(OPENAI_SETTINGS) - _WITHOUT_EFFECT,
     ignored_keys=_WITHOUT_EFFECT,
     otel_name="openai",
     takes=frozenset({"text", "image", "file"}),
 )
 
+_RESPONSES = crosses_by(takes=responses_take, given_back=given_back)
+_CHAT_CROSSES = crosses_by(takes=chat_takes, given_back=given_back_in_chat)
+_OTHER_SERVERS: Mapping[bool, Crosses] = {
+    False: crosses_by(takes=partial(responses_take, is_own=False), given_back=given_back),
+    True: crosses_by(takes=partial(chat_takes, is_own=False), given_back=given_back_in_chat),
+}
+"""What crosses to servers of others, by whether they are asked for Chat Completions."""
+
 _KINDS = {"node": NativeKind.NODE, "log": NativeKind.LOG, "none": NativeKind.NONE}
-_PROFILES = {kind: replace(OPENAI_PROFILE, native=kind) for kind in _KINDS.values()}
+_PROFILES = {kind: replace(OPENAI_PROFILE, native=kind, crosses=_RESPONSES) for kind in _KINDS.values()}
 
 _METADATA = frozenset({"conversation_metadata", "metadata", "thread_metadata"})
 _WITHOUT_EFFECT_IN_CHAT = frozenset(
-    {"agent_id", "api_version", "assistant_id", "reasoning_summary", "top_k", "truncation"}
+    {"agent_id", "api_version", "assistant_id", "reasoning_summary", "top_k", "truncation", *_OWN}
 )
 
 
@@ -51,9 +69,10 @@ def _chat_profile(without_effect: frozenset[str]) -> ProviderProfile:
     return replace(
         OPENAI_PROFILE,
         native=NativeKind.NONE,
-        config_keys=frozenset(DOCUMENTED_SETTINGS) - without_effect,
+        config_keys=frozenset(OPENAI_SETTINGS) - without_effect,
         ignored_keys=without_effect,
         takes=EVERY_MEDIUM,
+        crosses=_CHAT_CROSSES,
     )
 
 
@@ -66,11 +85,20 @@ def speaks_chat(config: Mapping[str, Any]) -> bool:
     return config.get("api") == "chat"
 
 
-def profile_of(config: Mapping[str, Any]) -> ProviderProfile:
+def profile_of(config: Mapping[str, Any], *, address: str = DEFAULT_BASE_URL) -> ProviderProfile:
     """Return what the provider can do under a provider_config.
 
     Chat Completions keep no conversation, and neither does the Responses API when it is told not to store.
+
+    Args:
+        config: The provider_config.
+        address: Where requests go: servers of others may take other types of content.
     """
+    profile = _profile_of(config)
+    return profile if is_own_address(address) else replace(profile, crosses=_OTHER_SERVERS[speaks_chat(config)])
+
+
+def _profile_of(config: Mapping[str, Any]) -> ProviderProfile:
     if speaks_chat(config):
         return _STORED_CHAT if config.get("store") is True else _CHAT
     kind = "none" if config.get("store") is False else config.get("native") or "node"

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.interfaces.provider import ProviderRequest
 from langswarm_sessions.providers.failures import Failure
-from langswarm_sessions.providers.openai.client import METADATA_KEYS, merged_metadata
 from langswarm_sessions.providers.openai.mapping import Item, input_items
+from langswarm_sessions.providers.openai.settings import METADATA_KEYS, merged_metadata, text_format
 from langswarm_sessions.providers.settings import in_force
 from langswarm_sessions.providers.tools import function_tool, normal_tool_choice
 from langswarm_sessions.records import ToolChoice
@@ -39,10 +38,12 @@ class Dialect:
     Args:
         encrypts: It returns reasoning encrypted (models that do not reason refuse to be asked).
         replays: It takes back the encrypted reasoning of this transcript (another account cannot read it).
+        is_own: It is OpenAI's own API, which tells what types of content it takes.
     """
 
     encrypts: bool = True
     replays: bool = True
+    is_own: bool = True
 
     def without(self, failure: Failure) -> Dialect | None:
         """Return what to try after a refusal; None when the refusal is about something else."""
@@ -86,7 +87,7 @@ def request_body(
     config = in_force(config, request.options)
     body: dict[str, Any] = {
         "model": model,
-        "input": input_items(request.messages, model=model, replay_reasoning=dialect.replays),
+        "input": input_items(request.messages, model=model, replay_reasoning=dialect.replays, is_own=dialect.is_own),
         "stream": True,
         "store": is_kept(request, config) or config.get("store") is True,
         "prompt_cache_key": hashlib.sha256(session_id.encode()).hexdigest()[:32],
@@ -100,6 +101,8 @@ def request_body(
     if dialect.encrypts:
         body["include"] = [_ENCRYPTED]
     body |= {wire: config[name] for name, wire in _PLAIN_FIELDS.items() if name in config}
+    if "compact_threshold" in config:
+        body["context_management"] = [{"type": "compaction", "compact_threshold": config["compact_threshold"]}]
     body |= _reasoning(config) | _text(config) | _tools(request, config)
     if metadata := merged_metadata(config, METADATA_KEYS if conversation is None else ("metadata",)):
         body["metadata"] = metadata
@@ -119,33 +122,6 @@ def _text(config: Mapping[str, Any]) -> dict[str, Any]:
     if "verbosity" in config:
         text["verbosity"] = config["verbosity"]
     return {"text": text} if text else {}
-
-
-def text_format(response_format: str | Mapping[str, Any]) -> dict[str, Any]:
-    """Return a response format in the API's form.
-
-    Args:
-        response_format: `text`, `json_object`, or a dict in chat form (`json_schema` nested) or in responses form.
-
-    Raises:
-        ConfigurationError: A schema lacks its name.
-
-    Example:
-        >>> text_format("json_object")
-        {'type': 'json_object'}
-    """
-    if isinstance(response_format, str):
-        return {"type": response_format}
-    given = dict(response_format)
-    nested = given.pop("json_schema", None)
-    if isinstance(nested, Mapping):
-        given |= cast(Mapping[str, Any], nested)
-    if given.get("type") == "json_schema" and not ("name" in given and "schema" in given):
-        raise ConfigurationError(
-            "provider_config of openai: response_format of type json_schema needs 'name' and 'schema'.",
-            provider="openai",
-        )
-    return given
 
 
 def _tools(request: ProviderRequest, config: Mapping[str, Any]) -> dict[str, Any]:

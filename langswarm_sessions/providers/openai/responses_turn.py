@@ -50,7 +50,7 @@ async def _create(
     """Send the request; where the model refuses a field it does not know, once more without it."""
     from openai import BadRequestError
 
-    dialect = Dialect(encrypts=asking.encrypts)
+    dialect = Dialect(encrypts=asking.encrypts, is_own=asking.is_own)
     while True:
         body = request_body(
             request,
@@ -79,10 +79,11 @@ async def _read(
     conversation: str | None,
     heard: Callable[[str], None] | None,
 ) -> AsyncGenerator[ProviderEvent, None]:
-    kept = is_kept(request, asking.config)
+    kept, is_begun = is_kept(request, asking.config), False
     request_id = stream.response.headers.get("x-request-id")
     items: list[ResponseOutputItem] = []
     async for event in stream:
+        is_begun = True
         if not hasattr(event, "type"):  # JSON, but no object
             raise OPENAI_FAILURES.error(OPENAI_FAILURES.illegible)
         match event.type:
@@ -122,7 +123,7 @@ async def _read(
                 )
             case _:
                 pass
-    raise OPENAI_FAILURES.cut_stream()
+    raise OPENAI_FAILURES.no_end(stream.response.headers, is_begun=is_begun)
 
 
 def _text_at(event: object, name: str) -> str:

@@ -12,6 +12,7 @@ __all__ = ["Fate", "fate_of"]
 
 _ROLES_OF_INPUT = frozenset({"developer", "system", "user"})
 _HAS_ENDED_WELL = frozenset({"completed", "incomplete"})
+_LEAD_TO_ANSWERS = frozenset({"compaction", "reasoning"})
 
 
 class Fate(Enum):
@@ -47,7 +48,7 @@ def fate_of(sent: Sequence[Item], found: Sequence[Item], *, status: str | None =
 
 
 def _is_answer(items: Sequence[Item]) -> bool:
-    if not items or items[-1].get("type") == "reasoning":
+    if not items or items[-1].get("type") in _LEAD_TO_ANSWERS:
         return False
     return not any(_is_input(item) or item.get("status") == "in_progress" for item in items)
 

@@ -83,13 +83,12 @@ def finish_turn(connection: Connection, finish: FinishTurn, known: OpenTurn | No
             raise SessionNotFoundError("The session was purged while its turn ran.", session_id=lease.session_id)
         known = OpenTurn(session.record, session.last_message_id)
         after = _release(connection, finish, known, answers, unchanged=False)
-    if after is None:
+    if after is None or not end_turn(connection, finish, last_seq=after.next_seq - 1):
         raise TurnConflictError(
             "The turn's lease was taken over by another process or ended before; nothing was stored. Send it again.",
             session_id=lease.session_id,
         )
     place_messages(connection, answers, first_seq=known.record.next_seq, parent_id=known.last_message_id)
-    end_turn(connection, finish, last_seq=after.next_seq - 1)
     return Finished(session=after, answers=answers)
 
 

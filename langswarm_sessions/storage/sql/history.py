@@ -35,11 +35,18 @@ _WITHIN = (
     ),
     FOR_MODEL,
 )
-_NEWEST = Prepared(MESSAGES_WITH_STATE.where(*_WITHIN).order_by(messages.c.seq.desc()).limit(bindparam("at_most")))
+_SAID = Prepared(
+    MESSAGES_WITH_STATE.where(messages.c.role != literal_column("'system'"), *_WITHIN)
+    .order_by(messages.c.seq.desc())
+    .limit(bindparam("at_most"))
+)
 
-# The role is written out, so that the database sees that its index of system messages answers this.
-_OLDER_SYSTEM = Prepared(
-    MESSAGES_WITH_STATE.where(messages.c.role == literal_column("'system'"), *_WITHIN).order_by(messages.c.seq.desc())
+# Instructions travel by themselves: those in force, and none of those before them. Both conditions are written out, so
+# that the database sees that its index of system messages answers this.
+_SYSTEM = Prepared(
+    MESSAGES_WITH_STATE.where(
+        messages.c.role == literal_column("'system'"), messages.c.kind != literal_column("'instructions'"), *_WITHIN
+    ).order_by(messages.c.seq.desc())
 )
 
 
@@ -69,19 +76,21 @@ def load_history(
         "not_turn": query.not_turn or _NO_TURN,
         "nor_turn": own_turn or _NO_TURN,
     }
-    newest_first, stopped = _read_newest(connection, within, query, session.next_seq)
-    if query.with_system and stopped and session.counters.system_messages:
-        if newest_first:
-            within["before"] = newest_first[-1].seq or 0
-        newest_first.extend(map(message_of, _OLDER_SYSTEM.all(connection, within)))
-    newest_first.reverse()
-    return tuple(newest_first)
+    found, stopped = _read_said(connection, within, query, session.next_seq)
+    if session.counters.system_messages:
+        if stopped and not query.with_system:
+            within["after"] = (found[-1].seq or 0) if found else _END
+        found.extend(map(message_of, _SYSTEM.all(connection, within)))
+        found.sort(key=lambda message: message.seq or 0)
+    else:
+        found.reverse()
+    return tuple(found)
 
 
-def _read_newest(
+def _read_said(
     connection: Connection, within: dict[str, int | str], query: HistoryQuery, next_seq: int
 ) -> tuple[list[SessionMessage], bool]:
-    """Return the newest messages and whether a bound was met; rows beyond it are not fetched."""
+    """Return the newest that was said, and whether a bound was met; rows beyond it are not fetched."""
     wanted = _EVERYTHING if query.max_messages is None else query.max_messages
     budget = _EVERYTHING if query.max_tokens is None else query.max_tokens
     kept_from = _END if query.down_to is None else query.down_to
@@ -89,7 +98,7 @@ def _read_newest(
     if (wanted <= 0 or budget <= 0) and query.down_to is None:
         return found, True
     at_most = wanted if query.down_to is None else max(wanted, next_seq - query.down_to)
-    with closing(_NEWEST.each(connection, {**within, "at_most": at_most})) as rows:
+    with closing(_SAID.each(connection, {**within, "at_most": at_most})) as rows:
         for row in rows:
             found.append(message_of(row))
             budget -= found[-1].tokens or 0

@@ -190,8 +190,8 @@ messages = Table(
         "ix_messages_system",
         "session_id",
         "seq",
-        sqlite_where=text("role = 'system'"),
-        postgresql_where=text("role = 'system'"),
+        sqlite_where=text("role = 'system' AND kind != 'instructions'"),
+        postgresql_where=text("role = 'system' AND kind != 'instructions'"),
     ),
 )
 

@@ -81,7 +81,7 @@ _CLOSE = Prepared(
 
 _END = Prepared(
     update(turns)
-    .where(*_ONE)
+    .where(*_ONE, turns.c.state == TurnState.PENDING.value)
     .values(
         state=bindparam("new_state"),
         finished_at=bindparam("new_finished_at"),
@@ -161,10 +161,10 @@ def close_turn(connection: Connection, session_id: str, turn_id: str, now: datet
     _CLOSE.write(connection, {"of_session": session_id, "of_turn": turn_id, "new_finished_at": now})
 
 
-def end_turn(connection: Connection, finish: FinishTurn, *, last_seq: int) -> None:
-    """Store how a turn ended; what earlier attempts cost stays counted."""
+def end_turn(connection: Connection, finish: FinishTurn, *, last_seq: int) -> bool:
+    """Store how a turn ended; what earlier attempts cost stays counted. Return False for one that has ended before."""
     usage = finish.usage or _NO_USAGE
-    _END.write(
+    ended = _END.write(
         connection,
         {
             "of_session": finish.lease.session_id,
@@ -183,6 +183,7 @@ def end_turn(connection: Connection, finish: FinishTurn, *, last_seq: int) -> No
             **{f"add_{name}": getattr(usage, name) for name in _USAGE_NAMES},
         },
     )
+    return ended == 1
 
 
 def _stored_of(row: Sequence[Any]) -> StoredTurn:

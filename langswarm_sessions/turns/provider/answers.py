@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import count
 
 from langswarm_sessions.interfaces.provider import Completed, EngineProvider
 from langswarm_sessions.messages import Role, SessionMessage, ToolCall
@@ -10,7 +12,32 @@ from langswarm_sessions.providers.base import answer_message
 from langswarm_sessions.records import Begun, NativeState
 from langswarm_sessions.strategies import TurnPlan
 
-__all__ = ["answer_of", "native_after", "partial_answer"]
+__all__ = ["answer_of", "native_after", "partial_answer", "with_calls_apart"]
+
+
+def with_calls_apart(completed: Completed) -> Completed:
+    """Return an answer whose calls have an id each; nearly always it is the answer as it is.
+
+    A provider that gave two calls one id could not be told their results apart: what it keeps of the answer is not gone
+    on with, nor is the answer sent back in its own words.
+    """
+    calls = [part for part in completed.parts if isinstance(part, ToolCall)]
+    if len({call.id for call in calls}) == len(calls):
+        return completed
+    ids = _apart([call.id for call in calls])
+    parts = tuple(replace(part, id=next(ids)) if isinstance(part, ToolCall) else part for part in completed.parts)
+    return replace(completed, parts=parts, native_id=None, payload=None)
+
+
+def _apart(ids: Sequence[str]) -> Iterator[str]:
+    """Yield ids; those that come again with the next number that makes them one of a kind."""
+    taken, given = set(ids), set[str]()
+    for call_id in ids:
+        if call_id in given:
+            call_id = next(name for number in count(2) if (name := f"{call_id}_{number}") not in taken)
+            taken.add(call_id)
+        given.add(call_id)
+        yield call_id
 
 
 def answer_of(completed: Completed, *, provider: str) -> SessionMessage:

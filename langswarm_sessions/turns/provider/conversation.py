@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -13,6 +12,7 @@ from langswarm_sessions.errors import (
     NativeStateLostError,
     ProviderError,
     ProviderTimeoutError,
+    ProviderUnavailableError,
     SessionError,
 )
 from langswarm_sessions.interfaces.provider import (
@@ -29,6 +29,7 @@ from langswarm_sessions.retry import run_with_retry
 from langswarm_sessions.strategies import TurnPlan, TurnStrategy
 from langswarm_sessions.turns.deadline import Deadline
 from langswarm_sessions.turns.input import TurnInput
+from langswarm_sessions.turns.patience import Patience
 from langswarm_sessions.turns.provider.capture import captured_answer, captured_messages
 from langswarm_sessions.turns.provider.replay import Replay
 from langswarm_sessions.turns.readers.log import TurnLog
@@ -47,7 +48,8 @@ class Conversation:
         plan: The plan of the request that was answered.
         retries: Attempts made again after a failure.
         rebuilds: Times the provider's state was rebuilt (0 or 1).
-        rebuild_reason: Why it was: `not_found`, or `corrupt` when it is not what the transcript says.
+        rebuild_reason: Why it was: `not_found`, `locked` when something else does not let go of it, or `corrupt` when
+            it is not what the transcript says.
         buffered: Text received while nothing could be shown.
         doubtful: The provider's log that may have grown by what this turn sent, as it was before.
     """
@@ -64,6 +66,7 @@ class Conversation:
         chain: MiddlewareChain,
         span: TurnScope,
         deadline: Deadline,
+        has_fallback: bool = False,
     ) -> None:
         self._services = services
         self._provider = provider
@@ -74,7 +77,8 @@ class Conversation:
         self._chain = chain
         self._span = span
         self._deadline = deadline
-        self._door = Door(provider, deadline=deadline, span=span)
+        self._patience = Patience(deadline, has_fallback=has_fallback, usual_seconds=services.retry.deadline)
+        self._door = Door(provider, patience=self._patience, span=span)
         self._pipeline: ChunkPipeline | None = None
         self.plan: TurnPlan = strategy.plan(begun.session, begun.history, begun.inputs)
         self._replay = Replay(
@@ -99,7 +103,7 @@ class Conversation:
             SessionError: The provider failed and retrying or rebuilding did not help.
             TurnInterrupted: The reader left.
         """
-        limit = asyncio.timeout(self._deadline.left)
+        limit = self._patience.limit()
         try:
             async with limit:
                 return await self._healing()
@@ -110,7 +114,7 @@ class Conversation:
 
     def _late_error(self) -> ProviderTimeoutError:
         return ProviderTimeoutError(
-            f"No answer within {self._deadline.seconds:g} s. Pass a longer timeout=, or set RetryPolicy(deadline=...)."
+            f"No answer within {self._patience.seconds:g} s. Pass a longer timeout=, or set RetryPolicy(deadline=...)."
         )
 
     async def _healing(self) -> Completed:
@@ -119,10 +123,20 @@ class Conversation:
             return await self._rebuilding()
         try:
             return await self._fitting(self._begun.history)
-        except NativeStateLostError as error:
-            if self.plan.native is None or not self._nothing_shown(error):
+        except (NativeStateLostError, ProviderUnavailableError) as error:
+            if not self._nothing_shown(error) or not self._is_lost(error):
                 raise
         return await self._rebuilding()
+
+    def _is_lost(self, error: NativeStateLostError | ProviderUnavailableError) -> bool:
+        """Whether the provider's conversation cannot be gone on with; a log that stays locked cannot either."""
+        native = self.plan.native
+        if native is None or isinstance(error, NativeStateLostError):
+            return native is not None
+        is_locked = native.kind is NativeKind.LOG and _is_refusal(error)
+        if is_locked:
+            self.rebuild_reason = "locked"
+        return is_locked
 
     async def _rebuilding(self) -> Completed:
         self.rebuilds = 1
@@ -135,30 +149,33 @@ class Conversation:
             return await self._fitting(history)
 
     async def _fitting(self, history: Sequence[SessionMessage]) -> Completed:
-        """Send the plan, its window made to fit; once more, with half of it, if the provider finds it too long."""
+        """Send the plan, its window made to fit; once more, with less of it, if the provider finds it too long."""
         self.plan = await self._replay.prepared(self.plan, history)
         try:
-            return await self._retrying()
+            completed = await self._retrying()
         except ContextOverflowError as error:
-            smaller = await self._replay.trimmed(self.plan) if self._nothing_shown(error) else None
+            smaller = await self._replay.trimmed(self.plan, error) if self._nothing_shown(error) else None
             if smaller is None:
                 raise
-            self.plan = smaller
+        else:
+            self._replay.taken(self.plan)
+            return completed
+        self.plan = smaller
         completed = await self._retrying()
-        self._replay.fitted(self.plan)
+        self._replay.trimmed_was_taken()
         return completed
 
     async def _retrying(self) -> Completed:
         return await run_with_retry(
-            self._attempt, self._services.retry, may_retry=self._may_retry, on_retry=self._note_retry
+            self._attempt,
+            self._services.retry,
+            may_retry=self._may_retry,
+            on_retry=self._note_retry,
+            time_left=lambda: self._patience.silent.left,
         )
 
     def _may_retry(self, error: BaseException) -> bool:
-        if self._door.has_refused(error) or not self._nothing_shown(error):
-            return False
-        asked = error.retry_after if isinstance(error, ProviderError) else None
-        left = self._deadline.left
-        return asked is None or left is None or asked < left  # else the turn would end in its sleep
+        return not self._door.has_refused(error) and self._nothing_shown(error)
 
     def _nothing_shown(self, _: BaseException) -> bool:
         return not self._turn.stream or not self._log.has_spoken
@@ -168,6 +185,7 @@ class Conversation:
         self._span.retrying(attempt=attempt, error_type=error_type_of(error), delay_seconds=delay)
 
     async def _attempt(self) -> Completed:
+        self._patience.ask()
         self._pipeline = self._chain.chunks()
         self.buffered = ""
         if not self._turn.stream:
@@ -254,6 +272,7 @@ class Conversation:
                     raise
                 raise translated from error
             is_accepted = True
+            self._patience.hear()
             if isinstance(event, Completed):
                 return event
             if isinstance(event, TextDelta):

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
+from langswarm_sessions.errors import ContextOverflowError
 from langswarm_sessions.interfaces.provider import EngineProvider, ProviderRequest
-from langswarm_sessions.messages import Role, SessionMessage
-from langswarm_sessions.records import Begun, HistoryQuery, SessionSummary
+from langswarm_sessions.messages import AudioPart, FilePart, ImagePart, Role, SessionMessage
+from langswarm_sessions.records import Begun, HistoryQuery
 from langswarm_sessions.strategies import TurnPlan, TurnStrategy, planned
 from langswarm_sessions.turns.deadline import Deadline
 from langswarm_sessions.turns.history import history_of
+from langswarm_sessions.turns.provider.story import Story
 from langswarm_sessions.turns.services import TurnServices
 from langswarm_sessions.window import RoomSource, WindowRoom, estimate_tokens
-from langswarm_sessions_otel import TurnScope, error_type_of
+from langswarm_sessions_otel import TurnScope
 
 __all__ = ["Replay"]
 
-logger = logging.getLogger(__name__)
-
 _NEARLY = 0.8
-_SUMMARY_SECONDS = 20.0
-_READ_WINDOWS = 2
 
 History = Sequence[SessionMessage]
 
@@ -56,11 +54,11 @@ class Replay:
         self._strategy = strategy
         self._begun = begun
         self._span = span
-        self._deadline = deadline
         self._request = request
         self._record = begun.session
-        self._summary: SessionSummary | None = None
+        self._story = Story(services=services, record=begun.session, span=span, deadline=deadline, read=self._loaded)
         self._summarises = False
+        self._lesson: Callable[[], None] = _nothing
 
     async def history(self) -> tuple[SessionMessage, ...]:
         """Return what of the transcript a window needs."""
@@ -76,32 +74,55 @@ class Replay:
         if plan.budget is None:
             return plan
         plan = await self._looked_up(plan, history)
-        if plan.left_out and self._services.summaries.has_writer(self._record):
-            plan = await self._summarised(plan, history)
+        plan = await self._summarised(plan, history)
         return await self._counted(plan, history)
 
-    async def trimmed(self, plan: TurnPlan) -> TurnPlan | None:
-        """Return a plan that sends half of what was too long; None when there is nothing to leave out.
+    async def trimmed(self, plan: TurnPlan, error: ContextOverflowError) -> TurnPlan | None:
+        """Return a plan that sends less of what was too long; None when there is nothing to leave out.
+
+        What it taught holds for the turns after this one, whether the smaller window is taken or not. Where nothing but
+        the input is left, only its being taken tells that it was not the input that is too long.
+
+        Args:
+            plan: What was sent.
+            error: What the provider said.
+        """
+        if self._provider.profile.owns_history:
+            return None
+        if error.limit is not None:
+            self._services.windows.note_limit(self._provider, tokens=error.limit)
+        history = await self.history()
+        sent = plan.messages if plan.budget is not None else (*history, *self._begun.inputs)
+        self._strategy = self._strategy.with_room(replace(self._room(), learned=self._worth_trying(plan, sent, error)))
+        smaller = self._strategy.rebuild(self._record, history, self._begun.inputs, summary=self._story.summary)
+        if len(smaller.messages) >= len(sent):
+            return None
+        self._lesson = partial(self._learn, sent, smaller)
+        if self._holds_history(smaller):
+            self.trimmed_was_taken()
+        smaller = await self._summarised(smaller, history)
+        self._span.event("langswarm.session.window_trimmed", {"langswarm.history.messages_sent": len(smaller.messages)})
+        return smaller
+
+    def trimmed_was_taken(self) -> None:
+        """Take note of what the overflow taught."""
+        self._lesson()
+        self._lesson = _nothing
+
+    def taken(self, plan: TurnPlan) -> None:
+        """Take note that a window was taken: what an earlier request taught wears off.
 
         Args:
             plan: What was sent.
         """
-        if self._provider.profile.owns_history:
-            return None
-        history = await self.history()
-        sent = plan.messages if plan.budget is not None else (*history, *self._begun.inputs)
-        smaller = self._strategy.rebuild(
-            self._record, history, self._begun.inputs, max_tokens=max(1, _tokens(sent) // 2), summary=self._summary
-        )
-        if len(smaller.messages) >= len(sent):
-            return None
-        self._span.event("langswarm.session.window_trimmed", {"langswarm.history.messages_sent": len(smaller.messages)})
-        return replace(smaller, budget_source=RoomSource.LEARNED)
+        if plan.budget is None or plan.budget_source is not RoomSource.LEARNED:
+            return
+        if _tokens(plan.messages) >= plan.budget * _NEARLY:
+            self._services.windows.grow(self._provider, self._record, room=self._room())
 
-    def fitted(self, plan: TurnPlan) -> None:
-        """Take note that a trimmed window was taken, so that the next turn does not have to be trimmed as well."""
-        if plan.budget is not None:
-            self._services.windows.shrink(self._provider, self._record, room=self._room(), tokens=plan.budget)
+    def _holds_history(self, plan: TurnPlan) -> bool:
+        new = {message.message_id for message in self._begun.inputs}
+        return any(message.seq and message.message_id not in new for message in _said(plan.messages))
 
     async def _loaded(self, query: HistoryQuery) -> tuple[SessionMessage, ...]:
         return await history_of(self._services.storage, self._begun, query)
@@ -117,75 +138,75 @@ class Replay:
             history,
             self._begun.inputs,
             instead=plan,
-            summary=self._summary,
+            summary=self._story.summary,
             at_once=self._summarises,
         )
 
-    def _within(self, plan: TurnPlan, history: History) -> TurnPlan:
+    def _worth_trying(self, plan: TurnPlan, sent: Sequence[SessionMessage], error: ContextOverflowError) -> int:
+        """Return the budget after an overflow: half of what was sent, or what the provider's figures tell."""
+        tokens = _tokens(sent)
+        if error.limit is None:
+            return max(1, tokens // 2)
+        room = self._room()
+        if plan.budget is None:  # what the provider holds was counted as well: its figure tells nothing of the window
+            return min(max(1, tokens // 2), room.whole or tokens)
+        return room.after_overflow(tokens, counted=error.counted)
+
+    def _learn(self, sent: Sequence[SessionMessage], smaller: TurnPlan) -> None:
+        """Take note of what was too long.
+
+        What attachments really cost only the provider knows: with them, the size of what was sent tells nothing, but
+        what has to be left out is left out from now on.
+        """
+        windows, room = self._services.windows, self._room()
+        if not any(isinstance(part, ImagePart | FilePart | AudioPart) for message in sent for part in message.parts):
+            windows.shrink(self._provider, self._record, room=room, tokens=smaller.budget or 0)
+        elif first := next((message.seq for message in _said(smaller.messages) if message.seq), None):
+            windows.begin_after(self._provider, self._record, room=room, seq=first - 1)
+
+    async def _looked_up(self, plan: TurnPlan, history: History) -> TurnPlan:
         """Return the plan, or a smaller one if the room turned out to be; a larger room is the next turn's."""
+        if isinstance(self._record.config.max_tokens_window, int):
+            return plan
+        await self._services.windows.look_up(self._provider, tokens=_tokens(plan.messages))
         room = self._room()
         if plan.budget is None or room.tokens(self._record.config) >= plan.budget:
             return plan
         self._strategy = self._strategy.with_room(room)
         return self._planned(plan, history)
 
-    async def _looked_up(self, plan: TurnPlan, history: History) -> TurnPlan:
-        if isinstance(self._record.config.max_tokens_window, int):
-            return plan
-        await self._services.windows.look_up(self._provider, tokens=_tokens(plan.messages))
-        return self._within(plan, history)
-
     async def _counted(self, plan: TurnPlan, history: History) -> TurnPlan:
         """Let the provider count what is near the end of the room, if more would not be taken or is not wanted."""
         tokens = _tokens(plan.messages)
         if plan.budget is None or plan.budget_source is RoomSource.DEFAULT or tokens < plan.budget * _NEARLY:
             return plan
-        await self._services.windows.count(
+        fitting = await self._services.windows.count(
             self._provider, self._record, self._request(plan), room=self._room(), tokens=tokens
         )
-        return self._within(plan, history)
+        if fitting is None or fitting >= plan.budget:
+            return plan
+        self._strategy = self._strategy.with_room(replace(self._room(), learned=fitting))
+        smaller = self._planned(plan, history)
+        self._learn(plan.messages, smaller)
+        return smaller
 
     async def _summarised(self, plan: TurnPlan, history: History) -> TurnPlan:
         """Return a plan with a summary in place of what falls out; where none can be had, the window is just cut."""
-        self._summary = await self._services.storage.load_summary(self._record.session_id)
-        self._summarises = True
-        plan = self._planned(plan, history)
         if not plan.left_out:
             return plan
-        try:
-            self._summary = await self._written(plan)
-        except Exception as error:  # noqa: BLE001 - a function of the user's, or a provider: the turn goes on without
-            self._summarises = False
-            logger.warning(
-                "The conversation %s was not summarised (%s): the window is cut without it.",
-                self._record.session_id,
-                type(error).__name__,
-            )
-            self._span.event("langswarm.session.summary_failed", {"error.type": error_type_of(error)})
+        await self._story.load()
+        self._summarises = self._story.goes_on
+        if self._story.summary is None and not self._summarises:
+            return plan
+        plan = self._planned(plan, history)
+        if not plan.left_out or not self._summarises:
+            return plan
+        self._summarises = await self._story.go_on(plan)
         return self._planned(plan, history)
 
-    async def _written(self, plan: TurnPlan) -> SessionSummary | None:
-        """Summarise what lies between the summary so far and the window, and store it."""
-        former, first = self._summary, min(message.seq or 0 for message in _said(plan.messages) if message.seq)
-        left = await self._loaded(
-            HistoryQuery(
-                after_seq=0 if former is None else former.up_to_seq,
-                max_tokens=(plan.budget or 0) * _READ_WINDOWS,
-                with_system=False,
-            )
-        )
-        left = tuple(message for message in _said(left) if (message.seq or 0) < first)
-        if not left:
-            return former
-        left_seconds = self._deadline.left
-        seconds = _SUMMARY_SECONDS if left_seconds is None else min(_SUMMARY_SECONDS, left_seconds / 2)
-        made = await self._services.summaries.write(self._record, former, left, seconds=seconds)
-        await self._services.storage.save_summary(self._record.session_id, made)
-        self._span.event(
-            "langswarm.session.summarized",
-            {"langswarm.summary.messages": len(left), "langswarm.summary.tokens": made.tokens},
-        )
-        return made
+
+def _nothing() -> None:
+    """Learn nothing."""
 
 
 def _said(messages: Iterable[SessionMessage]) -> list[SessionMessage]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import weakref
+from contextlib import suppress
 from enum import StrEnum
 
 from langswarm_sessions.bridge import current_caller
@@ -34,6 +36,7 @@ class TurnLog:
     """The deltas of one turn, and how many of them somebody has asked for.
 
     A streamed turn goes only as far as its reader asks: what is stored when the reader leaves is what it was given.
+    Readers may be on other loops and threads than the turn.
 
     Args:
         paced: Whether a reader sets the pace; otherwise the turn runs through.
@@ -50,6 +53,7 @@ class TurnLog:
         self._finished = False
         self._producer: asyncio.Future[None] | None = None
         self._readers: set[asyncio.Future[None]] = set()
+        self._lock = threading.RLock()  # a reader the collector ends steps out in whatever thread that runs
         self._answer_began = 0
         self._read_by: weakref.ref[object] | None = None
 
@@ -67,8 +71,9 @@ class TurnLog:
 
     def say(self, delta: TextDelta) -> None:
         """Add a delta and wake whoever reads."""
-        self.deltas.append(delta)
-        self._wake_readers()
+        with self._lock:
+            self.deltas.append(delta)
+            self._wake_readers()
 
     async def wanted(self) -> None:
         """Wait until the reader asks for more than there is.
@@ -106,8 +111,9 @@ class TurnLog:
 
     def finish(self) -> None:
         """Mark the end; whoever reads is woken."""
-        self._finished = True
-        self._wake_readers()
+        with self._lock:
+            self._finished = True
+            self._wake_readers()
 
     def _wake_readers(self) -> None:
         for reader in self._readers:
@@ -121,16 +127,22 @@ class TurnLog:
         reader = current_caller()
         self._read_by = None if reader is None else weakref.ref(reader)
         _wake(self._producer)
-        while position >= len(self.deltas):
-            if self._finished:
-                return None
-            waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._readers.add(waiting)
+        while (waiting := self._waits_for(position)) is not None:
             try:
                 await waiting
             finally:
-                self._readers.discard(waiting)
-        return self.deltas[position]
+                with self._lock:
+                    self._readers.discard(waiting)
+        return self.deltas[position] if position < len(self.deltas) else None
+
+    def _waits_for(self, position: int) -> asyncio.Future[None] | None:
+        """Return what wakes a reader; None when there is nothing to wait for."""
+        with self._lock:
+            if position < len(self.deltas) or self._finished:
+                return None
+            waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._readers.add(waiting)
+            return waiting
 
     def is_left_by(self, caller: object | None) -> bool:
         """Whether the turn waits for this very task or thread, which is busy elsewhere."""
@@ -156,5 +168,18 @@ class TurnLog:
 
 
 def _wake(future: asyncio.Future[None] | None) -> None:
-    if future is not None and not future.done():
+    if future is None or future.done():
+        return
+    loop = future.get_loop()
+    if loop is _running_loop():
         future.set_result(None)
+        return
+    with suppress(RuntimeError):  # its loop was closed: nobody waits there any more
+        loop.call_soon_threadsafe(_wake, future)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from langswarm_sessions.errors import InvalidInputError
@@ -28,8 +30,7 @@ class TurnChunk:
 class RunningTurn:
     """A turn that was started and goes on when its readers leave; made by `Session.start_turn`.
 
-    Any number of readers may read it, from its beginning or from the chunk they had last. Read it on the event loop it
-    was started on; blocking code need not care.
+    Any number of readers may read it, from its beginning or from the chunk they had last, on any event loop and thread.
 
     Attributes:
         id: Names it for `Session.get_turn`.
@@ -49,8 +50,11 @@ class RunningTurn:
     def __init__(self, task: asyncio.Task[TurnOutcome], log: TurnLog, *, turn_id: str, session_id: str) -> None:
         self._task = task
         self._log = log
+        self._ended = Future[None]()
+        self._ended.set_running_or_notify_cancel()  # a waiter that is cancelled does not cancel it
         self.id = turn_id
         self.session_id = session_id
+        task.add_done_callback(lambda _: self._ended.set_result(None))
 
     def __repr__(self) -> str:
         """Show ids and state, no content."""
@@ -59,7 +63,7 @@ class RunningTurn:
     @property
     def is_done(self) -> bool:
         """Whether it has ended and is stored."""
-        return self._task.done()
+        return self._ended.done()
 
     async def read(self, after: int = 0) -> AsyncGenerator[TurnChunk]:
         """Yield the chunks after number `after`, those said already and those to come; leaving ends nothing.
@@ -86,33 +90,43 @@ class RunningTurn:
         Raises:
             SessionError: The turn failed or was interrupted.
         """
-        await asyncio.wait([self._task])
+        await asyncio.wrap_future(self._ended)
         if self._task.cancelled():
             raise interrupted_error(self._log.interruption or Interruption.CANCELLED, session_id=self.session_id)
         return self._task.result().message
 
     async def cancel(self) -> None:
-        """End the turn; what was said so far is stored with status "interrupted". Of an ended turn nothing changes."""
-        if self._task.done():
+        """End the turn; what was said so far is stored with status "interrupted". Of an ended turn nothing changes.
+
+        An answer that is being stored by then is the turn's answer all the same.
+        """
+        if self.is_done:
             return
-        self._log.interrupt(Interruption.CANCELLED)
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        self._task.get_loop().call_soon_threadsafe(self._interrupt)
+        await asyncio.wrap_future(self._ended)
+
+    def _interrupt(self) -> None:
+        if not self._task.done():
+            self._log.interrupt(Interruption.CANCELLED)
+            self._task.cancel()
 
 
 class RunningTurns:
-    """The turns of one manager that go on by themselves, and the newest of those that have ended."""
+    """The turns of one manager that go on by themselves, and the newest of those that have ended; for all threads."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._turns: OrderedDict[tuple[str, str], RunningTurn] = OrderedDict()
 
     def add(self, turn: RunningTurn) -> None:
         """Keep a turn; of the ended ones only the newest stay."""
-        self._turns[turn.session_id, turn.id] = turn
-        ended = [key for key, known in self._turns.items() if known.is_done]
-        for key in ended[: max(0, len(ended) - _KEPT_ENDED)]:
-            del self._turns[key]
+        with self._lock:
+            self._turns[turn.session_id, turn.id] = turn
+            ended = [key for key, known in self._turns.items() if known.is_done]
+            for key in ended[: max(0, len(ended) - _KEPT_ENDED)]:
+                del self._turns[key]
 
     def get(self, session_id: str, turn_id: str) -> RunningTurn | None:
         """Return a turn, if it runs or has just ended."""
-        return self._turns.get((session_id, turn_id))
+        with self._lock:
+            return self._turns.get((session_id, turn_id))

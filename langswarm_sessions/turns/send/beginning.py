@@ -7,20 +7,24 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from langswarm_sessions.errors import SessionBusyError, SessionError
+from langswarm_sessions.errors import SessionBusyError, SessionError, TurnConflictError
 from langswarm_sessions.ids import new_id, now
 from langswarm_sessions.messages import MessageKind, Role, SessionMessage, content_bytes
 from langswarm_sessions.records import BeginTurn, Begun, Busy, HistoryQuery, Lease, Recorded, SessionRecord
 from langswarm_sessions.storage.liveness import this_process
 from langswarm_sessions.turns.deadline import Deadline
 from langswarm_sessions.turns.input import input_digest
-from langswarm_sessions.turns.send.exchange import round_key
+from langswarm_sessions.turns.send.exchange import begins_at, round_key, was_cleared
 from langswarm_sessions.turns.send.sending import Sending
 
 __all__ = ["TurnBeginning", "busy_error"]
 
 _FIRST_POLL_SECONDS = 0.002
 _LONGEST_POLL_SECONDS = 0.05
+
+
+class _ClearedError(TurnConflictError):
+    """Ends the transaction of a beginning that came too late."""
 
 
 class TurnBeginning:
@@ -42,15 +46,18 @@ class TurnBeginning:
         Raises:
             SessionBusyError: Another process held the session for longer than that.
         """
+        inputs = await self._inputs()
+        down_to = await begins_at(self._services.storage, self._session_id, inputs)
         begin = replace(
-            self._without_input(number=1, needs=self._sending.strategy.needs),
-            inputs=await self._inputs(),
+            self._without_input(number=1, needs=self._needs(down_to)),
+            inputs=inputs,
             input_digest=input_digest(self._turn.messages),
             instructions=self._instructions(),
             options=self._turn.options,
             resume_failed=self._turn.resume_failed,
         )
-        return await self._stored(begin, patience)
+        begun = await self._stored(begin, patience)
+        return replace(begun, down_to=down_to) if isinstance(begun, Begun) else begun
 
     async def resume(self, asked: SessionMessage, *, number: int, patience: Deadline) -> Begun | Recorded:
         """Take the lease to go on after an answer that is stored, or return the answer that came after it already.
@@ -67,23 +74,42 @@ class TurnBeginning:
         begin = self._without_input(number=number, needs=lambda _: later)
         return await self._stored(replace(begin, resumes=asked.turn_id), patience)
 
-    async def follow(self, held: Lease, *, number: int, down_to: int) -> Begun | Recorded:
+    async def follow(self, held: Lease, *, asked: SessionMessage, number: int, down_to: int) -> Begun | Recorded | None:
         """Begin the next turn of a send under the lease of the turn before; its inputs are in the history.
+
+        None is begun and returned when the conversation was cleared meanwhile: nothing is left to be answered.
 
         Args:
             held: That lease.
+            asked: The answer whose calls have their results.
             number: Which turn of the send it is.
             down_to: The `seq` where the send begins: however long it gets, none of it is left out.
 
         Raises:
             TurnConflictError: The lease was lost.
         """
+        needs = self._needs(down_to)
 
-        def needs(record: SessionRecord) -> HistoryQuery | None:
-            query = self._sending.strategy.needs(record)
+        def still_needs(record: SessionRecord) -> HistoryQuery | None:
+            if was_cleared(asked, record):
+                raise _ClearedError("The conversation was cleared while its tools ran.", session_id=self._session_id)
+            return needs(record)
+
+        begin = self._without_input(number=number, needs=still_needs)
+        try:
+            return await self._stored(replace(begin, held=held), Deadline())
+        except _ClearedError:
+            return None
+
+    def _needs(self, down_to: int | None) -> Callable[[SessionRecord], HistoryQuery | None]:
+        """Return what the strategy needs, and all that was said since what is being answered began."""
+        needs = self._sending.strategy.needs
+
+        def reaching_down(record: SessionRecord) -> HistoryQuery | None:
+            query = needs(record)
             return None if query is None else replace(query, down_to=down_to)
 
-        return await self._stored(replace(self._without_input(number=number, needs=needs), held=held), Deadline())
+        return reaching_down
 
     def _without_input(self, *, number: int, needs: Callable[[SessionRecord], HistoryQuery | None]) -> BeginTurn:
         """Return the beginning of a turn that says nothing new."""
@@ -97,7 +123,7 @@ class TurnBeginning:
             needs=needs,
             input_digest=input_digest(()),
             idempotency_key=round_key(self._turn.idempotency_key, number),
-            options=replace(self._turn.options, tool_choice=self._free_choice()),
+            options=self._turn.options.after_results(self._subject.record.provider_config),
             user_id=self._subject.record.user_id,
         )
 
@@ -134,11 +160,6 @@ class TurnBeginning:
             return self._turn.messages
         chain = self._sending.chain(self._subject.record)
         return tuple([await chain.outward(replace(message)) for message in self._turn.messages])
-
-    def _free_choice(self) -> str | None:
-        """Return the choice of tools after their results: a model that must call one could never stop."""
-        settings = self._subject.record.provider_config
-        return "auto" if self._turn.options.tool_choice or settings.get("tool_choice") else None
 
     def _instructions(self) -> SessionMessage | None:
         if self._turn.instructions is None:

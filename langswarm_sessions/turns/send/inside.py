@@ -34,15 +34,15 @@ def inside_tool(session_id: str) -> Generator[None]:
 
 
 def refuse_inside_tool(session_id: str) -> None:
-    """Refuse a turn that would wait for itself.
+    """Refuse a turn, or a handoff, that would wait for itself.
 
     Raises:
         SessionBusyError: A tool of this session asks for it.
     """
     if any(call.runs and call.session_id == session_id for call in _calls.get()):
         raise SessionBusyError(
-            "A tool cannot start a turn of its own session: the session's turn waits for the tool. Return what the "
-            "model is to know, or use another session.",
+            "A tool cannot start a turn of its own session, nor hand the session off: the session's turn waits for the "
+            "tool. Return what the model is to know, use another session, or do it after the send.",
             session_id=session_id,
             retryable=False,
         )

@@ -8,19 +8,21 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from langswarm_sessions.errors import MiddlewareError, SessionError, TurnConflictError
+from langswarm_sessions.errors import MiddlewareError, SessionError, StorageError, TurnConflictError
 from langswarm_sessions.events import EventType
 from langswarm_sessions.ids import monotonic, now
 from langswarm_sessions.interfaces.provider import Completed, TextDelta
 from langswarm_sessions.messages import SessionMessage, TurnState, content_bytes
+from langswarm_sessions.providers.settings import takes_format
 from langswarm_sessions.records import Begun, Finished, FinishTurn
 from langswarm_sessions.turns.line.held import HeldLease
-from langswarm_sessions.turns.provider.answers import answer_of, native_after, partial_answer
+from langswarm_sessions.turns.provider.answers import answer_of, native_after, partial_answer, with_calls_apart
 from langswarm_sessions.turns.provider.conversation import Conversation
 from langswarm_sessions.turns.provider.fallback import FALLBACK_ERRORS, fallback_strategy, with_whole_history
 from langswarm_sessions.turns.readers.log import Interruption, TurnInterrupted
 from langswarm_sessions.turns.readers.stream import TurnOutcome, interrupted_error
 from langswarm_sessions.turns.send.sending import Sending
+from langswarm_sessions.turns.send.unconfirmed import stored_after_all
 from langswarm_sessions.turns.waiting import to_the_end
 from langswarm_sessions_otel import error_type_of
 
@@ -59,7 +61,7 @@ class Round:
         """
         self._tell_beginning()
         try:
-            completed = await self._converse()
+            completed = with_calls_apart(await self._converse())
             answers = await self._answers(completed)
         except (TurnInterrupted, asyncio.CancelledError):
             await self._ending(self._interrupted())
@@ -70,10 +72,17 @@ class Round:
         try:
             return await self._ending(self._completed(completed, answers))
         except SessionError as error:
-            # The answer could not be stored. If the storage takes that much, the session is free at once.
-            with suppress(SessionError):
-                await self._ending(self._failed(error))
+            await self._unstored(error)
             raise
+
+    async def _unstored(self, error: SessionError) -> None:
+        """The answer could not be stored. If the storage takes that much, the session is free at once."""
+        try:
+            await self._ending(self._failed(error))
+        except TurnConflictError:
+            self._lease.keep()  # the turn had ended after all: the lease that its end kept is given back
+        except SessionError:
+            pass  # it expires
 
     def _tell_beginning(self) -> None:
         sending, begun, span = self._sending, self._begun, self._span
@@ -99,7 +108,15 @@ class Round:
             chain=self._chain,
             span=self._span,
             deadline=sending.deadline,
+            has_fallback=self._has_fallback,
         )
+
+    @property
+    def _has_fallback(self) -> bool:
+        """Whether another provider may still take over."""
+        sending = self._sending
+        is_named = sending.services.fallback is not None and sending.turn.provider is None
+        return is_named and sending.fell_back_from is None
 
     async def _converse(self) -> Completed:
         """Get the answer: from the session's provider, or from the fallback as long as nothing was shown."""
@@ -118,12 +135,15 @@ class Round:
         """Let the fallback answer, this turn and those after it; False when it may not."""
         sending = self._sending
         fallback = sending.services.fallback
-        if fallback is None or sending.turn.provider is not None or sending.fell_back_from is not None:
+        if fallback is None or not self._has_fallback:
             return False
         if (sending.turn.stream and sending.log.has_spoken) or sending.deadline.left == 0:
             return False
+        spare = fallback(self._begun.session)
+        if not takes_format(self._begun.turn.options, profile=spare.profile):
+            return False
         sending.fell_back_from = sending.provider.name
-        sending.provider = fallback(self._begun.session)
+        sending.provider = spare
         room = sending.services.windows.room(sending.provider, self._begun.session, options=self._begun.turn.options)
         sending.strategy = fallback_strategy(sending.provider, room)
         self._span.event(
@@ -134,9 +154,14 @@ class Round:
 
     async def _answers(self, completed: Completed) -> list[SessionMessage]:
         answer = answer_of(completed, provider=self._sending.provider.name)
+        said = [self._signed(message) for message in (*completed.earlier, answer)]
+        return await self._sending.inward(self._chain, said)
+
+    def _signed(self, message: SessionMessage) -> SessionMessage:
+        """Say on a message of the fallback whom it stands in for."""
         if self._sending.fell_back_from is not None:
-            answer.provider_metadata["fallback_from"] = self._sending.fell_back_from
-        return await self._sending.inward(self._chain, [*completed.earlier, answer])
+            message.provider_metadata["fallback_from"] = self._sending.fell_back_from
+        return message
 
     async def _completed(self, completed: Completed, answers: Sequence[SessionMessage]) -> TurnOutcome:
         sending, conversation = self._sending, self._conversation
@@ -209,7 +234,7 @@ class Round:
                 return None
         if not text:
             return None
-        return partial_answer(text, provider=provider.name, model=provider.model)
+        return self._signed(partial_answer(text, provider=provider.name, model=provider.model))
 
     async def _failed(self, error: Exception) -> None:
         finish = replace(self._finish(TurnState.FAILED), error_type=type(error).__name__)
@@ -238,9 +263,21 @@ class Round:
     async def _store(self, finish: FinishTurn) -> Finished:
         storage = self._sending.services.storage
         with self._span.storage("append", backend=storage.backend, db_system=storage.db_system) as op:
-            finished = await storage.finish_turn(finish)
+            try:
+                finished = await storage.finish_turn(finish)
+            except StorageError as error:
+                finished = await self._stored_after_all(finish, error)
             op.done(count=len(finish.answers), size=content_bytes(finish.answers))
         self._sending.stored = finish
+        return finished
+
+    async def _stored_after_all(self, finish: FinishTurn, error: StorageError) -> Finished:
+        """Return what was stored although its confirmation was lost; else the error goes on."""
+        finished: Finished | None = None
+        with suppress(SessionError):  # a storage that is away cannot tell
+            finished = await stored_after_all(self._sending.services.storage, finish)
+        if finished is None:
+            raise error
         return finished
 
 

@@ -82,8 +82,10 @@ class TurnRun:
                 sending = self._sending(span)
                 return await self._announced(sending)
         except asyncio.CancelledError:
-            if sending is None or sending.outcome is not None:
+            if sending is None:
                 raise
+            if sending.outcome is not None:  # too late: the answer is stored
+                return sending.outcome
             raise how_it_ended(sending) from None
         finally:
             self._log.finish()
@@ -181,7 +183,7 @@ class TurnRun:
             return self._replay(begun, sending)
         self._lease.take(begun.lease)
         if begun.inputs:
-            self._down_to = begun.inputs[0].seq
+            self._down_to = begun.down_to or begun.inputs[0].seq
         return await self._round(sending, begun, number=1)
 
     async def _next(
@@ -225,18 +227,19 @@ class TurnRun:
         asked: SessionMessage,
         results: list[SessionMessage],
         number: int,
-    ) -> TurnOutcome:
-        """Begin the next turn under the lease of the one before, and run it."""
+    ) -> TurnOutcome | None:
+        """Begin the next turn under the lease of the one before, and run it; None when the answer was cleared."""
         if self._down_to is None:
             self._down_to = await asked_at(self._services.storage, asked)
         if self._turn.timeout is None:
             sending.deadline = self._new_deadline()
         held = self._held
         self._lease.leave_to_storage()
-        begun = await self._told_if_cut(sending, beginning.follow(held, number=number, down_to=self._down_to))
-        if isinstance(begun, Recorded):
+        following_turn = beginning.follow(held, asked=asked, number=number, down_to=self._down_to)
+        begun = await self._told_if_cut(sending, following_turn)
+        if begun is None or isinstance(begun, Recorded):
             self._lease.keep()
-            return self._replay(begun, sending)
+            return None if begun is None else self._replay(begun, sending)
         self._lease.take(begun.lease)
         self._log.begin_answer()
         return await self._round(sending, following(begun, results, down_to=self._down_to), number=number)

@@ -12,7 +12,7 @@ from langswarm_sessions.errors import ProviderTimeoutError
 from langswarm_sessions.messages import Role, SessionMessage, ToolCall, ToolResult, content_bytes
 from langswarm_sessions.records import Lease
 from langswarm_sessions.tools import ToolContext, ToolOutcome, ToolRunning, run_call
-from langswarm_sessions.turns.send.exchange import Exchange
+from langswarm_sessions.turns.send.exchange import Exchange, was_cleared
 from langswarm_sessions.turns.send.inside import inside_tool
 from langswarm_sessions.turns.send.sending import Sending
 from langswarm_sessions.turns.waiting import to_the_end
@@ -86,7 +86,8 @@ class ToolPhase:
             told.finished(error_type=outcome.error_type)
             if span.captures_content:
                 told.content(arguments=_as_json(call), result=outcome.result.content)
-        self._results[call.id] = await to_the_end(self._store(outcome))
+        if not was_cleared(self._asked, sending.subject.record):  # else the result would be seen without its call
+            self._results[call.id] = await to_the_end(self._store(outcome))
 
     def _context(self, call: ToolCall) -> ToolContext:
         subject = self._sending.subject

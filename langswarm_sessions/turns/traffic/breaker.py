@@ -41,6 +41,8 @@ class Circuit:
         self._lock = threading.Lock()
         self._breaker: pybreaker.CircuitBreaker | None = None
         self._opened_at = self._tried_at = _LONG_AGO
+        self._trial = 0
+        """The number of the newest trial."""
 
     @property
     def state(self) -> str:
@@ -61,27 +63,29 @@ class Circuit:
             with self._lock:
                 self._refuse(provider, where)
 
-    def enter(self, *, provider: str, where: str) -> bool:
+    def enter(self, *, provider: str, where: str) -> int | None:
         """Let a request pass, or refuse it as `refuse` does.
 
         Returns:
-            Whether it is the one that tries; how it ended is then to be told, whatever it was.
+            The number of the trial when the request tries whether the provider is back: how it ended is then to be
+            told with it, whatever it was. None for any other request.
         """
         if self._breaker is None:
-            return False
+            return None
         with self._lock:
             self._refuse(provider, where)
             if self.state == "closed":
-                return False
+                return None
             self._breaker.half_open()
             self._tried_at = self._clock()
-            return True
+            self._trial += 1
+            return self._trial
 
-    def failed(self, *, tries: bool, where: str) -> bool:
+    def failed(self, *, trial: int | None, where: str) -> bool:
         """Take note of a failure that speaks for an outage.
 
         Args:
-            tries: What `enter` returned.
+            trial: What `enter` returned.
             where: Provider and host, for the log.
 
         Returns:
@@ -89,36 +93,52 @@ class Circuit:
         """
         breaker = self._breaker or self._make()
         with self._lock:
-            if breaker.current_state != "closed" and not tries:
-                return False  # sent before it opened
-            _tell(breaker, _fail)
-            if breaker.current_state != "open":
+            if self._is_tried_by(trial):
+                breaker.open()
+            elif trial is None and self.state == "closed":
+                _tell(breaker, _fail)
+            else:
+                return False  # sent before it opened, or a trial that was not waited for: a newer one says what is now
+            if self.state != "open":
                 return False
             self._opened_at, self._tried_at = self._clock(), _LONG_AGO
         seconds = self._policy.recovery_seconds
         logger.warning("%s is down: nothing is sent to it for %g s.", where, seconds)
         return True
 
-    def answered(self, *, tries: bool, where: str) -> None:
+    def answered(self, *, trial: int | None, where: str) -> None:
         """Take note of an answer, or of a refusal that only a provider at work gives.
 
         Args:
-            tries: What `enter` returned.
+            trial: What `enter` returned.
             where: Provider and host, for the log.
         """
         breaker = self._breaker
-        if breaker is None or (breaker.current_state != "closed" and not tries):
+        if breaker is None:
             return
         with self._lock:
-            _tell(breaker, _succeed)
-            self._tried_at = _LONG_AGO
-        if tries:
+            is_back = trial is not None and self.state == "half-open"  # whichever trial it was: slow ones overlap
+            if is_back:
+                breaker.close()
+                self._tried_at = _LONG_AGO
+            elif self.state == "closed":
+                _tell(breaker, _succeed)
+        if is_back:
             logger.info("%s is back: requests are sent to it again.", where)
 
-    def gave_up(self) -> None:
-        """Take note that the one that tried ended without saying anything of the provider: another one may try."""
+    def gave_up(self, trial: int | None) -> None:
+        """Take note of a request that ended without saying anything of the provider: was it a trial, another may try.
+
+        Args:
+            trial: What `enter` returned.
+        """
         with self._lock:
-            self._tried_at = _LONG_AGO
+            if self._is_tried_by(trial):
+                self._tried_at = _LONG_AGO
+
+    def _is_tried_by(self, trial: int | None) -> bool:
+        """Whether it is this trial that decides: the newest one, and none has decided yet."""
+        return trial == self._trial and self.state == "half-open"
 
     def _refuse(self, provider: str, where: str) -> None:
         if self.state == "closed":

@@ -10,7 +10,7 @@ from langswarm_sessions.ids import monotonic
 from langswarm_sessions.interfaces.provider import EngineProvider, ProviderRequest
 from langswarm_sessions.interfaces.traffic import TrafficRules
 from langswarm_sessions.messages.tokens import estimate_tokens
-from langswarm_sessions.turns.deadline import Deadline
+from langswarm_sessions.turns.patience import Patience
 from langswarm_sessions.turns.traffic.shared import circuit_of, limiter_of
 from langswarm_sessions.turns.traffic.ticket import Ticket
 from langswarm_sessions_otel import TurnScope
@@ -20,7 +20,6 @@ __all__ = ["Door", "tokens_of"]
 _WAIT_SECONDS = 0.001
 """What takes less is no wait."""
 _BYTES_PER_TOKEN = 4
-_NO_DEADLINE = Deadline()
 
 
 class Door:
@@ -28,17 +27,17 @@ class Door:
 
     Args:
         provider: Who is asked.
-        deadline: When the turn's time is up.
+        patience: How long it is waited for (None: without limit).
         span: The turn's span; None outside any turn.
     """
 
-    __slots__ = ("_deadline", "_refusal", "_rules", "_span", "_was_left")
+    __slots__ = ("_patience", "_refusal", "_rules", "_span", "_was_left")
 
     def __init__(
-        self, provider: EngineProvider, *, deadline: Deadline = _NO_DEADLINE, span: TurnScope | None = None
+        self, provider: EngineProvider, *, patience: Patience | None = None, span: TurnScope | None = None
     ) -> None:
         self._rules = provider.traffic
-        self._deadline = deadline
+        self._patience = patience or Patience()
         self._span = span
         self._refusal: ProviderError | None = None
         self._was_left = False
@@ -88,16 +87,16 @@ class Door:
         if limiter is not None:
             begun = monotonic()
             try:
-                await limiter.take(rules, tokens=tokens, left=lambda: self._deadline.left)
+                await limiter.take(rules, tokens=tokens, left=lambda: self._patience.left)
             except asyncio.CancelledError:
                 self._was_left = True
                 raise
             finally:
                 if (waited := monotonic() - begun) >= _WAIT_SECONDS and self._span is not None:
                     self._span.rate_limited(provider=rules.provider, wait_seconds=waited)
-        tries = circuit is not None and circuit.enter(provider=rules.provider, where=rules.where)
+        trial = None if circuit is None else circuit.enter(provider=rules.provider, where=rules.where)
         return Ticket(
-            rules, circuit, tries=tries, deadline=self._deadline, span=self._span, tokens=tokens, count=counted
+            rules, circuit, trial=trial, patience=self._patience, span=self._span, tokens=tokens, count=counted
         )
 
 

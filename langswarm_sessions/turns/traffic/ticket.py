@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -11,9 +12,10 @@ from langswarm_sessions.errors import (
     ProviderTimeoutError,
     ProviderUnavailableError,
 )
+from langswarm_sessions.ids import monotonic
 from langswarm_sessions.interfaces.traffic import TrafficRules
 from langswarm_sessions.records import Usage
-from langswarm_sessions.turns.deadline import Deadline
+from langswarm_sessions.turns.patience import Patience
 from langswarm_sessions.turns.traffic.breaker import Circuit
 from langswarm_sessions_otel import TurnScope
 
@@ -24,7 +26,7 @@ __all__ = ["Ticket"]
 
 _OUTAGES = (ProviderUnavailableError, ProviderTimeoutError, IncompleteStreamError)
 _NO_TIME_SECONDS = 0.1
-"""With so little of the turn's time left, a time-out is the turn's own: it says nothing of the provider."""
+"""With so little of its time left, a request has run out of it, whoever noticed first."""
 
 
 class Ticket:
@@ -33,30 +35,31 @@ class Ticket:
     Args:
         rules: What it is held to.
         circuit: What hears whether the provider is at work.
-        tries: Whether it is the one that tries whether the provider is back.
-        deadline: When the turn's time is up.
+        trial: Its number when it tries whether the provider is back.
+        patience: How long the provider is waited for.
         span: The turn's span; None outside any turn.
         tokens: What it was estimated at.
         count: Where the tokens it took beyond that are counted; None: nowhere.
     """
 
-    __slots__ = ("_circuit", "_count", "_deadline", "_rules", "_span", "_tokens", "_tries")
+    __slots__ = ("_begun", "_circuit", "_count", "_patience", "_rules", "_span", "_tokens", "_trial")
 
     def __init__(
         self,
         rules: TrafficRules,
         circuit: Circuit | None,
         *,
-        tries: bool,
-        deadline: Deadline,
+        trial: int | None,
+        patience: Patience,
         span: TurnScope | None,
         tokens: int,
         count: RateLimiter | None,
     ) -> None:
         self._rules = rules
         self._circuit = circuit
-        self._tries = tries
-        self._deadline = deadline
+        self._trial = trial
+        self._patience = patience
+        self._begun = 0.0
         self._span = span
         self._tokens = tokens
         self._count = count
@@ -72,7 +75,8 @@ class Ticket:
             self._count.correct(used - self._tokens)
 
     def __enter__(self) -> Self:
-        """Return itself."""
+        """Return itself; the request is sent now."""
+        self._begun = monotonic()
         return self
 
     def __exit__(
@@ -83,17 +87,18 @@ class Ticket:
         if circuit is None:
             return
         if error is None or _is_answer(error):
-            circuit.answered(tries=self._tries, where=where)
+            circuit.answered(trial=self._trial, where=where)
         elif self._is_outage(error):
-            if circuit.failed(tries=self._tries, where=where) and self._span is not None:
+            if circuit.failed(trial=self._trial, where=where) and self._span is not None:
                 self._span.circuit_opened(provider=self._rules.provider)
-        elif self._tries:
-            circuit.gave_up()
+        else:
+            circuit.gave_up(self._trial)
 
     def _is_outage(self, error: BaseException) -> bool:
-        left = self._deadline.left
-        if isinstance(error, ProviderTimeoutError) and left is not None and left <= _NO_TIME_SECONDS:
-            return False
+        patience = self._patience
+        is_late = patience.left is not None and patience.left <= _NO_TIME_SECONDS
+        if is_late and isinstance(error, ProviderTimeoutError | asyncio.CancelledError):
+            return not patience.is_heard and patience.is_telling(monotonic() - self._begun)
         return isinstance(error, _OUTAGES)
 
 

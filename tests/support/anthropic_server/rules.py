@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from tests.support.provider_server.json_types import JsonObject, objects, string
 
@@ -19,6 +20,10 @@ _NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}", re.ASCII)
 _MOST_MESSAGES = 100_000  # SDK: MessageCreateParams.messages
 _LIMITS = {"temperature": (0, 1), "top_p": (0, 1), "top_k": (0, 500)}  # docs: api/messages
 _THINKING = frozenset({"redacted_thinking", "thinking"})
+
+_UNSUPPORTED = frozenset(  # docs: build-with-claude/structured-outputs, JSON Schema limitations
+    {"exclusiveMaximum", "exclusiveMinimum", "maximum", "maxLength", "maxItems", "minimum", "minLength", "multipleOf"}
+)
 
 Messages = Sequence[JsonObject]
 
@@ -44,6 +49,28 @@ def check_request(body: JsonObject) -> None:
     for tool in objects(body.get("tools")):
         if "input_schema" in tool and not _NAME.fullmatch(string(tool, "name")):
             raise ApiError(400, "tools.custom.name: String should match pattern '^[a-zA-Z0-9_-]{1,128}$'")
+    output = body.get("output_config")
+    if isinstance(output, dict) and isinstance(form := output.get("format"), dict):
+        _check_schema(form.get("schema"))
+
+
+def _check_schema(schema: object) -> None:
+    """Error: `For 'object' type, 'additionalProperties' must be explicitly set to false`; docs: structured-outputs."""
+    if isinstance(schema, list):
+        for part in cast("list[object]", schema):
+            _check_schema(part)
+    if not isinstance(schema, dict):
+        return
+    node = cast("JsonObject", schema)
+    if node.get("type") == "object" and node.get("additionalProperties") is not False:
+        reason = "For 'object' type, 'additionalProperties' must be explicitly set to false"
+        raise ApiError(400, f"output_config.format.schema: {reason}")
+    kind = node.get("type")
+    if isinstance(kind, str) and (found := sorted(_UNSUPPORTED & node.keys())):
+        reason = f"For '{kind}' type, property '{found[0]}' is not supported"
+        raise ApiError(400, f"output_config.format.schema: {reason}")
+    for part in node.values():
+        _check_schema(part)
 
 
 def check_conversation(messages: Messages) -> None:

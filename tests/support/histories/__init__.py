@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from .contents import entries_in, strings_in, written_marks
+from .contents import MEDIA, entries_in, strings_in, written_marks
 from .speakers import LANGCHAIN_SPEAKER, SPEAKERS, Said, Speaker
 from .transcripts import for_model, options, said_marks, transcripts
 
 __all__ = [
     "LANGCHAIN_SPEAKER",
+    "MEDIA",
     "SPEAKERS",
     "Said",
     "Speaker",

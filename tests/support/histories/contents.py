@@ -10,8 +10,19 @@ from typing import Any, cast
 from hypothesis import strategies as st
 
 from langswarm_sessions.messages import AudioPart, FilePart, ImagePart, OtherPart, Part, ToolCall
+from langswarm_sessions.providers.media import Medium
 
-__all__ = ["Words", "arguments", "entries_in", "new_media", "old_media", "strings_in", "tails", "written_marks"]
+__all__ = [
+    "MEDIA",
+    "Words",
+    "arguments",
+    "entries_in",
+    "new_media",
+    "old_media",
+    "strings_in",
+    "tails",
+    "written_marks",
+]
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 PDF = base64.b64encode(b"%PDF-1.7 %%EOF").decode()
@@ -47,8 +58,32 @@ new_media: st.SearchStrategy[Part] = st.sampled_from(
 )
 """What every provider takes."""
 
+MEDIA: tuple[Medium, ...] = (
+    ImagePart(data=PNG, media_type="image/png"),
+    ImagePart(data="AAAA", media_type="image/heic"),
+    ImagePart(data="PHN2Zz4=", media_type="image/svg+xml"),
+    ImagePart(data="SUkqAA==", media_type="image/tiff"),
+    ImagePart(url="data:image/heic;base64,AAAA"),
+    ImagePart(url="https://example.org/a.png"),
+    ImagePart(url="gs://bucket/a.png"),
+    FilePart(data=PDF, media_type="application/pdf", name="a.pdf"),
+    FilePart(data=NOTES, media_type="text/plain", name="n.txt"),
+    FilePart(data="UEsDBA==", media_type="application/zip", name="a.zip"),
+    FilePart(url="https://example.org/a.pdf"),
+    FilePart(url="https://generativelanguage.googleapis.com/v1beta/files/abc", media_type="application/pdf"),
+    FilePart(file_id="file-abc"),
+    FilePart(file_id="file_011CNha8iCJcU1wXNR6q4V8w"),
+    FilePart(file_id="files/abc", media_type="application/pdf"),
+    FilePart(file_id="3b6d45eb-e30b-416f-8019-f47e2e93d930"),
+    AudioPart(data=WAV, media_type="audio/wav"),
+    AudioPart(data=WAV, media_type="audio/flac", transcript="words of a recording"),
+    AudioPart(url="https://example.org/a.wav"),
+)
+"""Media some provider takes and another does not."""
+
 old_media: st.SearchStrategy[Part] = new_media | st.sampled_from(
     [
+        *MEDIA,
         ImagePart(data=PNG, detail="odd"),
         ImagePart(data="AAAA", media_type="image/tiff"),
         ImagePart(),

@@ -128,7 +128,8 @@ class _Writer:
             self._add(Role.SYSTEM, TextPart("Be brief."), kind=MessageKind.INSTRUCTIONS)
         if self._chance(10):
             role = self._draw(st.sampled_from([Role.USER, Role.ASSISTANT]))
-            self._add(role, TextPart(self._words.some("added")))
+            drawn = [self._draw(old_media)] if self._chance(2) else []
+            self._add(role, TextPart(self._words.some("added")), *drawn)
             if role is Role.ASSISTANT:
                 self._open = []  # calls of an answer that is not the last are not waited for
         if self._chance(12):
@@ -152,7 +153,8 @@ class _Writer:
         kept = [call for call in self._open if not self._chance(5)] or self._open[:1]
         results = [self._result(call) for call in self._draw(st.permutations(kept))]
         if len(results) > 1 and self._chance(4):
-            self._add(Role.TOOL, *results, status=state, turn_id=turn_id)
+            beside = [self._draw(media)] if self._chance(2) and media is old_media else []
+            self._add(Role.TOOL, *results, *beside, status=state, turn_id=turn_id)
         else:
             for result in results:
                 beside = [self._draw(media)] if media is old_media and self._chance(5) else []

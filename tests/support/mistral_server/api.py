@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from mistralai.client import models
@@ -17,7 +17,7 @@ from tests.support.provider_server.replies import Script
 
 from . import context, rules
 from .context import ModelView
-from .refusals import ApiError, conversation_not_found
+from .refusals import ApiError, conversation_not_found, entry_not_found
 from .replies import Reply
 
 _OBJECT: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
@@ -110,6 +110,20 @@ class MistralApi:
             ApiError: The conversation is not kept, or the entries are refused.
         """
         return self._continue(self._find(conversation_id), body, continued=True)
+
+    def restart(self, conversation_id: str, body: JsonObject) -> MadeAnswer:
+        """Answer a request that goes on from an entry of a conversation, in a conversation of its own.
+
+        Raises:
+            ApiError: The conversation or the entry is not kept, or the entries are refused.
+        """
+        with self._lock:
+            old = self._find(conversation_id)
+            places = [place for place, entry in enumerate(old.entries) if entry["id"] == body["from_entry_id"]]
+            if not places:
+                raise entry_not_found(string(body, "from_entry_id"))
+            copied = [{**entry, "id": self.ids.issue("msg")} for entry in old.entries[: places[0] + 1]]
+            return self._continue(replace(old, id=self.ids.issue("conv"), entries=copied), body, continued=True)
 
     def keep(self, answer: MadeAnswer, kept: Kept) -> None:
         """Keep of an answered request what there is to keep."""

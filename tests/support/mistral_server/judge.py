@@ -18,6 +18,7 @@ _MODELS: dict[str, Any] = {
     "agents": models.AgentsCompletionStreamRequest,
     "append": models.ConversationAppendStreamRequest,
     "chat": models.ChatCompletionStreamRequest,
+    "restart": models.ConversationRestartStreamRequest,
     "start": models.ConversationStreamRequest,
 }
 _CHUNKS: dict[str, type[BaseModel]] = {
@@ -34,7 +35,7 @@ def check_body(kind: str, raw: bytes, body: JsonObject) -> None:
     """Refuse a body that breaks the SDK's types, or names what must not be named together.
 
     Args:
-        kind: Which request it is: agents, append, chat or start.
+        kind: Which request it is: agents, append, chat, restart or start.
         raw: The body as it came.
         body: The same body parsed.
 

@@ -49,6 +49,11 @@ def conversation_not_found(conversation_id: str) -> ApiError:
     return ApiError(404, f"Conversation {conversation_id} not found.", kind="not_found", code="3000")
 
 
+def entry_not_found(entry_id: str) -> ApiError:
+    """Return the refusal to go on from an entry that is not there. Its text is a guess: none is published."""
+    return ApiError(404, f"Entry {entry_id} not found.", kind="not_found", code="3000")
+
+
 def wrong_order(message: str) -> ApiError:
     """Return the refusal of messages in an order the models do not take."""
     return ApiError(400, message, kind="invalid_request_message_order", code="3230")

@@ -43,6 +43,8 @@ class MistralServer(ProviderServer[ModelView, Reply]):
         match request.method, request.path.strip("/").split("/"):
             case "POST", ["v1", "conversations", conversation_id]:
                 self._answer(request, exchange, kind="append", conversation_id=conversation_id)
+            case "POST", ["v1", "conversations", conversation_id, "restart"]:
+                self._answer(request, exchange, kind="restart", conversation_id=conversation_id)
             case "POST", _ if kind := _KINDS.get(request.path):
                 self._answer(request, exchange, kind=kind)
             case "DELETE", ["v1", "conversations", conversation_id]:
@@ -60,6 +62,8 @@ class MistralServer(ProviderServer[ModelView, Reply]):
         def made() -> MadeAnswer:
             if kind == "append":
                 return self.api.append(conversation_id, body)
+            if kind == "restart":
+                return self.api.restart(conversation_id, body)
             return self.api.start(body) if kind == "start" else self.api.chat(body)
 
         def ask() -> Answer:

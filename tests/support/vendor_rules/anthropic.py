@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tests.support.anthropic_server import rules as served
 from tests.support.anthropic_server.context import merged
 
+from .media import media_rule
 from .table import Body, Rule, refused, rule
 
 __all__ = ["MESSAGES_RULES"]
@@ -14,7 +15,10 @@ __all__ = ["MESSAGES_RULES"]
 _ERROR = "refusal of the live API, quoted in issues of its users"
 
 
-@rule("Limits of numbers, names of tools, and what a thread holds is not sent again.", source="platform docs, Messages")
+@rule(
+    "Limits of numbers, names of tools, closed schemas of answers, and what a thread holds is not sent again.",
+    source="platform docs, Messages and structured outputs",
+)
 def fields_within_limits(body: Body) -> str | None:
     return refused(lambda: served.check_request(body))
 
@@ -52,6 +56,7 @@ _SAYS: tuple[tuple[str, str], ...] = (
 
 MESSAGES_RULES: tuple[Rule, ...] = (
     fields_within_limits,
+    media_rule(source="`media_type` of Base64ImageSourceParam; URLImageSourceParam"),
     *(
         _of_messages(says, source, check)
         for (says, source), check in zip(_SAYS, served._CHECKS, strict=True)  # pyright: ignore[reportPrivateUsage]

@@ -7,6 +7,7 @@ from collections import Counter
 
 from tests.support.cohere_server.rules import find_broken_rule
 
+from .media import media_rule
 from .table import Body, Rule, rule
 
 __all__ = ["CHAT_RULES"]
@@ -41,4 +42,9 @@ def names_are_plain(body: Body) -> str | None:
     return next((repr(name) for name in names if not _NAME.fullmatch(name)), None)
 
 
-CHAT_RULES: tuple[Rule, ...] = (messages_fit_together, ids_are_unique, names_are_plain)
+CHAT_RULES: tuple[Rule, ...] = (
+    messages_fit_together,
+    ids_are_unique,
+    names_are_plain,
+    media_rule(source="Cohere's guide to image inputs"),
+)

@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.support.gemini_server import views
 
+from .media import media_rule
 from .table import Body, Rule, refused, rule
 
 __all__ = ["CONTENT_RULES", "INTERACTION_RULES"]
@@ -16,6 +17,8 @@ _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}", re.ASCII)
 _QUOTED = "refusal of the live API, quoted in issues of its users"
 _NAME_SAYS = "The name of a function begins with a letter or underscore; 64 letters, digits and _ . : - at most."
 _NAME_SOURCE = f'"Invalid function name. Must start with a letter or an underscore", {_QUOTED}'
+
+_MORE_IMAGES = frozenset({"image/heic", "image/heif"})
 
 Item = dict[str, Any]
 
@@ -63,6 +66,11 @@ INTERACTION_RULES: tuple[Rule, ...] = (
     step_ids_are_unique,
     step_names_are_plain,
     steps_are_not_empty,
+    media_rule(
+        source="`mime_type` of ImageContent in google-genai",
+        more_images=_MORE_IMAGES | {"image/bmp", "image/tiff"},
+        reads_buckets=True,
+    ),
 )
 
 
@@ -125,6 +133,11 @@ CONTENT_RULES: tuple[Rule, ...] = (
     the_model_speaks_once,
     responses_stand_alone,
     content_names_are_plain,
+    media_rule(
+        source="Google's guide to images; google/adk-python, issue 5693",
+        more_images=_MORE_IMAGES | {"image/avif"},
+        reads_buckets=True,
+    ),
 )
 
 

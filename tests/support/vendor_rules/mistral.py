@@ -6,10 +6,12 @@ from typing import Any
 
 from tests.support.mistral_server import rules as served
 
+from .media import media_rule
 from .table import Body, Rule, refused, rule
 
 __all__ = ["CHAT_RULES", "CONVERSATION_RULES"]
 
+_MEDIA = media_rule(source="Mistral's guides to vision and to document AI")
 _PUBLISHED = "the validator Mistral publishes (mistral-common, instruct, version 13, serving mode)"
 _PAIRS = (
     "Roles follow in the order the models know; calls and results pair, in one round, once; ids of calls are nine "
@@ -42,5 +44,5 @@ def entries_are_not_empty(body: Body) -> str | None:
     return f"inputs[{empty[0]}]" if empty else None
 
 
-CHAT_RULES: tuple[Rule, ...] = (messages_fit_together, system_comes_first)
-CONVERSATION_RULES: tuple[Rule, ...] = (entries_fit_together, entries_are_not_empty)
+CHAT_RULES: tuple[Rule, ...] = (messages_fit_together, system_comes_first, _MEDIA)
+CONVERSATION_RULES: tuple[Rule, ...] = (entries_fit_together, entries_are_not_empty, _MEDIA)

@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.support.openai_server import body_rules, chat_rules, context
 
+from .media import media_rule
 from .table import Body, Rule, refused, rule
 
 __all__ = ["CHAT_RULES", "RESPONSES_RULES"]
@@ -17,6 +18,7 @@ _LONGEST_CALL_ID, _LONGEST_CHAT_ID = 64, 40
 _LONGEST_NAME, _LONGEST_CHAT_NAME = 128, 64
 _QUOTED = "refusal of the live API, quoted in issues of its users"
 _LONGEST_TEXT = 10_485_760
+_MEDIA = media_rule(source="OpenAI's guides to images and to file inputs")
 
 Item = dict[str, Any]
 
@@ -98,6 +100,7 @@ RESPONSES_RULES: tuple[Rule, ...] = (
     messages_are_not_empty,
     answers_hold_output,
     texts_are_not_endless,
+    _MEDIA,
 )
 
 
@@ -158,6 +161,7 @@ CHAT_RULES: tuple[Rule, ...] = (
     chat_ids_are_unique,
     chat_names_are_plain,
     chat_messages_are_not_empty,
+    _MEDIA,
 )
 
 

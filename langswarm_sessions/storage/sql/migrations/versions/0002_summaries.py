@@ -1,4 +1,4 @@
-"""Summaries of what fell out of the window."""
+"""Summaries of what fell out of the window, and an index of the system messages that stay in it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,20 @@ def upgrade() -> None:
             ["session_id"], ["sessions.session_id"], name="fk_summaries_session_id", ondelete="CASCADE"
         ),
     )
+    _index_system_messages("role = 'system' AND kind != 'instructions'")
 
 
 def downgrade() -> None:
+    _index_system_messages("role = 'system'")
     op.drop_table("summaries")
+
+
+def _index_system_messages(which: str) -> None:
+    op.drop_index("ix_messages_system", table_name="messages")
+    op.create_index(
+        "ix_messages_system",
+        "messages",
+        ["session_id", "seq"],
+        sqlite_where=sa.text(which),
+        postgresql_where=sa.text(which),
+    )
