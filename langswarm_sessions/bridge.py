@@ -48,7 +48,7 @@ class Bridge:
         Raises:
             ConfigurationError: Called from the bridge's own thread, which would wait for itself.
         """
-        return self._wait(copy_context(), func, *args, **kwargs)
+        return self._wait(_context_of_caller(), func, *args, **kwargs)
 
     def iterate(self, make: Callable[[], AsyncIterator[T]]) -> Iterator[T]:
         """Iterate an async iterator from blocking code; closing the generator closes the iterator.
@@ -56,7 +56,7 @@ class Bridge:
         Args:
             make: Called on the bridge's loop; returns the async iterator.
         """
-        context = copy_context()
+        context = _context_of_caller()
 
         async def started() -> AsyncIterator[T]:
             return make()
@@ -87,7 +87,6 @@ class Bridge:
             thread.join(_EXIT_GRACE_SECONDS)
 
     def _wait(self, context: Context, func: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        context.run(_caller.set, threading.current_thread())
         outcome: Future[T] = Future()
         loops: list[asyncio.AbstractEventLoop] = []
         tasks: list[asyncio.Task[None]] = []
@@ -149,6 +148,13 @@ class Bridge:
 def current_caller() -> object | None:
     """Return who is calling, in a form that stays the same from call to call: a blocking thread, or else a task."""
     return _caller.get() or asyncio.current_task()
+
+
+def _context_of_caller() -> Context:
+    # Entered here alone: the loop's thread may not have left it yet when the caller already has its outcome.
+    context = copy_context()
+    context.run(_caller.set, threading.current_thread())
+    return context
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

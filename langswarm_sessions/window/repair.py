@@ -79,4 +79,4 @@ class _Call:
         self.place = place
         self.turn_id = turn_id
         interrupted = ToolResult(tool_call_id=call_id, content=INTERRUPTED_RESULT, is_error=True)
-        self.answer = SessionMessage(role=Role.TOOL, parts=[interrupted])
+        self.answer = SessionMessage(role=Role.TOOL, parts=[interrupted], seq=0)  # older than anything said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextvars import ContextVar
@@ -284,6 +285,25 @@ def test_an_iterator_keeps_one_context_from_its_first_step_to_its_last(bridge: B
         assert WORD.get() == "changed meanwhile"
     finally:
         WORD.reset(token)
+
+
+def test_a_reader_does_not_meet_the_loop_in_its_context(bridge: Bridge) -> None:
+    async def count() -> AsyncIterator[int]:
+        for at in range(300):
+            yield at
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # so that the loop is stopped between telling the outcome and leaving the context
+    try:
+        readers = [threading.Thread(target=lambda: read.append(list(bridge.iterate(count)))) for _ in range(4)]
+        read: list[list[int]] = []
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert read == [list(range(300))] * 4
 
 
 def test_leaving_early_closes_the_iterator_on_its_loop(bridge: Bridge) -> None:

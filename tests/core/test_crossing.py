@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langswarm_sessions.messages import AudioPart, FilePart, ImagePart, Part, Role, SessionMessage, TextPart
+from langswarm_sessions.messages import AudioPart, FilePart, ImagePart, Part, Role, SessionMessage, TextPart, ToolCall
 from langswarm_sessions.providers.mapping import CallIds, call_id_within, newness, tool_name_within
 from langswarm_sessions.providers.mock.connection import MOCK_PROFILE
 from langswarm_sessions.strategies import carried, crossing_of
+from langswarm_sessions.window import repair
 
 SPOKEN = AudioPart(data="UklGRg==", transcript="Hello?")
 
@@ -89,3 +90,9 @@ def test_what_was_asked_in_vain_is_not_new() -> None:
     assert newness(result_in_its_place) == [False, True, False], "wherever repair put it"
     assert newness([user(TextPart("a")), user(TextPart("b"))]) == [True, True]
     assert newness([]) == []
+
+
+def test_a_call_left_without_a_result_makes_nothing_else_old() -> None:
+    asking = SessionMessage(role=Role.ASSISTANT, turn_id="t1", seq=2, tool_calls=[ToolCall(id="c1", name="clock")])
+    added, new = user(ImagePart(data="AAAA"), seq=3), user(TextPart("new"), turn="t2", seq=4)
+    assert newness(repair([asking, added, new])) == [False, False, False, True]
