@@ -77,8 +77,13 @@ bench: $(BENCH)/.ready ## measure the cost of a turn beside other session stores
 	@$(BENCH)/bin/python tests/benchmarks/run.py $(BENCH_ARGS)
 
 .PHONY: accept
-accept: $(DEV)/.ready $(NODE_TOOLS) ## the long acceptance runs: kills, many processes, bad input
+accept: $(DEV)/.ready $(NODE_TOOLS) ## the long acceptance runs: kills, many processes, bad input, properties
 	@$(BIN)/python -m pytest -m accept tests --ignore=tests/accept/ogx $(ACCEPT_ARGS)
+	@$(MAKE) --no-print-directory explore
+
+.PHONY: explore
+explore: $(DEV)/.ready ## the property tests with a thousand new examples each
+	@$(BIN)/python -m pytest -n $(WORKERS) -q -m hypothesis --hypothesis-profile=explore tests $(EXPLORE_ARGS)
 
 .PHONY: faults
 faults: $(DEV)/.ready ## play the fault matrix, provider by provider, and print it

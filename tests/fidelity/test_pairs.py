@@ -36,6 +36,7 @@ def given_to(target: Target, transcript: Sequence[SessionMessage]) -> tuple[Sess
     return repair([*carried(history, target.takes), *new])
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize(("source", "side"), list(product(SIDES, SIDES)))
 def test_a_request_is_legal_and_whole(source: str, side: str) -> None:
     targets = {name: target for name, target in TARGETS.items() if target.provider == side}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from langswarm_sessions.errors import InvalidInputError, ProviderError
@@ -41,7 +41,6 @@ configs = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=100)
 @given(history=transcripts(), options=options, config=configs)
 def test_any_history_is_a_legal_request(
     history: list[SessionMessage], options: TurnOptions, config: dict[str, Any]

@@ -6,7 +6,7 @@ import json
 from typing import Any, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from langswarm_sessions.errors import InvalidRequestError
@@ -47,7 +47,6 @@ def body_of(request: ProviderRequest, dialect: ChatDialect, **config: Any) -> di
     return cast(dict[str, Any], chat_body(request, session_id="session", model=MODEL, config=config, dialect=dialect))
 
 
-@settings(max_examples=100)
 @given(history=transcripts(), options=options, dialect=dialects, told=st.sampled_from([None, "Be brief."]))
 def test_any_history_is_a_legal_request(
     history: list[SessionMessage], options: TurnOptions, dialect: ChatDialect, told: str | None

@@ -6,7 +6,7 @@ import json
 from typing import Any, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from langswarm_sessions.errors import InvalidInputError
@@ -33,7 +33,6 @@ def compacted(draw: st.DrawFn) -> list[SessionMessage]:
     return for_model(transcript)
 
 
-@settings(max_examples=100)
 @given(history=compacted(), options=options, dialect=st.builds(Dialect, encrypts=st.booleans(), replays=st.booleans()))
 def test_any_history_is_a_legal_request(history: list[SessionMessage], options: TurnOptions, dialect: Dialect) -> None:
     messages = repair(fit(history, max_messages=7).messages)

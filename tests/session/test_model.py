@@ -230,5 +230,5 @@ class SessionLifeOnSqlite(SessionLife):
 
 TestInMemory: Any = SessionLife.TestCase
 TestOnSqlite: Any = SessionLifeOnSqlite.TestCase
-TestInMemory.settings = settings(max_examples=25, stateful_step_count=20)
-TestOnSqlite.settings = settings(max_examples=12, stateful_step_count=20)
+TestInMemory.settings = settings(max_examples=settings().max_examples // 2, stateful_step_count=20)
+TestOnSqlite.settings = settings(max_examples=settings().max_examples // 4, stateful_step_count=20)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from langswarm_sessions.messages import MessageKind, Role, SessionMessage, TurnState
@@ -61,7 +61,6 @@ def _answers(state: str, number: int) -> list[str]:
     return [] if state == "failed" else [f"answer {number}"]
 
 
-@settings(max_examples=60)
 @given(steps=STEPS, size=st.integers(1, 7), bounds=BOUNDS)
 def test_random_conversations(steps: list[tuple[Any, ...]], size: int, bounds: dict[str, Any]) -> None:
     async def scenario() -> None:

@@ -215,7 +215,7 @@ async def test_turns_that_end_before_their_provider_answers_open_nothing(
 async def test_turns_that_gave_their_provider_a_fair_chance_and_heard_nothing_open_it(
     open_manager: OpenManager, clock: Clock, stream: bool
 ) -> None:
-    session = await guarded(open_manager, retry=RetryPolicy(deadline=0.1), fallback="own")
+    session = await guarded(open_manager, retry=RetryPolicy(deadline=0.4), fallback="own")
 
     async def never(_: object) -> str:
         await asyncio.Event().wait()

@@ -108,21 +108,23 @@ async def test_waiting_too_long_is_session_busy(open_manager: OpenManager, acros
 
 
 async def test_a_starved_loop_keeps_its_lease(open_manager: OpenManager, own_folder: Path) -> None:
-    """The loop sleeps for three times the lease; another process that waits all the while must not get in."""
-    session = await open_manager(lease_seconds=0.4).create_session("user", "mock", "m", session_id="s")
+    """The loop sleeps for twice the lease; another process that waits all the while must not get in."""
+    session = await open_manager(lease_seconds=1.0).create_session("user", "mock", "m", session_id="s")
 
     async def starving() -> AsyncIterator[str]:
-        other = _start(SENDS_ONE, str(own_folder / "sessions.db"))
+        others.append(_start(SENDS_ONE, str(own_folder / "sessions.db")))
         await until(partial(_are_waiting, 1, own_folder / "sessions.db"))
-        time.sleep(1.2)  # noqa: ASYNC251 - the point: nothing of this loop runs
-        assert other.poll() is None, "the other process got in"
-        others.append(other)
+        time.sleep(2)  # noqa: ASYNC251 - the point: nothing of this loop runs
+        assert others[0].poll() is None, "the other process got in"
         yield "still mine"
 
     others: list[subprocess.Popen[bytes]] = []
     session.provider_session.set_responses([starving()])
-    assert (await session.send_message("mine")).content == "still mine"
-    assert await asyncio.to_thread(others[0].wait, 20) == 0
+    try:
+        assert (await session.send_message("mine")).content == "still mine"
+    finally:
+        ended = await asyncio.to_thread(others[0].wait, 20)
+    assert ended == 0
     said = [(message.content, message.status.value) for message in await session.get_messages()]
     assert said == [
         ("mine", "completed"),
