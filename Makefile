@@ -4,6 +4,8 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
+# The tests start hundreds of Pythons: each would compile all it imports again.
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
@@ -143,9 +145,12 @@ build: dist/.ready ## source distribution, and the wheel made from it
 lock: $(DEV)/.ready ## resolve the locks again: newest versions, no address inside
 	@rm -f .ci/locks/*.lock
 	@echo pip | $(LOCK) - -o .ci/locks/pip.lock
-	@for group in runtime test dev bench; do \
+	@for group in runtime bench; do \
 		$(LOCK) --extra all --group $$group pyproject.toml -o .ci/locks/$$group.lock; done
-	@$(LOCK) --extra all --group test --resolution lowest-direct pyproject.toml -o .ci/locks/oldest.lock
+	@for group in test dev; do \
+		$(LOCK) --extra all --extra frameworks --group $$group pyproject.toml -o .ci/locks/$$group.lock; done
+	@$(LOCK) --extra all --extra frameworks --group test --resolution lowest-direct pyproject.toml -o .ci/locks/oldest.lock
+	@$(LOCK) --extra cli --extra google-adk --group adk pyproject.toml -o .ci/locks/adk.lock
 	@printf '%s\n' $(OGX_PACKAGES) | $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes \
 		--no-header - -o .ci/locks/ogx.lock
 	@cd tests/tools && rm -f package-lock.json && ../../$(NPM) install --package-lock-only --omit-lockfile-registry-resolved

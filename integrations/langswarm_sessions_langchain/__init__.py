@@ -9,15 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from langswarm_sessions_langchain.chat_model import LangChainProvider
     from langswarm_sessions_langchain.history import SessionChatMessageHistory
     from langswarm_sessions_langchain.messages import from_langchain, to_langchain
+    from langswarm_sessions_langchain.provider import LangChainProvider
     from langswarm_sessions_langchain.runnable import SessionRunnable
 
 __all__ = ["LangChainProvider", "SessionChatMessageHistory", "SessionRunnable", "from_langchain", "to_langchain"]
 
 _HOMES = {
-    "LangChainProvider": "chat_model",
+    "LangChainProvider": "provider",
     "SessionChatMessageHistory": "history",
     "SessionRunnable": "runnable",
     "from_langchain": "messages",

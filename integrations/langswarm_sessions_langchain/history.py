@@ -12,10 +12,10 @@ from langswarm_sessions.errors import MissingDependencyError
 from langswarm_sessions.manager import SessionManager
 from langswarm_sessions.records import MessageFilter
 from langswarm_sessions.session import Session
-from langswarm_sessions_langchain.bound import RUNNABLE_PROVIDER
 from langswarm_sessions_langchain.managers import checked_manager
 from langswarm_sessions_langchain.messages import from_langchain, to_langchain
-from langswarm_sessions_langchain.provider import open_conversation
+from langswarm_sessions_langchain.runnable.bound import RUNNABLE_PROVIDER
+from langswarm_sessions_langchain.runnable.session import open_conversation
 
 try:
     from langchain_core.chat_history import BaseChatMessageHistory

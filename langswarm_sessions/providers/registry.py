@@ -49,7 +49,7 @@ _BUILT_IN: Mapping[str, str] = {
     "openai": "langswarm_sessions.providers.openai.client:connect_openai",
 }
 _ADAPTERS: Mapping[str, str] = {
-    "langchain_core": "langswarm_sessions_langchain.chat_model.client:connect_chat_model",
+    "langchain_core": "langswarm_sessions_langchain.provider.client:connect_chat_model",
 }
 """Packages whose objects can be providers, and what connects one; it is loaded when there is one."""
 

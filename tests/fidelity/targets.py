@@ -24,8 +24,8 @@ from langswarm_sessions.providers.openai import chat_request
 from langswarm_sessions.providers.openai import request as openai
 from langswarm_sessions.providers.openai.chat_messages import REASONING_FIELDS
 from langswarm_sessions.providers.openai.profile import profile_of as openai_profile
-from langswarm_sessions_langchain.chat_model.mapping import crossing_to, given_messages
-from langswarm_sessions_langchain.chat_model.profile import profile_of as chat_model_profile
+from langswarm_sessions_langchain.provider.mapping import crossing_to, given_messages
+from langswarm_sessions_langchain.provider.profile import profile_of as chat_model_profile
 from tests.support.anthropic_server import request_judge as anthropic_judge
 from tests.support.chat_model import JudgedChat
 from tests.support.cohere_server import request_judge as cohere_judge

@@ -22,7 +22,7 @@ from langswarm_sessions.messages import (
 )
 from langswarm_sessions.records import Usage
 from langswarm_sessions_langchain import LangChainProvider, to_langchain
-from langswarm_sessions_langchain.chat_model.answers import finish_reason_of
+from langswarm_sessions_langchain.provider.answers import finish_reason_of
 from tests.support.chat_model import JudgedChat, Reply
 
 

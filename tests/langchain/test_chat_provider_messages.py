@@ -24,8 +24,8 @@ from langswarm_sessions.messages import (
 )
 from langswarm_sessions.providers.base import answer_message
 from langswarm_sessions_langchain import from_langchain
-from langswarm_sessions_langchain.chat_model.answers import completed_answer
-from langswarm_sessions_langchain.chat_model.mapping import Speaker, given_messages
+from langswarm_sessions_langchain.provider.answers import completed_answer
+from langswarm_sessions_langchain.provider.mapping import Speaker, given_messages
 from tests.support.chat_model import judge
 
 ME = Speaker(provider="mychat", model="m", chat_model="package.Chat/m")

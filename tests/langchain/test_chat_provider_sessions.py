@@ -33,7 +33,7 @@ from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.interfaces.provider import ProviderRequest, TextDelta
 from langswarm_sessions.records import TurnOptions
 from langswarm_sessions_langchain import LangChainProvider, SessionRunnable
-from langswarm_sessions_langchain.chat_model.request import run_config
+from langswarm_sessions_langchain.provider.request import run_config
 from tests.langchain.chains import Runs, on, summed, told
 from tests.support.chat_model import JudgedChat, api_error
 from tests.support.recorded import Recorded

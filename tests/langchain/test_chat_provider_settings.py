@@ -21,7 +21,7 @@ from langswarm_sessions.messages import Role, SessionMessage
 from langswarm_sessions.providers import ProviderSessionFactory, connect
 from langswarm_sessions.records import TurnOptions
 from langswarm_sessions_langchain import LangChainProvider
-from langswarm_sessions_langchain.chat_model.client import without_own_retries
+from langswarm_sessions_langchain.provider.client import without_own_retries
 from tests.support.chat_model import Asked, JudgedChat
 
 CLOCK: dict[str, Any] = {

@@ -18,7 +18,7 @@ from langchain_core.messages import (
 from pydantic import SecretStr
 
 from langswarm_sessions_langchain import from_langchain, to_langchain
-from langswarm_sessions_langchain.plain_json import plain_json
+from langswarm_sessions_langchain.messages.plain_json import plain_json
 
 
 @dataclass

@@ -31,7 +31,7 @@ from langswarm_sessions import (
     create_session_manager,
 )
 from langswarm_sessions_langchain import SessionRunnable
-from langswarm_sessions_langchain.outputs import last_chunk
+from langswarm_sessions_langchain.runnable.outputs import last_chunk
 from tests.langchain.chains import Scripted, on, stored, summed, told
 
 

@@ -12,7 +12,7 @@ from langchain_core.messages.tool import tool_call
 
 from langswarm_sessions.testing.providers import ContractFault, ProviderContract, ProviderRig, Seen, Wanted
 from langswarm_sessions_langchain import LangChainProvider
-from langswarm_sessions_langchain.chat_model import LangChainProviderSession
+from langswarm_sessions_langchain.provider import LangChainProviderSession
 from tests.support.chat_model import JudgedChat, api_error
 
 

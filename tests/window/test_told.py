@@ -107,12 +107,12 @@ async def test_a_long_conversation_asks_once_and_is_cut_to_what_the_model_takes(
     kind: Kind, manager: SessionManager, tape: Tape
 ) -> None:
     small = {
-        "max_input_tokens": 8_000,
-        "max_tokens": 1_000,
-        "inputTokenLimit": 8_000,
-        "outputTokenLimit": 1_000,
-        "max_context_length": 8_000,
-        "context_length": 8_000.0,
+        "max_input_tokens": 2_000,
+        "max_tokens": 250,
+        "inputTokenLimit": 2_000,
+        "outputTokenLimit": 250,
+        "max_context_length": 2_000,
+        "context_length": 2_000.0,
     }
     known = MODELS[kind.provider][0]
     end, _, _ = COUNTS[kind.provider]
@@ -122,10 +122,10 @@ async def test_a_long_conversation_asks_once_and_is_cut_to_what_the_model_takes(
     }
     session = await manager.create_session("user", kind.provider, "tiny-model", strategy="client")
     for number in range(9):
-        await session.send_message(f"{number} " + "word " * 600)
+        await session.send_message(f"{number} " + "word " * 150)
     asked = [sent for sent in tape.all if sent.path.partition("?")[0].endswith("/tiny-model") and sent.method == "GET"]
     assert len(asked) == 1
-    assert max(len(sent.raw) for sent in tape.turns) < 4 * 8_000 * 1.1
+    assert max(len(sent.raw) for sent in tape.turns) < 4 * 2_000 * 1.1
     assert (await session.explain("next")).budget_source == "provider"
     counts = [sent for sent in tape.all if sent.path.partition("?")[0].endswith(end)]
     assert len(counts) == 1, "a counter that failed rests"

@@ -31,8 +31,8 @@ from langswarm_sessions.providers.mistral.answers import completed_answer as mis
 from langswarm_sessions.providers.openai import answers as openai_answers
 from langswarm_sessions.providers.openai.mapping import arguments_text
 from langswarm_sessions.records import Usage
-from langswarm_sessions_langchain.chat_model.answers import completed_answer as langchain_answer
-from langswarm_sessions_langchain.chat_model.mapping import Speaker as LangChainSpeaker
+from langswarm_sessions_langchain.provider.answers import completed_answer as langchain_answer
+from langswarm_sessions_langchain.provider.mapping import Speaker as LangChainSpeaker
 
 __all__ = ["LANGCHAIN_SPEAKER", "SPEAKERS", "Said", "Speaker"]
 

@@ -14,9 +14,9 @@ from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.interfaces.provider import ProviderProfile
 from langswarm_sessions.providers.base import BuiltInConnection, check_model
 from langswarm_sessions.providers.settings import DOCUMENTED_SETTINGS
-from langswarm_sessions_langchain.chat_model.adapter import LangChainProviderSession
-from langswarm_sessions_langchain.chat_model.errors import failures_of
-from langswarm_sessions_langchain.chat_model.profile import (
+from langswarm_sessions_langchain.provider.adapter import LangChainProviderSession
+from langswarm_sessions_langchain.provider.errors import failures_of
+from langswarm_sessions_langchain.provider.profile import (
     WITHOUT_EFFECT,
     has_foreign_tracer,
     model_names,

@@ -19,8 +19,8 @@ from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.interfaces import Completed
 from langswarm_sessions.messages import SessionMessage
 from langswarm_sessions.records import Usage
-from langswarm_sessions_langchain.inputs import pick
 from langswarm_sessions_langchain.messages import from_langchain, restored_langchain, to_langchain, usage_of
+from langswarm_sessions_langchain.runnable.inputs import pick
 
 __all__ = ["add_output", "answer_message", "completed_of", "last_chunk", "new_messages", "text_of_chunk"]
 

@@ -18,7 +18,7 @@ from langswarm_sessions.messages import (
     ToolResult,
     text_of,
 )
-from langswarm_sessions_langchain.content import blocks_of
+from langswarm_sessions_langchain.messages.content import blocks_of
 
 __all__ = ["build"]
 

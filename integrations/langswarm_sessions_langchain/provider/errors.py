@@ -12,7 +12,7 @@ from typing import cast
 
 from langswarm_sessions.errors import InvalidRequestError, ProviderError, SessionError
 from langswarm_sessions.providers.failures import Failure, FailureClassifier, Verdict
-from langswarm_sessions_langchain.chat_model.telling import failure_of
+from langswarm_sessions_langchain.provider.telling import failure_of
 
 __all__ = ["failures_of", "is_known", "translate"]
 

@@ -11,7 +11,7 @@ from langchain_core.language_models import BaseChatModel
 
 from langswarm_sessions.interfaces.provider import ProviderProfile
 from langswarm_sessions.records import NativeKind
-from langswarm_sessions_langchain.chat_model.mapping import Speaker, crossing_to
+from langswarm_sessions_langchain.provider.mapping import Speaker, crossing_to
 
 __all__ = ["ALWAYS", "WITHOUT_EFFECT", "fields_of", "has_foreign_tracer", "model_names", "profile_of", "speaker_of"]
 

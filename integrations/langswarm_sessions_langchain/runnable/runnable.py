@@ -19,13 +19,13 @@ from langswarm_sessions.checks import check_name
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.factory import get_session_manager
 from langswarm_sessions.manager import SessionManager
-from langswarm_sessions_langchain.asking import Asking
-from langswarm_sessions_langchain.bound import RUNNABLE_PROVIDER
-from langswarm_sessions_langchain.caller_thread import CallerThread
-from langswarm_sessions_langchain.inputs import MessageKeys, SessionInput
 from langswarm_sessions_langchain.managers import checked_manager
-from langswarm_sessions_langchain.outputs import add_output
-from langswarm_sessions_langchain.turns import CONFIG_SPECS, named_config
+from langswarm_sessions_langchain.runnable.asking import Asking
+from langswarm_sessions_langchain.runnable.bound import RUNNABLE_PROVIDER
+from langswarm_sessions_langchain.runnable.caller_thread import CallerThread
+from langswarm_sessions_langchain.runnable.config import CONFIG_SPECS, named_config
+from langswarm_sessions_langchain.runnable.inputs import MessageKeys, SessionInput
+from langswarm_sessions_langchain.runnable.outputs import add_output
 
 __all__ = ["SessionRunnable"]
 

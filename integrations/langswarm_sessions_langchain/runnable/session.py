@@ -17,7 +17,7 @@ from langswarm_sessions.manager import SessionManager
 from langswarm_sessions.messages import Role
 from langswarm_sessions.providers import ProviderSessionFactory
 from langswarm_sessions.session import Session
-from langswarm_sessions_langchain.bound import RUNNABLE_PROFILE, RUNNABLE_PROVIDER
+from langswarm_sessions_langchain.runnable.bound import RUNNABLE_PROFILE, RUNNABLE_PROVIDER
 
 __all__ = ["DEFAULT_USER", "RunnableSession", "open_conversation"]
 

@@ -22,9 +22,9 @@ from langswarm_sessions.messages import Part
 from langswarm_sessions.messages import ToolCall as CallPart
 from langswarm_sessions.providers.tools import parse_arguments
 from langswarm_sessions.records import Usage
-from langswarm_sessions_langchain.chat_model.mapping import Speaker
 from langswarm_sessions_langchain.messages import from_langchain, usage_of
-from langswarm_sessions_langchain.outputs import add_output
+from langswarm_sessions_langchain.provider.mapping import Speaker
+from langswarm_sessions_langchain.runnable.outputs import add_output
 
 __all__ = ["completed_answer", "finish_reason_of", "is_cut", "says_something", "summed"]
 

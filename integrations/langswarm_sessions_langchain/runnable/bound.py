@@ -26,9 +26,9 @@ from langswarm_sessions.interfaces import (
     TextDelta,
 )
 from langswarm_sessions.records import NativeKind
-from langswarm_sessions_langchain.caller_thread import CallerThread
-from langswarm_sessions_langchain.inputs import GivenInput, MessageKeys, bound_input
-from langswarm_sessions_langchain.outputs import add_output, completed_of, new_messages, text_of_chunk
+from langswarm_sessions_langchain.runnable.caller_thread import CallerThread
+from langswarm_sessions_langchain.runnable.inputs import GivenInput, MessageKeys, bound_input
+from langswarm_sessions_langchain.runnable.outputs import add_output, completed_of, new_messages, text_of_chunk
 
 __all__ = ["RUNNABLE_PROFILE", "RUNNABLE_PROVIDER", "BoundCall", "RunnableProvider"]
 

@@ -22,14 +22,14 @@ from langswarm_sessions.interfaces.provider import (
 )
 from langswarm_sessions.messages import text_of
 from langswarm_sessions.providers.base import BuiltInProviderSession
-from langswarm_sessions_langchain.chat_model.answers import completed_answer, is_cut, says_something, summed
-from langswarm_sessions_langchain.chat_model.errors import is_known, translate
-from langswarm_sessions_langchain.chat_model.mapping import Speaker, given_messages
-from langswarm_sessions_langchain.chat_model.profile import model_names, speaker_of
-from langswarm_sessions_langchain.chat_model.request import ModelCall, configured, model_call, run_config
+from langswarm_sessions_langchain.provider.answers import completed_answer, is_cut, says_something, summed
+from langswarm_sessions_langchain.provider.errors import is_known, translate
+from langswarm_sessions_langchain.provider.mapping import Speaker, given_messages
+from langswarm_sessions_langchain.provider.profile import model_names, speaker_of
+from langswarm_sessions_langchain.provider.request import ModelCall, configured, model_call, run_config
 
 if TYPE_CHECKING:
-    from langswarm_sessions_langchain.chat_model.client import LangChainProvider
+    from langswarm_sessions_langchain.provider.client import LangChainProvider
 
 __all__ = ["LangChainProviderSession"]
 

@@ -37,9 +37,9 @@ from langswarm_sessions.messages import (
     text_of,
 )
 from langswarm_sessions.records import Usage
-from langswarm_sessions_langchain.building import build
-from langswarm_sessions_langchain.content import parts_of, with_additional
-from langswarm_sessions_langchain.plain_json import plain_json
+from langswarm_sessions_langchain.messages.building import build
+from langswarm_sessions_langchain.messages.content import parts_of, with_additional
+from langswarm_sessions_langchain.messages.plain_json import plain_json
 
 __all__ = ["PAYLOAD_FORMAT", "from_langchain", "payload_of", "restored_langchain", "to_langchain", "usage_of"]
 

@@ -16,8 +16,8 @@ from langswarm_sessions.interfaces.provider import ProviderRequest
 from langswarm_sessions.providers.settings import in_force
 from langswarm_sessions.providers.tools import function_tool, normal_tool_choice
 from langswarm_sessions.records import ToolChoice
-from langswarm_sessions_langchain.chat_model.profile import fields_of
-from langswarm_sessions_langchain.turns import GROUPED_BY
+from langswarm_sessions_langchain.provider.profile import fields_of
+from langswarm_sessions_langchain.runnable.config import GROUPED_BY
 
 __all__ = ["ModelCall", "configured", "model_call", "response_format", "run_config", "wire_tools"]
 

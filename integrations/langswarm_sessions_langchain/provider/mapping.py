@@ -27,8 +27,8 @@ from langswarm_sessions.messages import (
 )
 from langswarm_sessions.providers.mapping import CallIds, call_id_within, newness, tool_name_within
 from langswarm_sessions.providers.media import Medium, in_words, is_foreign_file, noted
-from langswarm_sessions_langchain.building import build
 from langswarm_sessions_langchain.messages import restored_langchain, to_langchain
+from langswarm_sessions_langchain.messages.building import build
 
 __all__ = ["Speaker", "crossing_to", "given_messages"]
 

@@ -15,12 +15,18 @@ from langswarm_sessions.manager import SessionManager
 from langswarm_sessions.messages import Role
 from langswarm_sessions.session import Session
 from langswarm_sessions.turns import TurnInput, TurnStream
-from langswarm_sessions_langchain.bound import RUNNABLE_PROVIDER, BoundCall, RunnableProvider
-from langswarm_sessions_langchain.caller_thread import CallerThread
-from langswarm_sessions_langchain.inputs import GivenInput, MessageKeys, SessionInput, read_input
-from langswarm_sessions_langchain.outputs import answer_message, last_chunk
-from langswarm_sessions_langchain.provider import open_conversation
-from langswarm_sessions_langchain.turns import CallOptions, ConversationIds, child_config, read_ids, read_options
+from langswarm_sessions_langchain.runnable.bound import RUNNABLE_PROVIDER, BoundCall, RunnableProvider
+from langswarm_sessions_langchain.runnable.caller_thread import CallerThread
+from langswarm_sessions_langchain.runnable.config import (
+    CallOptions,
+    ConversationIds,
+    child_config,
+    read_ids,
+    read_options,
+)
+from langswarm_sessions_langchain.runnable.inputs import GivenInput, MessageKeys, SessionInput, read_input
+from langswarm_sessions_langchain.runnable.outputs import answer_message, last_chunk
+from langswarm_sessions_langchain.runnable.session import open_conversation
 
 __all__ = ["Asking"]
 

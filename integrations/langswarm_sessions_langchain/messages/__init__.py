@@ -1,0 +1,13 @@
+"""LangChain messages and ours, both ways."""
+
+from __future__ import annotations
+
+from langswarm_sessions_langchain.messages.conversion import (
+    from_langchain,
+    payload_of,
+    restored_langchain,
+    to_langchain,
+    usage_of,
+)
+
+__all__ = ["from_langchain", "payload_of", "restored_langchain", "to_langchain", "usage_of"]
