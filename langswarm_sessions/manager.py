@@ -33,6 +33,7 @@ from langswarm_sessions.events import EventBus, EventStream, Overflow
 from langswarm_sessions.handoff import HandoffReport
 from langswarm_sessions.hooks import HOOK_POINTS, HookRunner
 from langswarm_sessions.ids import new_id, now
+from langswarm_sessions.importing.face import ConversationImports
 from langswarm_sessions.interfaces.hooks import SessionLifecycleHook, SessionMiddleware
 from langswarm_sessions.interfaces.storage import EngineStorage, SessionStorage
 from langswarm_sessions.interfaces.summarizer import Summarizer
@@ -50,7 +51,7 @@ from langswarm_sessions_otel import Telemetry
 __all__ = ["SessionManager"]
 
 
-class SessionManager:
+class SessionManager(ConversationImports):
     """Durable conversations over one storage and any number of providers.
 
     Construction does no I/O and needs no running loop. Usable from several event loops and threads.

@@ -9,16 +9,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from langswarm_sessions_langchain.agents import SessionAgentMiddleware
+    from langswarm_sessions_langchain.chat_model import SessionChatModel
+    from langswarm_sessions_langchain.checkpoints import SessionCheckpointSaver
     from langswarm_sessions_langchain.history import SessionChatMessageHistory
     from langswarm_sessions_langchain.messages import from_langchain, to_langchain
     from langswarm_sessions_langchain.provider import LangChainProvider
     from langswarm_sessions_langchain.runnable import SessionRunnable
 
-__all__ = ["LangChainProvider", "SessionChatMessageHistory", "SessionRunnable", "from_langchain", "to_langchain"]
+__all__ = [
+    "LangChainProvider",
+    "SessionAgentMiddleware",
+    "SessionChatMessageHistory",
+    "SessionChatModel",
+    "SessionCheckpointSaver",
+    "SessionRunnable",
+    "from_langchain",
+    "to_langchain",
+]
 
 _HOMES = {
     "LangChainProvider": "provider",
+    "SessionAgentMiddleware": "agents",
     "SessionChatMessageHistory": "history",
+    "SessionChatModel": "chat_model",
+    "SessionCheckpointSaver": "checkpoints",
     "SessionRunnable": "runnable",
     "from_langchain": "messages",
     "to_langchain": "messages",

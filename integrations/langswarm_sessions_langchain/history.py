@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import BaseMessage, FunctionMessage, ToolMessage
 
 from langswarm_sessions.blocking import BlockingSessionManager
-from langswarm_sessions.checks import check_name
+from langswarm_sessions.checks import check_count, check_name
 from langswarm_sessions.errors import MissingDependencyError
 from langswarm_sessions.manager import SessionManager
 from langswarm_sessions.records import MessageFilter
@@ -39,10 +39,12 @@ class SessionChatMessageHistory(BaseChatMessageHistory):
         manager: Where sessions live, blocking or not.
         session_id: Which session.
         user_id: Whose it must be; None takes it whoever's it is, and creates it for "user".
+        limit: Read this many of the newest messages alone, at a cost that does not grow with the conversation;
+            fewer where the oldest of them would be results without their calls. None reads all.
 
     Raises:
         ConfigurationError: The manager is none.
-        InvalidInputError: An id is not a non-empty string.
+        InvalidInputError: An id is not a non-empty string, or the limit not a number of at least 1.
 
     Example:
         >>> def get_session_history(session_id):
@@ -50,11 +52,17 @@ class SessionChatMessageHistory(BaseChatMessageHistory):
     """
 
     def __init__(
-        self, *, manager: SessionManager | BlockingSessionManager, session_id: str, user_id: str | None = None
+        self,
+        *,
+        manager: SessionManager | BlockingSessionManager,
+        session_id: str,
+        user_id: str | None = None,
+        limit: int | None = None,
     ) -> None:
         self._manager = checked_manager(manager)
         self.session_id = check_name(session_id, field="session_id")
         self.user_id = None if user_id is None else check_name(user_id, field="user_id")
+        self.limit = check_count(limit, field="limit")
 
     def __repr__(self) -> str:
         """Name the session, no content."""
@@ -68,8 +76,9 @@ class SessionChatMessageHistory(BaseChatMessageHistory):
     async def aget_messages(self) -> list[BaseMessage]:
         """Return the conversation."""
         session = await self._session()
-        stored = await session.list_messages(MessageFilter(for_model=True))
-        return [to_langchain(message) for message in stored]
+        stored = await session.list_messages(MessageFilter(for_model=True, limit=self.limit))
+        messages = [to_langchain(message) for message in stored]
+        return messages if self.limit is None else _from_a_call_on(messages)
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Append messages, all or none.
@@ -103,3 +112,10 @@ class SessionChatMessageHistory(BaseChatMessageHistory):
         return await open_conversation(
             self._manager, self.session_id, user_id=self.user_id, provider=RUNNABLE_PROVIDER, model=RUNNABLE_PROVIDER
         )
+
+
+def _from_a_call_on(messages: list[BaseMessage]) -> list[BaseMessage]:
+    """Leave out results at the beginning: without their calls every provider refuses them."""
+    results = (ToolMessage, FunctionMessage)
+    start = next((at for at, message in enumerate(messages) if not isinstance(message, results)), len(messages))
+    return messages[start:]

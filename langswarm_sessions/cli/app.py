@@ -140,6 +140,54 @@ def export(
     export_session(database_path(db), session_id, output=output, force=force)
 
 
+@app.command("import")
+def import_command(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A SQLite file, a SQLAlchemy URL or a redis:// URL.")],
+    db: Annotated[
+        str,
+        typer.Option(
+            "--into", "--db", metavar="PATH", envvar=DATABASE_VARIABLE, help="The database file.", show_envvar=True
+        ),
+    ] = DEFAULT_DATABASE,
+    user: Annotated[str, typer.Option(metavar="ID", help="Whose the sessions will be.")] = "user",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, store nothing.")] = False,
+    table: Annotated[
+        str | None, typer.Option(help="The table to read, where there are several (Redis: how its keys begin).")
+    ] = None,
+    session_id_field: Annotated[
+        str | None, typer.Option(help="The column that names the conversation.", show_default="session_id")
+    ] = None,
+    prefix: Annotated[str, typer.Option(help="Put before each conversation's id to make the session's.")] = "",
+    provider: Annotated[str | None, typer.Option(help="Who answers from now on.", show_default="whoever did")] = None,
+    model: Annotated[str | None, typer.Option(help="The provider's name of the model.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Do not read again what was imported whole.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first message that is refused.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Import conversations that LangChain, LangGraph or the OpenAI Agents SDK kept; what is there is not read twice.
+
+    The source is read and never written. Run it again to go on, or to bring what was said since. Exit code 1 when
+    something could not be imported.
+    """
+    from langswarm_sessions.cli.importing import ImportRequest, import_conversations
+
+    request = ImportRequest(
+        source=source,
+        path=database_path(db),
+        user=user,
+        table=table,
+        session_id_field=session_id_field,
+        prefix=prefix,
+        provider=provider,
+        model=model,
+        dry_run=dry_run,
+        resume=resume,
+        strict=strict,
+        as_json=as_json,
+    )
+    raise typer.Exit(import_conversations(request))
+
+
 @app.command()
 def doctor(
     offline: Annotated[bool, typer.Option("--offline", help="Contact no provider.")] = False,

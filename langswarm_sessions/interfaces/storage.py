@@ -8,8 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
+from langswarm_sessions.errors import SessionNotFoundError, StorageError
+from langswarm_sessions.interfaces.checkpoints import CheckpointStore
 from langswarm_sessions.messages import SessionMessage
 from langswarm_sessions.records import (
+    Amendment,
     Analytics,
     BeginTurn,
     Begun,
@@ -86,6 +89,11 @@ class EngineStorage(ABC):
 
     backend: ClassVar[str]
     db_system: ClassVar[str | None] = None
+
+    @property
+    def checkpoints(self) -> CheckpointStore | None:
+        """Where checkpoints of graphs are kept; None: this storage keeps none."""
+        return None
 
     @abstractmethod
     async def insert_session(self, record: SessionRecord) -> None:
@@ -168,7 +176,12 @@ class EngineStorage(ABC):
 
     @abstractmethod
     async def append_messages(
-        self, session_id: str, messages: Sequence[SessionMessage], *, held: Lease | None = None
+        self,
+        session_id: str,
+        messages: Sequence[SessionMessage],
+        *,
+        held: Lease | None = None,
+        after_seq: int | None = None,
     ) -> Finished:
         """Append messages outside any turn, all or none, and count them.
 
@@ -176,12 +189,38 @@ class EngineStorage(ABC):
             session_id: The session.
             messages: What to append, oldest first.
             held: Append only while this lease is in force, also to a session that was archived meanwhile.
+            after_seq: Append only if the newest message has this `seq` (0: there is none).
+
+        Raises:
+            SessionNotFoundError: No such session, or it is deleted.
+            SessionArchivedError: The session is archived.
+            TurnConflictError: The lease was taken over, or another message is the newest; nothing was stored.
+        """
+
+    async def amend_session(self, session_id: str, amendment: Amendment) -> Finished:
+        """Take messages back, append others and change the session's row, all or nothing.
+
+        A storage that does not do this itself changes the row and appends one after the other, and retracts nothing.
 
         Raises:
             SessionNotFoundError: No such session, or it is deleted.
             SessionArchivedError: The session is archived.
             TurnConflictError: The lease was taken over; nothing was stored.
+            StorageError: The storage cannot take messages back.
         """
+        if amendment.retract:
+            raise StorageError(
+                f"The storage {self.backend!r} cannot take back messages. Use the storage 'sqlite' or 'postgresql'.",
+                session_id=session_id,
+            )
+        if amendment.change is not None and await self.change_session(session_id, amendment.change) is None:
+            raise SessionNotFoundError(
+                "There is no session with this id. Create it, or check the id.", session_id=session_id
+            )
+        new = list(amendment.append)
+        if amendment.skip_known:
+            new = [one for one in new if not one.message_id or not await self.load_message(session_id, one.message_id)]
+        return await self.append_messages(session_id, new, held=amendment.held)
 
     @abstractmethod
     async def list_messages(self, session_id: str, wanted: MessageFilter) -> Page[SessionMessage]:

@@ -39,10 +39,11 @@ class TurnState(StrEnum):
 
 
 class MessageKind(StrEnum):
-    """What a message is to the model: something said, or the instructions in force from there on."""
+    """What a message is: something said, the instructions in force from there on, or something taken back."""
 
     SAID = "said"
     INSTRUCTIONS = "instructions"
+    RETRACTED = "retracted"
 
 
 @dataclass(kw_only=True)

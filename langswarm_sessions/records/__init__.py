@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from langswarm_sessions.records.amendment import Amendment
 from langswarm_sessions.records.formats import ResponseFormat, response_format_of
 from langswarm_sessions.records.queries import Analytics, MessageFilter, Page, SessionFilter
 from langswarm_sessions.records.schemas import check_schema
@@ -29,6 +30,7 @@ from langswarm_sessions.records.units import (
 )
 
 __all__ = [
+    "Amendment",
     "Analytics",
     "BeginTurn",
     "Begun",

@@ -59,6 +59,7 @@ class MessageFilter:
         end_time: Not after this time.
         cursor: `next_cursor` of the page of newer messages.
         for_model: Leave out what a model must not be given: inputs of failed turns.
+        with_retracted: Include what was taken back, of kind "retracted".
     """
 
     limit: int | None = None
@@ -67,6 +68,7 @@ class MessageFilter:
     end_time: datetime | None = None
     cursor: str | None = None
     for_model: bool = False
+    with_retracted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

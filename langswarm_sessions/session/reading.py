@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from langswarm_sessions.checks import check_count, check_moment, check_name
+from langswarm_sessions.checks import check_count, check_messages, check_moment, check_name
 from langswarm_sessions.errors import InvalidInputError, MessageNotFoundError
 from langswarm_sessions.export import exported
 from langswarm_sessions.lifecycle import clear_messages
 from langswarm_sessions.messages import Content, Role, SessionMessage, as_message, as_role
-from langswarm_sessions.records import MessageFilter, Page, SessionSummary
+from langswarm_sessions.records import Amendment, MessageFilter, Page, SessionSummary
 from langswarm_sessions.session.handle import SessionHandle
+from langswarm_sessions.turns import HeldTurn
 
 __all__ = ["SessionReading"]
 
@@ -82,6 +83,50 @@ class SessionReading(SessionHandle):
     async def clear_messages(self) -> None:
         """Hide what was said so far from reading, window and counters, and start the provider's side anew."""
         self.adopt(await clear_messages(self._runtime, self.session_id))
+
+    async def retract_messages(self, message_ids: Sequence[str]) -> None:
+        """Take messages back: they stay stored, but no reader or model is given them any more.
+
+        Where the provider's own thread holds one of them, the next turn starts a new one. Ids the session does not
+        show are passed over.
+
+        Args:
+            message_ids: Which.
+        """
+        ids = tuple(check_name(message_id, field="message_ids") for message_id in message_ids)
+        await self.amend(Amendment(retract=ids))
+
+    async def amend(self, amendment: Amendment) -> list[SessionMessage]:
+        """Change the transcript outside any turn, as one unit of work; return what was appended.
+
+        Raises:
+            SessionNotFoundError: The session was deleted.
+            SessionArchivedError: It is archived.
+            TurnConflictError: The lease it is made under was lost.
+            StorageError: The storage cannot take messages back.
+            InvalidInputError: One of the messages holds what cannot be stored.
+        """
+        check_messages(amendment.append, field="append")
+        stored = await self._runtime.services.storage.amend_session(self.session_id, amendment)
+        self.adopt(stored.session)
+        return list(stored.answers)
+
+    def hold_turn(self, *, steps_aside: bool = False) -> HeldTurn:
+        """Return a turn that holds the session while somebody else answers in it, such as an agent framework's run.
+
+        Turns of this session that others begin wait meanwhile, in every process. What is said is appended with
+        `amend(Amendment(append=..., held=turn.lease))`.
+
+        Args:
+            steps_aside: For runs whose end nobody tells: whether it is released, as interrupted, when the task that
+                took it begins another turn of the session.
+
+        Example:
+            >>> async def record(session, message):
+            ...     async with session.hold_turn() as turn:
+            ...         await session.amend(Amendment(append=(message,), held=turn.lease))
+        """
+        return self._runtime.engine.hold(self._record, steps_aside=steps_aside)
 
     async def export_conversation(self, format: str = "json") -> dict[str, Any]:
         """Return session and transcript as one JSON-ready dict.

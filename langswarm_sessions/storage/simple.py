@@ -143,10 +143,17 @@ class SimpleStorageAdapter(SixMethodsOnly):
             return await self._memory.load_history(session_id, query)
 
     async def append_messages(
-        self, session_id: str, messages: Sequence[SessionMessage], *, held: Lease | None = None
+        self,
+        session_id: str,
+        messages: Sequence[SessionMessage],
+        *,
+        held: Lease | None = None,
+        after_seq: int | None = None,
     ) -> Finished:
         """Append messages outside any turn."""
         async with self._at_hand(session_id):
+            if after_seq is not None:
+                await self._memory.append_messages(session_id, [], after_seq=after_seq)
             identified = await self._memory.identified(messages, session_id)
             return await self._surely(session_id, self._append(session_id, identified, held))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from langswarm_sessions.errors import InvalidInputError
+from langswarm_sessions.errors import InvalidInputError, TurnConflictError
 from langswarm_sessions.messages import (
     AudioPart,
     FilePart,
@@ -101,6 +101,14 @@ class ReadingContract(StorageFixtures):
         assert (record.counters.messages, record.counters.user_messages, record.counters.system_messages) == (3, 2, 1)
         assert record.last_activity >= before.last_activity
         assert (await kit.storage.append_messages(kit.session_id, [])).answers == ()
+
+    async def test_appending_after_a_message_that_is_no_longer_the_newest_is_refused(self, kit: StorageKit) -> None:
+        await kit.storage.append_messages(kit.session_id, [said("one")], after_seq=0)
+        for stale in (0, 2):
+            with pytest.raises(TurnConflictError):
+                await kit.storage.append_messages(kit.session_id, [said("two")], after_seq=stale)
+        await kit.storage.append_messages(kit.session_id, [said("two")], after_seq=1)
+        assert texts(await kit.transcript()) == ["one", "two"]
 
     async def test_appending_is_all_or_nothing(self, kit: StorageKit) -> None:
         broken = [said("one"), said("two", metadata={"not": object()})]

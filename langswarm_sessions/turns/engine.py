@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncGenerator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
@@ -11,15 +12,17 @@ from functools import partial
 from langswarm_sessions.bridge import current_caller
 from langswarm_sessions.config import OnDisconnect
 from langswarm_sessions.ids import new_id
+from langswarm_sessions.records import SessionRecord
 from langswarm_sessions.turns.deadline import Deadline
 from langswarm_sessions.turns.input import TurnInput
+from langswarm_sessions.turns.line.admission import busy_error
 from langswarm_sessions.turns.line.gate import SessionGates
 from langswarm_sessions.turns.line.keeper import LeaseKeeper
 from langswarm_sessions.turns.readers.live import LiveTurns
 from langswarm_sessions.turns.readers.log import Interruption, TurnLog
 from langswarm_sessions.turns.readers.running import RunningTurn, RunningTurns
 from langswarm_sessions.turns.readers.stream import TurnOutcome, TurnStream
-from langswarm_sessions.turns.send.beginning import busy_error
+from langswarm_sessions.turns.send.foreign import HeldTurn
 from langswarm_sessions.turns.send.inside import refuse_inside_tool
 from langswarm_sessions.turns.send.run import TurnRun
 from langswarm_sessions.turns.services import TurnServices, TurnSubject
@@ -42,6 +45,7 @@ class TurnEngine:
         self._keeper = LeaseKeeper(services.storage, lease_seconds=services.lease_seconds)
         self._live = LiveTurns()
         self.running = RunningTurns()
+        self._foreign: weakref.WeakSet[HeldTurn] = weakref.WeakSet()
 
     def start(self, subject: TurnSubject, turn: TurnInput) -> TurnStream:
         """Return a reader of a new turn; the turn starts when it is first read.
@@ -80,6 +84,24 @@ class TurnEngine:
         self._live.add(session_id, task, log)
         return task
 
+    def hold(self, record: SessionRecord, *, steps_aside: bool = False) -> HeldTurn:
+        """Return a turn that is to be held while somebody else answers in the session; it is not taken yet.
+
+        Args:
+            record: The session.
+            steps_aside: Whether it is released when the task that took it begins another turn of the session.
+        """
+        self._end_left_streams(record.session_id)
+        held = HeldTurn(
+            services=self.services,
+            gates=self._gates,
+            keeper=self._keeper,
+            record=record,
+            steps_aside=steps_aside,
+        )
+        self._foreign.add(held)
+        return held
+
     async def settle(self, session_id: str) -> None:
         """Wait for turns of a session whose reader has left, so that what they said is stored."""
         if not self._live.of(session_id):
@@ -113,6 +135,9 @@ class TurnEngine:
         """End running turns as interrupted, on whatever loop they run, and stop keeping leases."""
         live = self._live.everywhere()
         ending = [asyncio.wrap_future(_end(task, log)) for task, log in live if not task.get_loop().is_closed()]
+        ending += [
+            asyncio.wrap_future(ended) for held in list(self._foreign) if (ended := held.interrupt()) is not None
+        ]
         try:
             if ending:
                 await asyncio.wait(ending, timeout=_CLOSING_SECONDS)
@@ -125,6 +150,8 @@ class TurnEngine:
         for task, log in self._live.of(session_id):
             if log.is_left_by(current) and log.disconnect():
                 task.cancel()
+        for held in list(self._foreign):
+            held.step_aside(session_id, for_caller=current)
 
 
 def _end(task: asyncio.Task[TurnOutcome], log: TurnLog) -> Future[None]:

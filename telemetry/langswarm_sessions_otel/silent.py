@@ -10,6 +10,7 @@ from opentelemetry.trace import NoOpTracer
 
 from langswarm_sessions_otel import semconv
 from langswarm_sessions_otel.chat import ChatScope
+from langswarm_sessions_otel.checkpoints import CheckpointScope
 from langswarm_sessions_otel.degradation import Degradation
 from langswarm_sessions_otel.instruments import Instruments
 from langswarm_sessions_otel.lifecycle import HookScope, LifecycleScope
@@ -84,6 +85,13 @@ class _SilentLifecycle(_Silent, LifecycleScope):
         pass
 
 
+class _SilentCheckpoints(_Silent, CheckpointScope):
+    __slots__ = ()
+
+    def done(self, **_: object) -> None:
+        pass
+
+
 class _SilentHook(_Silent, HookScope):
     __slots__ = ()
 
@@ -150,6 +158,7 @@ SILENT_TURN: Final[TurnScope] = _SilentTurn(
 )
 SILENT_LIFECYCLE: Final[LifecycleScope] = _SilentLifecycle(_RECORDER, "", session_id="", mode=None, provider=None)
 SILENT_HOOK: Final[HookScope] = _SilentHook(_RECORDER, name="", point="", session_id="")
+SILENT_CHECKPOINTS: Final[CheckpointScope] = _SilentCheckpoints(_RECORDER, "", backend="", db_system=None)
 _STORAGE: Final = _SilentStorage(SILENT_TURN, "", backend="", db_system=None)
 _REBUILD: Final = _SilentRebuild(SILENT_TURN, reason="", provider="", attempt=1, previous=None)
 _TOOL: Final = _SilentTool(SILENT_TURN, name=None, call_id="", description=None)

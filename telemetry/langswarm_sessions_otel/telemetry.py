@@ -9,12 +9,13 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from langswarm_sessions_otel import semconv
+from langswarm_sessions_otel.checkpoints import CheckpointScope
 from langswarm_sessions_otel.degradation import Degradation, guarded
 from langswarm_sessions_otel.instruments import Instruments
 from langswarm_sessions_otel.lifecycle import HookScope, LifecycleScope
 from langswarm_sessions_otel.scope import Recorder
 from langswarm_sessions_otel.settings import read_settings
-from langswarm_sessions_otel.silent import SILENT_HOOK, SILENT_LIFECYCLE, SILENT_TURN
+from langswarm_sessions_otel.silent import SILENT_CHECKPOINTS, SILENT_HOOK, SILENT_LIFECYCLE, SILENT_TURN
 from langswarm_sessions_otel.turn import TurnScope
 
 
@@ -146,6 +147,21 @@ class Telemetry:
         if not self._is_heard():
             return SILENT_HOOK
         return HookScope(self._recorder, name=name, point=point, session_id=session_id)
+
+    def checkpoints(self, operation: str, *, backend: str, db_system: str | None = None) -> CheckpointScope:
+        """Open the span of a storage operation of a graph, if a span is open that it belongs to.
+
+        Args:
+            operation: ``load``, ``append`` or ``delete``.
+            backend: Name of the storage backend.
+            db_system: Its ``db.system.name``, None without a database.
+
+        Returns:
+            A context manager; tell it what was done with `CheckpointScope.done`.
+        """
+        if not self._is_heard():
+            return SILENT_CHECKPOINTS
+        return CheckpointScope(self._recorder, operation, backend=backend, db_system=db_system)
 
     def session_opened(self, mode: str) -> None:
         """Count a session that became active.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
+from importlib import import_module
 from typing import Any
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -40,6 +41,12 @@ def summed(chunks: Sequence[BaseMessage]) -> BaseMessage:
         total = chunk if not isinstance(total, BaseMessageChunk) else total + chunk
     assert total is not None
     return message_chunk_to_message(total)
+
+
+def agent_of(*arguments: Any, **keywords: Any) -> Any:
+    """Return LangChain's own agent, whose type is too wide to be told."""
+    agents: Any = import_module("langchain.agents")
+    return agents.create_agent(*arguments, **keywords)
 
 
 class Unavailable(Exception):

@@ -142,7 +142,10 @@ def test_the_names_of_the_package() -> None:
 
     assert sorted(package.__all__) == [
         "LangChainProvider",
+        "SessionAgentMiddleware",
         "SessionChatMessageHistory",
+        "SessionChatModel",
+        "SessionCheckpointSaver",
         "SessionRunnable",
         "from_langchain",
         "to_langchain",

@@ -258,7 +258,7 @@ async def test_it_can_be_a_tool(runnable: SessionRunnable) -> None:
         tool = SessionRunnable(
             manager=runnable.manager, provider="mock", model="mock-model", input_messages_key="question"
         ).as_tool(name="ask", description="Ask.", arg_types={"question": str})
-    assert (await tool.ainvoke({"question": "hi"}, on("s"))).text == "Mock response to: hi"
+    assert await tool.ainvoke({"question": "hi"}, on("s")) == "Mock response to: hi"
 
 
 # ---------------------------------------------------------------- what tracers see

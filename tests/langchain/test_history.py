@@ -136,7 +136,12 @@ async def test_inputs_of_failed_turns_are_left_out(manager: SessionManager) -> N
 
 class FullStorage(InMemorySessionStorage):
     async def append_messages(
-        self, session_id: str, messages: Sequence[SessionMessage], *, held: Lease | None = None
+        self,
+        session_id: str,
+        messages: Sequence[SessionMessage],
+        *,
+        held: Lease | None = None,
+        after_seq: int | None = None,
     ) -> Finished:
         raise StorageError("The disk is full; free some space.")
 

@@ -1,4 +1,4 @@
-"""The wheel holds the three packages, whole, and nothing else; what is tested is what is meant to be."""
+"""The wheel holds the four packages, whole, and nothing else; what is tested is what is meant to be."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FOLDERS = {
     "langswarm_sessions": ".",
+    "langswarm_sessions_frameworks": "integrations",
     "langswarm_sessions_langchain": "integrations",
     "langswarm_sessions_otel": "telemetry",
 }
@@ -37,7 +38,7 @@ def wheel_files(tmp_path_factory: pytest.TempPathFactory) -> frozenset[str]:
         return frozenset(archive.namelist())
 
 
-def test_the_wheel_holds_the_three_packages_and_nothing_else(wheel_files: frozenset[str]) -> None:
+def test_the_wheel_holds_the_four_packages_and_nothing_else(wheel_files: frozenset[str]) -> None:
     top = {path.split("/")[0] for path in wheel_files}
     assert {name for name in top if not name.endswith(".dist-info")} == set(FOLDERS)
 

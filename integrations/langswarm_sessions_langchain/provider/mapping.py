@@ -30,7 +30,7 @@ from langswarm_sessions.providers.media import Medium, in_words, is_foreign_file
 from langswarm_sessions_langchain.messages import restored_langchain, to_langchain
 from langswarm_sessions_langchain.messages.building import build
 
-__all__ = ["Speaker", "crossing_to", "given_messages"]
+__all__ = ["Speaker", "crossing_to", "given_messages", "without_server_ids"]
 
 Content = str | list[str | dict[Any, Any]]
 
@@ -117,7 +117,7 @@ def _answer(message: SessionMessage, speaker: Speaker, calls: CallIds) -> list[B
         )
         for call in message.tool_calls
     ]
-    answer = AIMessage(in_words(message.parts)) if own is None else _without_server_ids(own)
+    answer = AIMessage(in_words(message.parts)) if own is None else without_server_ids(own)
     # A call that was no JSON has a result all the same: to every model it is a call without arguments.
     answer = answer.model_copy(update={"tool_calls": sent, "invalid_tool_calls": []})
     return [answer] if answer.content or sent else []
@@ -134,7 +134,7 @@ def _own(message: SessionMessage, speaker: Speaker) -> AIMessage | None:
     return restored if restored.content or restored.tool_calls or restored.invalid_tool_calls else None
 
 
-def _without_server_ids(answer: AIMessage) -> AIMessage:
+def without_server_ids(answer: AIMessage) -> AIMessage:
     """Leave out the ids by which OpenAI's server keeps items, which it may have dropped by now.
 
     Reasoning that is only a reference to what is kept there goes with them; encrypted reasoning stays.

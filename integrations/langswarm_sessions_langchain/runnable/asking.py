@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 
-from langswarm_sessions.errors import ConfigurationError
-from langswarm_sessions.interfaces import TextDelta
 from langswarm_sessions.manager import SessionManager
 from langswarm_sessions.messages import Role
 from langswarm_sessions.session import Session
@@ -25,8 +24,9 @@ from langswarm_sessions_langchain.runnable.config import (
     read_options,
 )
 from langswarm_sessions_langchain.runnable.inputs import GivenInput, MessageKeys, SessionInput, read_input
-from langswarm_sessions_langchain.runnable.outputs import answer_message, last_chunk
-from langswarm_sessions_langchain.runnable.session import open_conversation
+from langswarm_sessions_langchain.runnable.nesting import refuse_inside_turn
+from langswarm_sessions_langchain.runnable.reading import answer_chunks, whole_answer
+from langswarm_sessions_langchain.runnable.session import check_same, open_conversation
 
 __all__ = ["Asking"]
 
@@ -62,8 +62,7 @@ class Asking:
     async def answer(self, value: SessionInput) -> AsyncGenerator[AIMessage]:
         """Yield the whole answer, alone: the form that a waiting thread can serve, too."""
         turn = await self._turn(value, stream=False)
-        message = await turn.result()
-        yield answer_message(message, turn.completed)
+        yield await whole_answer(turn)
 
     async def chunks(self, value: SessionInput, *, run_id: str) -> AsyncGenerator[AIMessage]:
         """Yield the answer in chunks that sum up to it; closing the generator interrupts the turn.
@@ -73,19 +72,13 @@ class Asking:
             run_id: The run's id, by which the chunks are known before the answer has an id.
         """
         turn = await self._turn(value, stream=True)
-        streamed: list[AIMessageChunk] = []
-        try:
-            async for delta in turn:
-                chunk = _chunk_of(delta, run_id=run_id)
-                if chunk is not None:
-                    streamed.append(chunk)
-                    yield chunk
-            yield last_chunk(answer_message(turn.message, turn.completed), streamed)
-        finally:
-            await turn.aclose()
+        async with aclosing(answer_chunks(turn, run_id=run_id)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def _turn(self, value: SessionInput, *, stream: bool) -> TurnStream:
         ids = read_ids(self.config, user_id=self.user_id)
+        refuse_inside_turn(ids.session_id)
         call = read_options(self.kwargs, bound=self.bound is not None)
         given = read_input(value, self.keys)
         provider = self._answering(given, call, ids, stream=stream)
@@ -112,6 +105,7 @@ class Asking:
             return None
         bound = BoundCall(
             bound=self.bound,
+            session_id=ids.session_id,
             given=given,
             keys=self.keys,
             config=child_config(self.config, ids, callbacks=self.callbacks),
@@ -130,23 +124,6 @@ class Asking:
             provider=RUNNABLE_PROVIDER if wrapped else self.provider,
             model=self.model or (RUNNABLE_PROVIDER if wrapped else None),
         )
-        wanted = {} if wrapped else {"provider": self.provider, "model": self.model}
-        for setting, name in wanted.items():
-            has = getattr(session, setting)
-            if name not in (None, has):
-                raise ConfigurationError(
-                    f"{setting}={name!r}: the session was created with {has!r}. Leave provider= and model= out to go "
-                    "on with what it has, or use another session_id.",
-                    session_id=ids.session_id,
-                    provider=session.provider,
-                )
+        if not wrapped:
+            check_same(session, provider=self.provider, model=self.model)
         return session
-
-
-def _chunk_of(delta: TextDelta, *, run_id: str) -> AIMessageChunk | None:
-    """Return a delta as a chunk: the wrapped model's own, unless middleware changed or held back its text."""
-    raw = delta.raw
-    if isinstance(raw, AIMessageChunk) and raw.text == delta.text:
-        # The last chunk is ours: it brings the ids of session and turn.
-        return raw.model_copy(update={"chunk_position": None}) if raw.chunk_position else raw
-    return AIMessageChunk(content=delta.text, id=f"lc_run--{run_id}") if delta.text else None

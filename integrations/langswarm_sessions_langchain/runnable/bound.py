@@ -28,6 +28,7 @@ from langswarm_sessions.interfaces import (
 from langswarm_sessions.records import NativeKind
 from langswarm_sessions_langchain.runnable.caller_thread import CallerThread
 from langswarm_sessions_langchain.runnable.inputs import GivenInput, MessageKeys, bound_input
+from langswarm_sessions_langchain.runnable.nesting import inside_turn
 from langswarm_sessions_langchain.runnable.outputs import add_output, completed_of, new_messages, text_of_chunk
 
 __all__ = ["RUNNABLE_PROFILE", "RUNNABLE_PROVIDER", "BoundCall", "RunnableProvider"]
@@ -46,6 +47,7 @@ class BoundCall:
 
     Args:
         bound: The Runnable.
+        session_id: Whose turn it is.
         given: The caller's input.
         keys: Where messages are in dicts.
         config: The child config of the caller's run.
@@ -55,6 +57,7 @@ class BoundCall:
     """
 
     bound: Runnable[Any, Any] = field(repr=False)
+    session_id: str
     given: GivenInput
     keys: MessageKeys
     config: RunnableConfig = field(repr=False)
@@ -109,6 +112,12 @@ class RunnableProvider(EngineProvider):
         return error
 
     async def _outputs(self, value: Any) -> AsyncGenerator[Any]:
+        with inside_turn(self._call.session_id):
+            async with aclosing(self._opened(value)) as outputs:
+                async for output in outputs:
+                    yield output
+
+    async def _opened(self, value: Any) -> AsyncGenerator[Any]:
         call = self._call
         if call.thread is not None:
             outputs = _in_thread(call, value, call.thread)

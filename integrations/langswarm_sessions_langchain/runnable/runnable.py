@@ -10,7 +10,9 @@ from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackMa
 from langchain_core.messages import AIMessage, AnyMessage
 from langchain_core.prompt_values import ChatPromptValueConcrete, StringPromptValue
 from langchain_core.runnables import ConfigurableFieldSpec, Runnable, RunnableConfig, RunnableSerializable
+from langchain_core.runnables.graph import Graph
 from langchain_core.runnables.utils import get_unique_config_specs
+from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from typing_extensions import override
 
@@ -20,17 +22,20 @@ from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.factory import get_session_manager
 from langswarm_sessions.manager import SessionManager
 from langswarm_sessions_langchain.managers import checked_manager
+from langswarm_sessions_langchain.runnable.as_tool import argument_types, text_tool
 from langswarm_sessions_langchain.runnable.asking import Asking
 from langswarm_sessions_langchain.runnable.bound import RUNNABLE_PROVIDER
 from langswarm_sessions_langchain.runnable.caller_thread import CallerThread
 from langswarm_sessions_langchain.runnable.config import CONFIG_SPECS, named_config
+from langswarm_sessions_langchain.runnable.copying import Reconnecting
+from langswarm_sessions_langchain.runnable.drawing import graph_around
 from langswarm_sessions_langchain.runnable.inputs import MessageKeys, SessionInput
 from langswarm_sessions_langchain.runnable.outputs import add_output
 
 __all__ = ["SessionRunnable"]
 
 
-class SessionRunnable(RunnableSerializable[Any, AIMessage]):
+class SessionRunnable(Reconnecting, RunnableSerializable[Any, AIMessage]):
     """Takes a turn of the session that the config names, and returns the answer.
 
     Without `bound` the session's own provider answers. With `bound` that Runnable does: it is given the conversation
@@ -147,6 +152,33 @@ class SessionRunnable(RunnableSerializable[Any, AIMessage]):
     def config_specs(self) -> list[ConfigurableFieldSpec]:
         inner = [] if self.bound is None else self.bound.config_specs
         return get_unique_config_specs([*CONFIG_SPECS, *inner])
+
+    @override
+    def get_graph(self, config: RunnableConfig | None = None) -> Graph:
+        return super().get_graph(config) if self.bound is None else graph_around(self, self.bound, config)
+
+    @override
+    def as_tool(
+        self,
+        args_schema: Any = None,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        arg_types: dict[str, type] | None = None,
+    ) -> BaseTool:
+        """Return a tool that takes a turn of the session its agent's config names, and returns the answer's text.
+
+        Args:
+            args_schema: A pydantic class of its arguments; by default one text, or the entries of the input dict.
+            name: Of the tool.
+            description: What the model is told of it.
+            arg_types: Types of the arguments by their names, in place of `args_schema`.
+        """
+        if args_schema is None and arg_types is None:
+            arg_types = argument_types(
+                self.bound, input_key=self.input_messages_key, history_key=self.history_messages_key
+            )
+        return text_tool(self, args_schema, name=name, description=description, arg_types=arg_types)
 
     # Runs
 

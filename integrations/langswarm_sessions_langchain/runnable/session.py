@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from typing import Any, ClassVar, NoReturn
 
-from langswarm_sessions.errors import ConfigurationError, SessionNotFoundError
+from langswarm_sessions.errors import ConfigurationError, SessionExistsError, SessionNotFoundError
 from langswarm_sessions.interfaces import (
     EngineProvider,
     ProviderEvent,
@@ -15,11 +16,11 @@ from langswarm_sessions.interfaces import (
 )
 from langswarm_sessions.manager import SessionManager
 from langswarm_sessions.messages import Role
-from langswarm_sessions.providers import ProviderSessionFactory
+from langswarm_sessions.providers import ProviderSessionFactory, canonical_name
 from langswarm_sessions.session import Session
 from langswarm_sessions_langchain.runnable.bound import RUNNABLE_PROFILE, RUNNABLE_PROVIDER
 
-__all__ = ["DEFAULT_USER", "RunnableSession", "open_conversation"]
+__all__ = ["DEFAULT_USER", "RunnableSession", "check_same", "open_conversation"]
 
 DEFAULT_USER = "user"
 
@@ -94,7 +95,13 @@ class RunnableSession(EngineProvider, ProviderSession):
 
 
 async def open_conversation(
-    manager: SessionManager, session_id: str, *, user_id: str | None, provider: str | None, model: str | None
+    manager: SessionManager,
+    session_id: str,
+    *,
+    user_id: str | None,
+    provider: str | None,
+    model: str | None,
+    provider_config: Mapping[str, Any] | None = None,
 ) -> Session:
     """Return the session with this id, created if there is none.
 
@@ -104,6 +111,7 @@ async def open_conversation(
         user_id: Whose it must be; None takes it whoever's it is, and creates it for `DEFAULT_USER`.
         provider: Of a new session.
         model: Of a new session.
+        provider_config: Of a new session.
 
     Raises:
         SessionNotFoundError: It belongs to another user, or was deleted.
@@ -114,16 +122,40 @@ async def open_conversation(
     except SessionNotFoundError:
         if provider is None or model is None:
             raise ConfigurationError(
-                f"There is no session {session_id!r} yet, and no provider and model to create it with: pass "
-                "SessionRunnable(provider=..., model=...), or create it first.",
+                f"There is no session {session_id!r} yet, and no provider and model to create it with: pass both, as "
+                "in provider='openai', model='gpt-5', or create it first.",
                 session_id=session_id,
             ) from None
         if provider == RUNNABLE_PROVIDER:
             ProviderSessionFactory.register_provider(RUNNABLE_PROVIDER, RunnableSession)
-        return await manager.open_session(session_id, user_id=user_id or DEFAULT_USER, provider=provider, model=model)
+        owner = user_id or DEFAULT_USER
+        if provider_config:
+            # One that was created meanwhile, or is another user's, is dealt with below.
+            with suppress(SessionExistsError):
+                return await manager.create_session(
+                    owner, provider, model, provider_config=provider_config, session_id=session_id
+                )
+        return await manager.open_session(session_id, user_id=owner, provider=provider, model=model)
     if session.provider == RUNNABLE_PROVIDER:
         ProviderSessionFactory.register_provider(RUNNABLE_PROVIDER, RunnableSession)
     if user_id is not None and session.user_id != user_id:
         # The manager words the refusal: another user's session does not exist.
         return await manager.open_session(session_id, user_id=user_id, provider=session.provider, model=session.model)
     return session
+
+
+def check_same(session: Session, *, provider: str | None, model: str | None = None) -> None:
+    """Refuse to go on with a session under another provider or model than it has; None: whatever it has.
+
+    Raises:
+        ConfigurationError: It has another one.
+    """
+    for setting, name in {"provider": provider, "model": model}.items():
+        has: str = getattr(session, setting)
+        if name is not None and canonical_name(name) != has and name != has:
+            raise ConfigurationError(
+                f"{setting}={name!r}: the session was created with {has!r}. Leave provider= and model= out to go on "
+                "with what it has, or use another session_id.",
+                session_id=session.session_id,
+                provider=session.provider,
+            )

@@ -12,7 +12,10 @@ from langswarm_sessions.storage.sql.message_rows import MESSAGES_WITH_STATE, mes
 from langswarm_sessions.storage.sql.prepared import Prepared
 from langswarm_sessions.storage.sql.tables import messages, turns
 
-__all__ = ["FOR_MODEL", "load_history"]
+__all__ = ["FOR_MODEL", "NOT_RETRACTED", "load_history"]
+
+# Written out, so that it is part of every prepared statement.
+NOT_RETRACTED: ColumnElement[bool] = messages.c.kind != literal_column("'retracted'")
 
 _NO_TURN = ""
 _EVERYTHING = 2**31 - 1
@@ -29,6 +32,7 @@ _WITHIN = (
     messages.c.session_id == bindparam("of_session"),
     messages.c.seq > bindparam("after"),
     messages.c.seq < bindparam("before"),
+    NOT_RETRACTED,
     or_(
         messages.c.turn_id.is_(None),
         and_(messages.c.turn_id != bindparam("not_turn"), messages.c.turn_id != bindparam("nor_turn")),

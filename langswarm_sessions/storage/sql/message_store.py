@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, bindparam, select, update
 
+from langswarm_sessions.errors import TurnConflictError
 from langswarm_sessions.ids import now
 from langswarm_sessions.messages import MessageKind, SessionMessage, TurnState
 from langswarm_sessions.records import Finished, Lease, MessageFilter, Page
@@ -18,7 +19,7 @@ from langswarm_sessions.storage.sql.counting import (
     counter_updates,
 )
 from langswarm_sessions.storage.sql.cursors import page_size, read_cursor, write_cursor
-from langswarm_sessions.storage.sql.history import FOR_MODEL
+from langswarm_sessions.storage.sql.history import FOR_MODEL, NOT_RETRACTED
 from langswarm_sessions.storage.sql.locate import checked, checked_holder, find_session
 from langswarm_sessions.storage.sql.message_rows import MESSAGES_WITH_STATE, insert_messages, message_of, messages_of
 from langswarm_sessions.storage.sql.prepared import Prepared
@@ -44,18 +45,30 @@ _VISIBLE = messages.c.seq > (
 )
 _LOAD = Prepared(
     MESSAGES_WITH_STATE.where(
-        messages.c.message_id == bindparam("of_message"), messages.c.session_id == bindparam("of_session"), _VISIBLE
+        messages.c.message_id == bindparam("of_message"),
+        messages.c.session_id == bindparam("of_session"),
+        _VISIBLE,
+        NOT_RETRACTED,
     )
 )
 
 
 def append_messages(
-    connection: Connection, session_id: str, given: Sequence[SessionMessage], held: Lease | None = None
+    connection: Connection,
+    session_id: str,
+    given: Sequence[SessionMessage],
+    held: Lease | None = None,
+    after_seq: int | None = None,
 ) -> Finished:
     """Append messages outside any turn, all or none; under a lease only while it is in force."""
     found = find_session(connection, session_id)
     session = checked(found, session_id) if held is None else checked_holder(found, held)
     before = session.record
+    if after_seq is not None and before.next_seq - 1 != after_seq:
+        raise TurnConflictError(
+            "Something else was appended to this session meanwhile; nothing was stored. Read it again.",
+            session_id=session_id,
+        )
     if not given:
         return Finished(session=before, answers=())
     stored = insert_messages(
@@ -103,6 +116,8 @@ def list_messages(connection: Connection, session_id: str, wanted: MessageFilter
         query = query.where(messages.c.timestamp >= wanted.start_time)
     if wanted.end_time is not None:
         query = query.where(messages.c.timestamp <= wanted.end_time)
+    if not wanted.with_retracted:
+        query = query.where(NOT_RETRACTED)
     if wanted.for_model:
         query = query.where(FOR_MODEL)
     if wanted.cursor is not None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from langswarm_sessions.errors import SchemaError
-from langswarm_sessions.storage.sql.tables import metadata
+from langswarm_sessions.storage.sql.checkpoints.tables import metadata  # all tables there are
 
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
@@ -30,7 +30,7 @@ __all__ = [
     "upgrade",
 ]
 
-HEAD = "0002"
+HEAD = "0003"
 VERSION_TABLE = "langswarm_sessions_schema"
 
 TABLES = "SELECT count(*) FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"

@@ -16,6 +16,7 @@ from langswarm_sessions.ids import now
 from langswarm_sessions.interfaces.storage import EngineStorage
 from langswarm_sessions.messages import SessionMessage
 from langswarm_sessions.records import (
+    Amendment,
     Analytics,
     BeginTurn,
     Begun,
@@ -34,7 +35,9 @@ from langswarm_sessions.records import (
     TurnRecord,
 )
 from langswarm_sessions.storage.sql import analytics, line, message_store, session_store
+from langswarm_sessions.storage.sql.amend import amend_session
 from langswarm_sessions.storage.sql.begin import begin_turn
+from langswarm_sessions.storage.sql.checkpoints.store import SqlCheckpoints
 from langswarm_sessions.storage.sql.finish import OpenTurn, abandon_turn, beat, finish_turn, open_turn, release_lease
 from langswarm_sessions.storage.sql.history import load_history
 from langswarm_sessions.storage.sql.runner import Runner
@@ -55,6 +58,12 @@ class SqlStorage(EngineStorage):
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
         self._open_turns: dict[Lease, OpenTurn] = {}
+        self._checkpoints = SqlCheckpoints(runner)
+
+    @property
+    def checkpoints(self) -> SqlCheckpoints:
+        """Checkpoints of graphs, in the same database."""
+        return self._checkpoints
 
     async def insert_session(self, record: SessionRecord) -> None:
         """Store a new session."""
@@ -122,10 +131,19 @@ class SqlStorage(EngineStorage):
         return await self._runner.read(_load_history, session_id, query)
 
     async def append_messages(
-        self, session_id: str, messages: Sequence[SessionMessage], *, held: Lease | None = None
+        self,
+        session_id: str,
+        messages: Sequence[SessionMessage],
+        *,
+        held: Lease | None = None,
+        after_seq: int | None = None,
     ) -> Finished:
         """Append messages outside any turn."""
-        return await self._runner.write(message_store.append_messages, session_id, messages, held)
+        return await self._runner.write(message_store.append_messages, session_id, messages, held, after_seq)
+
+    async def amend_session(self, session_id: str, amendment: Amendment) -> Finished:
+        """Change the transcript outside any turn."""
+        return await self._runner.write(amend_session, session_id, amendment)
 
     async def list_messages(self, session_id: str, wanted: MessageFilter) -> Page[SessionMessage]:
         """Return a page of the transcript."""

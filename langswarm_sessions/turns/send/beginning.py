@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 
-from langswarm_sessions.errors import SessionBusyError, SessionError, TurnConflictError
+from langswarm_sessions.errors import TurnConflictError
 from langswarm_sessions.ids import new_id, now
 from langswarm_sessions.messages import MessageKind, Role, SessionMessage, content_bytes
-from langswarm_sessions.records import BeginTurn, Begun, Busy, HistoryQuery, Lease, Recorded, SessionRecord
+from langswarm_sessions.records import BeginTurn, Begun, HistoryQuery, Lease, Recorded, SessionRecord
 from langswarm_sessions.storage.liveness import this_process
 from langswarm_sessions.turns.deadline import Deadline
 from langswarm_sessions.turns.input import input_digest
+from langswarm_sessions.turns.line.admission import admitted
 from langswarm_sessions.turns.send.exchange import begins_at, round_key, was_cleared
 from langswarm_sessions.turns.send.sending import Sending
 
-__all__ = ["TurnBeginning", "busy_error"]
-
-_FIRST_POLL_SECONDS = 0.002
-_LONGEST_POLL_SECONDS = 0.05
+__all__ = ["TurnBeginning"]
 
 
 class _ClearedError(TurnConflictError):
@@ -130,29 +126,10 @@ class TurnBeginning:
     async def _stored(self, begin: BeginTurn, patience: Deadline) -> Begun | Recorded:
         storage = self._services.storage
         with self._sending.span.storage("load", backend=storage.backend, db_system=storage.db_system) as op:
-            begun = await self._admitted(begin, patience)
+            begun = await admitted(storage, begin, patience)
             loaded = begun.history if isinstance(begun, Begun) else (begun.answer,)
             op.done(count=len(loaded), size=content_bytes(loaded))
         self._subject.adopt(begun.session)
-        return begun
-
-    async def _admitted(self, begin: BeginTurn, patience: Deadline) -> Begun | Recorded:
-        """Come again until no other process holds the session; whoever gives up leaves the line."""
-        pause = _FIRST_POLL_SECONDS
-        storage = self._services.storage
-        try:
-            while isinstance(begun := await storage.begin_turn(begin), Busy):
-                begin = replace(begin, ticket=begun.ticket)
-                if patience.left == 0:
-                    raise busy_error(self._session_id, patience)
-                await asyncio.sleep(pause)
-                pause = min(pause * 1.5, _LONGEST_POLL_SECONDS)
-                begin = replace(begin, now=now())
-        except BaseException:
-            if begin.ticket is not None:
-                with suppress(SessionError):  # what ended the waiting is told, not that the storage is away as well
-                    await storage.leave_line(self._session_id, begin.ticket)
-            raise
         return begun
 
     async def _inputs(self) -> tuple[SessionMessage, ...]:
@@ -165,12 +142,3 @@ class TurnBeginning:
         if self._turn.instructions is None:
             return None
         return SessionMessage(role=Role.SYSTEM, content=self._turn.instructions, kind=MessageKind.INSTRUCTIONS)
-
-
-def busy_error(session_id: str, waited: Deadline) -> SessionBusyError:
-    """Return the error of a turn that waited in vain."""
-    seconds = round(waited.seconds or 0, 2)
-    return SessionBusyError(
-        f"Another turn has held the session for {seconds:g} s. Try again, or raise turn_wait= (and timeout=).",
-        session_id=session_id,
-    )

@@ -14,12 +14,13 @@ from langswarm_sessions.records import Begun, Lease, Recorded
 from langswarm_sessions.turns.deadline import Deadline
 from langswarm_sessions.turns.history import following
 from langswarm_sessions.turns.input import TurnInput
+from langswarm_sessions.turns.line.admission import busy_error
 from langswarm_sessions.turns.line.gate import SessionGates
 from langswarm_sessions.turns.line.held import HeldLease
 from langswarm_sessions.turns.line.keeper import LeaseKeeper
 from langswarm_sessions.turns.readers.log import Interruption, TurnLog
 from langswarm_sessions.turns.readers.stream import TurnOutcome
-from langswarm_sessions.turns.send.beginning import TurnBeginning, busy_error
+from langswarm_sessions.turns.send.beginning import TurnBeginning
 from langswarm_sessions.turns.send.exchange import Exchange, asked_at, exchange_after
 from langswarm_sessions.turns.send.inside import refuse_inside_tool
 from langswarm_sessions.turns.send.round import Round, how_it_ended

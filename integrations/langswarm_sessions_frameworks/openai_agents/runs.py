@@ -1,0 +1,79 @@
+"""The runs of the SDK that hold a session, each from its first read to its last word."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from dataclasses import dataclass
+from typing import Any
+
+from agents import RunContextWrapper
+
+from langswarm_sessions.records import Lease, Usage
+from langswarm_sessions.turns import HeldTurn
+from langswarm_sessions_frameworks.conversation import Conversation
+
+__all__ = ["Runs"]
+
+
+@dataclass(slots=True)
+class _Run:
+    turn: HeldTurn
+    is_over: bool = False
+
+
+class Runs:
+    """Lets one run of a session begin after the other.
+
+    The SDK says when a run reads its history, not when it has ended. A run lets go of the session with its last word,
+    when the task it runs in ends or begins another run of the session, or when nobody holds its context any more.
+
+    Args:
+        conversation: The session.
+    """
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+        self._runs: weakref.WeakKeyDictionary[RunContextWrapper[Any], _Run] = weakref.WeakKeyDictionary()
+
+    async def begin(self, context: RunContextWrapper[Any]) -> None:
+        """Wait until no other run or turn holds the session, and hold it for this one; again, it does nothing.
+
+        Args:
+            context: The run's own.
+
+        Raises:
+            SessionBusyError: Another one held it for longer than the manager's turn_wait.
+        """
+        if context in self._runs:
+            return
+        turn = await self._conversation.hold(steps_aside=True)
+        self._runs[context] = _Run(turn)
+        weakref.finalize(context, turn.release, completed=False).atexit = False
+        if (task := asyncio.current_task()) is not None:
+            task.add_done_callback(lambda _: turn.release(completed=False))
+
+    def lease_of(self, context: RunContextWrapper[Any]) -> Lease | None:
+        """Return the lease that a run writes under; None for one that holds nothing (any more)."""
+        run = self._runs.get(context)
+        return None if run is None or run.is_over else run.turn.lease
+
+    async def end(self, context: RunContextWrapper[Any]) -> None:
+        """Let go of the session: the run has said its last word."""
+        run = self._runs.get(context)
+        if run is None or run.is_over:
+            return
+        run.is_over = True
+        run.turn.release(completed=True, usage=_usage_of(context))
+        await run.turn.end()
+
+
+def _usage_of(context: RunContextWrapper[Any]) -> Usage:
+    used = context.usage
+    return Usage(
+        input_tokens=used.input_tokens,
+        output_tokens=used.output_tokens,
+        total_tokens=used.total_tokens,
+        cached_tokens=used.input_tokens_details.cached_tokens or 0,
+        reasoning_tokens=used.output_tokens_details.reasoning_tokens or 0,
+    )

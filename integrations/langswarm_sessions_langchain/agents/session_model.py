@@ -1,0 +1,177 @@
+"""What is put into an agent's model slot for one call: the session's provider, or an answer that was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, SystemMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from pydantic import ConfigDict, Field
+from typing_extensions import override
+
+from langswarm_sessions.bridge import Bridge
+from langswarm_sessions.messages import SessionMessage
+from langswarm_sessions.session import Session
+from langswarm_sessions.turns import TurnInput, TurnStream
+from langswarm_sessions_langchain.runnable.config import read_options
+from langswarm_sessions_langchain.runnable.outputs import answer_message, last_chunk
+
+__all__ = ["RecordedAnswer", "SessionCall", "SessionSlot"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCall:
+    """One model call of an agent, answered by the session's provider.
+
+    Args:
+        session: The session.
+        inputs: What is new.
+        key: The call's idempotency key.
+        bridge: Carries blocking calls.
+    """
+
+    session: Session = field(repr=False)
+    inputs: tuple[SessionMessage, ...] = field(repr=False)
+    key: str
+    bridge: Bridge = field(repr=False)
+
+    def turn(self, messages: Sequence[BaseMessage], kwargs: dict[str, Any], *, stream: bool) -> TurnStream:
+        """Return the turn that answers the call.
+
+        Args:
+            messages: What the agent gives its model; of these only the system messages they begin with are used, as
+                instructions: the session knows the rest.
+            kwargs: Tools, tool choice and response format.
+            stream: Whether the answer is read in pieces.
+        """
+        asked = read_options(kwargs, bound=False)
+        told = [message.text for message in messages[: _first_said(messages)]]
+        has_some = self.session.record.instructions is not None
+        return self.session.run_turn(
+            TurnInput(
+                messages=self.inputs,
+                instructions="\n\n".join(told) if told else "" if has_some else None,
+                options=asked.options,
+                idempotency_key=self.key,
+                timeout=asked.timeout,
+                stream=stream,
+                operation="stream" if stream else "send",
+                resume_failed=bool(self.inputs),
+            )
+        )
+
+    async def answer(self, messages: Sequence[BaseMessage], kwargs: dict[str, Any]) -> AIMessage:
+        """Return the whole answer."""
+        turn = self.turn(messages, kwargs, stream=False)
+        message = await turn.result()
+        return answer_message(message, turn.completed)
+
+    async def chunks(self, messages: Sequence[BaseMessage], kwargs: dict[str, Any]) -> AsyncGenerator[AIMessageChunk]:
+        """Yield the answer in chunks that sum up to it; closing the generator interrupts the turn."""
+        turn = self.turn(messages, kwargs, stream=True)
+        said: list[AIMessageChunk] = []
+        try:
+            async for delta in turn:
+                if delta.text:
+                    said.append(AIMessageChunk(content=delta.text))
+                    yield said[-1]
+            yield last_chunk(answer_message(turn.message, turn.completed), said)
+        finally:
+            await turn.aclose()
+
+
+class _Slot(BaseChatModel):
+    """A chat model for one call: it takes whatever an agent binds to it."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    cache: bool | None = Field(default=False, exclude=True)  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    @property
+    def _llm_type(self) -> str:
+        return "langswarm-session"
+
+    @override
+    def bind_tools(
+        self, tools: Sequence[dict[str, Any] | type | Callable[..., Any] | Any], **kwargs: Any
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        return self.bind(tools=list(tools), **kwargs)
+
+
+class SessionSlot(_Slot):
+    """Answers with a session's provider."""
+
+    call: SessionCall = Field(repr=False, exclude=True)
+
+    @override
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return _result(self.call.bridge.call(self.call.answer, messages, kwargs))
+
+    @override
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return _result(await self.call.answer(messages, kwargs))
+
+    @override
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        for chunk in self.call.bridge.iterate(lambda: self.call.chunks(messages, kwargs)):
+            yield ChatGenerationChunk(message=chunk)
+
+    @override
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        async with aclosing(self.call.chunks(messages, kwargs)) as chunks:
+            async for chunk in chunks:
+                yield ChatGenerationChunk(message=chunk)
+
+
+class RecordedAnswer(_Slot):
+    """Gives an answer that was stored before: the agent reads from it what it would have read from the model's."""
+
+    answer: AIMessage = Field(repr=False, exclude=True)
+
+    @override
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return _result(self.answer)
+
+
+def _first_said(messages: Sequence[BaseMessage]) -> int:
+    return next((at for at, message in enumerate(messages) if not isinstance(message, SystemMessage)), len(messages))
+
+
+def _result(answer: AIMessage) -> ChatResult:
+    return ChatResult(generations=[ChatGeneration(message=answer)])

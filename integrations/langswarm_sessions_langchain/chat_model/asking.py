@@ -1,0 +1,139 @@
+"""Asking a session as one asks a chat model: one turn, whole or in chunks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+
+from langswarm_sessions.errors import ConfigurationError, InvalidInputError
+from langswarm_sessions.manager import SessionManager
+from langswarm_sessions.messages import Role
+from langswarm_sessions.records import MessageFilter
+from langswarm_sessions.session import Session
+from langswarm_sessions.turns import TurnInput, TurnStream
+from langswarm_sessions.turns.input import input_digest
+from langswarm_sessions_langchain.chat_model.call import ModelAsk
+from langswarm_sessions_langchain.chat_model.newness import NewMessages, needs_transcript, new_messages
+from langswarm_sessions_langchain.chat_model.settings import asked_otherwise
+from langswarm_sessions_langchain.messages import from_langchain
+from langswarm_sessions_langchain.runnable.inputs import GivenInput, MessageKeys, read_input
+from langswarm_sessions_langchain.runnable.nesting import refuse_inside_turn
+from langswarm_sessions_langchain.runnable.reading import answer_chunks, whole_answer
+from langswarm_sessions_langchain.runnable.session import DEFAULT_USER, check_same, open_conversation
+
+__all__ = ["ModelAsking"]
+
+_LOOKED_AT_MORE = 20
+"""How many messages of the transcript are read beyond the number given: notes and tool results nobody handed on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelAsking:
+    """One call of a SessionChatModel.
+
+    Args:
+        manager: Where sessions live.
+        provider: Provider of sessions that are created, and that existing ones must have.
+        model: The model that is asked; None: the session's.
+        settings: Settings of the model that hold for every call.
+        ask: What this call asks for.
+    """
+
+    manager: SessionManager
+    provider: str | None
+    model: str | None
+    settings: Mapping[str, Any] = field(repr=False)
+    ask: ModelAsk = field(repr=False)
+
+    async def answer(self, messages: Sequence[BaseMessage]) -> AIMessage:
+        """Return the whole answer."""
+        turn = await self._turn(messages, stream=False)
+        return await whole_answer(turn)
+
+    async def chunks(self, messages: Sequence[BaseMessage], *, run_id: str | None) -> AsyncGenerator[AIMessageChunk]:
+        """Yield the answer in chunks that sum up to it; closing the generator interrupts the turn.
+
+        Args:
+            messages: The caller's messages.
+            run_id: The run's id, by which chunks are known before the answer has an id (None: LangChain does that).
+        """
+        turn = await self._turn(messages, stream=True)
+        async with aclosing(answer_chunks(turn, run_id=run_id)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _turn(self, messages: Sequence[BaseMessage], *, stream: bool) -> TurnStream:
+        if self.ask.session_id is not None:
+            refuse_inside_turn(self.ask.session_id)
+        given = read_input(messages, MessageKeys())
+        session = await self._session()
+        said = await self._said(session, given)
+        stored = tuple(from_langchain(message) for message in said.messages)
+        results_only = all(message.role is Role.TOOL for message in stored)
+        settings = {**self.settings, **self.ask.settings}
+        return session.run_turn(
+            TurnInput(
+                messages=stored,
+                instructions=given.instructions,
+                options=self.ask.options,
+                idempotency_key=self.ask.idempotency_key or _key(said),
+                timeout=self.ask.timeout,
+                stream=stream,
+                operation="tool_results" if results_only else "stream" if stream else "send",
+                provider=await asked_otherwise(session, settings=settings, model=self.ask.model or self.model),
+                resume_failed=True,
+            )
+        )
+
+    async def _session(self) -> Session:
+        model = self.ask.model or self.model
+        if self.ask.session_id is not None:
+            session = await open_conversation(
+                self.manager,
+                self.ask.session_id,
+                user_id=self.ask.user_id,
+                provider=self.provider,
+                model=self.model or model,
+                provider_config=self.settings,
+            )
+            check_same(session, provider=self.provider)
+            return session
+        if self.provider is None or model is None:
+            raise ConfigurationError(
+                "A call without a session_id takes a session of its own, and there is no provider and model to create "
+                "it with: pass both, as in SessionChatModel(provider='openai', model='gpt-5')."
+            )
+        return await self.manager.create_session(
+            self.ask.user_id or DEFAULT_USER, self.provider, self.model or model, provider_config=self.settings
+        )
+
+    async def _said(self, session: Session, given: GivenInput) -> NewMessages:
+        """Return what the session does not hold of what the caller gave."""
+        messages = given.messages
+        if self.ask.session_id is None or not needs_transcript(messages):
+            return NewMessages(messages=messages)
+        near = MessageFilter(limit=2 * len(messages) + _LOOKED_AT_MORE, for_model=True)
+        page = await session.list_messages(near)
+        said = new_messages(messages, page)
+        if said.unknown and page.next_cursor is not None:
+            said = new_messages(messages, await session.list_messages(MessageFilter(for_model=True)))
+        if not said.messages:
+            raise InvalidInputError(
+                "input: the session holds all of it, and the newest is its own answer; add what it is to answer.",
+                session_id=session.session_id,
+            )
+        return said
+
+
+def _key(said: NewMessages) -> str | None:
+    """Return the key of a turn whose newest message has an id: given again, it is the same turn and not another one."""
+    newest = said.messages[-1]
+    if newest.id is None or isinstance(newest, AIMessage):
+        return None
+    named = f"{newest.id} {input_digest([from_langchain(newest)])}"
+    return f"message:{hashlib.sha256(named.encode()).hexdigest()}"

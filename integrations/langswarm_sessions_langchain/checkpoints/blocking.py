@@ -1,0 +1,89 @@
+"""The blocking twins of a saver's methods, over the manager's event loop thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    DeltaChannelHistory,
+)
+
+if TYPE_CHECKING:
+    from langswarm_sessions_langchain.checkpoints.saver import SessionCheckpointSaver
+
+__all__ = ["BlockingFace"]
+
+
+class BlockingFace:
+    """Each method does what its async twin does."""
+
+    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Return the checkpoint a config addresses."""
+        saver = self._saver()
+        return saver.manager.bridge.call(saver.aget_tuple, config)
+
+    def list(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> Iterator[CheckpointTuple]:
+        """Yield checkpoints, newest first."""
+        saver = self._saver()
+        return saver.manager.bridge.iterate(lambda: saver.alist(config, filter=filter, before=before, limit=limit))
+
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Store a checkpoint."""
+        saver = self._saver()
+        return saver.manager.bridge.call(saver.aput, config, checkpoint, metadata, new_versions)
+
+    def put_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Store what a task wrote."""
+        saver = self._saver()
+        saver.manager.bridge.call(saver.aput_writes, config, writes, task_id, task_path)
+
+    def get_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """Return what led to the values of delta channels."""
+        saver = self._saver()
+        return saver.manager.bridge.call(saver.aget_delta_channel_history, config=config, channels=channels)
+
+    def delete_thread(self, thread_id: str) -> None:
+        """Remove a thread with all its checkpoints."""
+        saver = self._saver()
+        saver.manager.bridge.call(saver.adelete_thread, thread_id)
+
+    def delete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Remove the checkpoints that runs made."""
+        saver = self._saver()
+        saver.manager.bridge.call(saver.adelete_for_runs, run_ids)
+
+    def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """Copy a thread with all its checkpoints."""
+        saver = self._saver()
+        saver.manager.bridge.call(saver.acopy_thread, source_thread_id, target_thread_id)
+
+    def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """Remove the checkpoints of threads."""
+        saver = self._saver()
+        saver.manager.bridge.call(saver.aprune, thread_ids, strategy=strategy)
+
+    def _saver(self) -> SessionCheckpointSaver:
+        return cast("SessionCheckpointSaver", self)

@@ -1,0 +1,1 @@
+"""Statements over the checkpoints of graphs: threads, checkpoints, channel values, writes."""

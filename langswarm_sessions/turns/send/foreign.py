@@ -1,0 +1,235 @@
+"""A turn whose answers somebody else makes: the run of an agent framework."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any, Self
+
+from langswarm_sessions.bridge import current_caller
+from langswarm_sessions.errors import SessionError, TurnConflictError
+from langswarm_sessions.ids import monotonic, new_id, now
+from langswarm_sessions.messages import TurnState
+from langswarm_sessions.records import BeginTurn, Begun, FinishTurn, Lease, SessionRecord, Usage
+from langswarm_sessions.storage.liveness import this_process
+from langswarm_sessions.strategies import Mode
+from langswarm_sessions.turns.deadline import Deadline
+from langswarm_sessions.turns.input import input_digest
+from langswarm_sessions.turns.line.admission import admitted, busy_error
+from langswarm_sessions.turns.line.gate import SessionGates
+from langswarm_sessions.turns.line.held import HeldLease
+from langswarm_sessions.turns.line.keeper import LeaseKeeper
+from langswarm_sessions.turns.send.inside import refuse_inside_tool
+from langswarm_sessions.turns.services import TurnServices
+from langswarm_sessions.turns.waiting import to_the_end
+from langswarm_sessions_otel import TurnScope
+
+__all__ = ["HeldTurn"]
+
+
+class HeldTurn:
+    """Holds a session for as long as somebody else's run answers in it: no other turn of the session begins meanwhile.
+
+    A task of its own holds it, so that it can be taken in one task and released in another, or in a callback. What is
+    said meanwhile is appended with `lease` as `held`. One that is dropped without a release is released with its loop.
+
+    Args:
+        services: What turns work with.
+        gates: The lines of this process.
+        keeper: Beats leases.
+        record: The session.
+        steps_aside: Whether it is released when the task that took it begins another turn of the session.
+    """
+
+    def __init__(
+        self,
+        *,
+        services: TurnServices,
+        gates: SessionGates,
+        keeper: LeaseKeeper,
+        record: SessionRecord,
+        steps_aside: bool = False,
+    ) -> None:
+        self._services = services
+        self._gates = gates
+        self._record = record
+        self._lease = HeldLease(services.storage, keeper, self._lost)
+        self._released = asyncio.Event()
+        self._taken: asyncio.Future[Lease] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._state = TurnState.INTERRUPTED
+        self._usage: Usage | None = None
+        self._steps_aside = steps_aside
+        self._taker: weakref.ref[object] | None = None
+
+    @property
+    def lease(self) -> Lease:
+        """The lease, once it is taken."""
+        assert self._taken is not None
+        return self._taken.result()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is taken, and neither released nor lost."""
+        taken, task = self._taken, self._task
+        return (
+            taken is not None and taken.done() and not self._released.is_set() and task is not None and not task.done()
+        )
+
+    async def take(self) -> Lease:
+        """Wait in line for the session.
+
+        Raises:
+            SessionBusyError: Another turn held it for longer than turns wait for each other, or waits for the tool
+                that asks.
+            SessionNotFoundError: It was deleted.
+            SessionArchivedError: It is archived.
+        """
+        refuse_inside_tool(self._record.session_id)
+        caller = current_caller()
+        self._taker = None if caller is None else weakref.ref(caller)
+        loop = asyncio.get_running_loop()
+        self._taken = loop.create_future()
+        self._task = task = loop.create_task(self._hold(self._taken), name=f"run in {self._record.session_id}")
+        task.add_done_callback(_told)
+        waiting: set[asyncio.Future[Any]] = {task, self._taken}
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if not self._taken.done():
+            task.result()
+        return self._taken.result()
+
+    def release(self, *, completed: bool, usage: Usage | None = None) -> None:
+        """Let go of the session, soon; from any thread. A second call does nothing.
+
+        Args:
+            completed: Whether the run came to its end; else the turn is interrupted.
+            usage: Tokens of the run, if known.
+        """
+        if self._task is None or self._task.done():
+            return
+        with suppress(RuntimeError):  # its loop is closed, and with it the turn was released
+            self._task.get_loop().call_soon_threadsafe(self._release, completed, usage)
+
+    async def end(self) -> None:
+        """Wait until it is released and this is stored."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    def interrupt(self) -> Future[None] | None:
+        """Release it as interrupted, from any thread; return what is done when this is stored, if it still runs."""
+        task = self._task
+        if task is None or task.done() or task.get_loop().is_closed():
+            return None
+        ended: Future[None] = Future()
+
+        def cancel() -> None:
+            task.add_done_callback(lambda _: ended.set_result(None))
+            task.cancel()
+
+        task.get_loop().call_soon_threadsafe(cancel)
+        return ended
+
+    def step_aside(self, session_id: str, *, for_caller: object | None) -> None:
+        """Make way for a turn that the very task begins which took this one: it does not wait for this any more."""
+        if not self._steps_aside or self._record.session_id != session_id or self._taker is None:
+            return
+        if for_caller is not None and self._taker() is for_caller:
+            self.release(completed=False)
+
+    async def __aenter__(self) -> Self:
+        """Take it."""
+        await self.take()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Release it."""
+        self.release(completed=kind is None)
+        await self.end()
+
+    def _release(self, completed: bool, usage: Usage | None) -> None:
+        if not self._released.is_set():
+            self._state = TurnState.COMPLETED if completed else TurnState.INTERRUPTED
+            self._usage = usage
+            self._released.set()
+
+    def _lost(self) -> None:
+        self._released.set()
+
+    async def _hold(self, taken: asyncio.Future[Lease]) -> None:
+        record, services = self._record, self._services
+        with services.telemetry.turn(
+            session_id=record.session_id,
+            agent_name=record.config.agent_name or "session",
+            operation="run",
+            mode=record.strategy.value,
+            provider=record.provider,
+            model=record.model,
+            stream=False,
+        ) as span:
+            patience = Deadline.after(services.turn_wait)
+            if not await self._gates.enter(record.session_id, seconds=services.turn_wait):
+                raise busy_error(record.session_id, patience)
+            try:
+                begun = await admitted(services.storage, self._beginning(), patience)
+                assert isinstance(begun, Begun)
+                self._lease.take(begun.lease)
+                span.began(turn_index=begun.turn.index, previous=begun.session.traceparent, mode=Mode.CLIENT.value)
+                await self._held(begun, taken, span)
+            finally:
+                self._gates.leave(record.session_id)
+
+    async def _held(self, begun: Begun, taken: asyncio.Future[Lease], span: TurnScope) -> None:
+        started = monotonic()
+        try:
+            if not taken.cancelled():
+                taken.set_result(begun.lease)
+                await self._released.wait()
+        finally:
+            finish = FinishTurn(
+                lease=begun.lease,
+                state=self._state,
+                now=now(),
+                provider=self._record.provider,
+                model=self._record.model,
+                mode=Mode.CLIENT.value,
+                usage=self._usage,
+                duration_ms=(monotonic() - started) * 1000,
+                traceparent=span.traceparent,
+            )
+            if self._usage is not None:
+                span.finished(input_tokens=self._usage.input_tokens, output_tokens=self._usage.output_tokens)
+            if self._state is not TurnState.COMPLETED:
+                span.interrupted("abandoned")
+            self._lease.leave_to_storage()
+            try:
+                with suppress(TurnConflictError):  # taken over, and with it the turn ended
+                    await to_the_end(self._services.storage.finish_turn(finish))
+            except SessionError:
+                pass  # the lease expires
+            finally:
+                await self._lease.let_go()
+
+    def _beginning(self) -> BeginTurn:
+        return BeginTurn(
+            session_id=self._record.session_id,
+            turn_id=new_id(),
+            inputs=(),
+            owner=this_process(),
+            lease_seconds=self._services.lease_seconds,
+            now=now(),
+            needs=lambda _: None,
+            input_digest=input_digest(()),
+            user_id=self._record.user_id,
+        )
+
+
+def _told(task: asyncio.Task[None]) -> None:
+    """Take note of a failure that nobody waits for any more: it was told to whoever asked for the turn."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,91 @@
+"""Agents inside tools of agents, agents as nodes of a graph, and who may see what."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from langchain.agents import AgentState
+from langchain_core.messages import HumanMessage
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, StateGraph  # pyright: ignore[reportMissingTypeStubs]
+
+from langswarm_sessions import InvalidInputError, SessionManager, SessionNotFoundError
+from langswarm_sessions_langchain import SessionAgentMiddleware
+from tests.agents.kit import ToolScripted, add, agent_of, calling, make_agent, on_thread, said, texts
+
+ASKED: dict[str, Any] = {"messages": [{"role": "user", "content": "go"}]}
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+@pytest.mark.parametrize("checkpointed", [False, True])
+async def test_an_agent_in_a_tool_keeps_a_session_of_its_own(
+    manager: SessionManager, blocking: bool, checkpointed: bool
+) -> None:
+    inner_model = ToolScripted(script=[calling(("i1", "add", {"a": 1, "b": 2})), "three", "again three"])
+    inner = agent_of(manager, model=inner_model, name="adder")
+
+    async def ask_adder(question: str) -> str:
+        """Ask the adder."""
+        return str((await inner.ainvoke({"messages": [HumanMessage(question)]}))["messages"][-1].text)
+
+    def ask_adder_blocking(question: str) -> str:
+        """Ask the adder."""
+        return str(inner.invoke({"messages": [HumanMessage(question)]})["messages"][-1].text)
+
+    tool = ask_adder_blocking if blocking else ask_adder
+    script = [calling((f"o{n}", tool.__name__, {"question": f"q{n}"})) for n in (1, 2)]
+    agent = agent_of(manager, [*script, "done"], tools=[tool], checkpointer=InMemorySaver() if checkpointed else None)
+    await (asyncio.to_thread(agent.invoke, ASKED, on_thread("t")) if blocking else agent.ainvoke(ASKED, on_thread("t")))
+    assert await said(manager, "t") == [
+        "user: go", "assistant: o1", "tool: o1=three", "assistant: o2", "tool: o2=again three", "assistant: done",
+    ]  # fmt: skip
+    assert await said(manager, "t/adder") == [
+        "user: q1", "assistant: i1", "tool: i1=3", "assistant: three", "user: q2", "assistant: again three",
+    ]  # fmt: skip
+    assert texts(inner_model.asked[-1]) == ["human: q2"]
+
+
+async def test_agents_that_are_nodes_of_a_graph_share_a_session(manager: SessionManager) -> None:
+    writer, critic = ToolScripted(script=["draft", "draft 2"]), ToolScripted(script=["good", "better"])
+    graph: Any = StateGraph(AgentState)
+    graph.add_node("writer", agent_of(manager, model=writer, name="writer"))
+    graph.add_node("critic", agent_of(manager, model=critic, name="critic"))
+    graph.add_edge(START, "writer")
+    graph.add_edge("writer", "critic")
+    both: Any = graph.compile()
+    await both.ainvoke({"messages": [HumanMessage("write")]}, on_thread("t"))
+    await both.ainvoke({"messages": [HumanMessage("more")]}, on_thread("t"))
+    assert await said(manager, "t") == [
+        "user: write", "assistant: draft", "assistant: good", "user: more", "assistant: draft 2", "assistant: better",
+    ]  # fmt: skip
+    assert texts(critic.asked[-1]) == ["human: write", "ai: draft", "ai: good", "human: more", "ai: draft 2"]
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_whose_session_it_is(manager: SessionManager, blocking: bool) -> None:
+    agent = agent_of(manager, ["hi"], memory={"user_id": "alice"})
+
+    async def run(config: Any) -> Any:
+        return await (asyncio.to_thread(agent.invoke, ASKED, config) if blocking else agent.ainvoke(ASKED, config))
+
+    await run(on_thread("thread", session_id="hers"))
+    assert (await manager.get_session("hers")).user_id == "alice"
+    for configurable in ({"thread_id": "hers", "user_id": "bob"},):
+        with pytest.raises(SessionNotFoundError):
+            await run({"configurable": configurable})
+    for wrong in ({}, {"configurable": {"thread_id": " "}}, {"configurable": {"thread_id": 7}}):
+        with pytest.raises(InvalidInputError, match="configurable"):
+            await run(wrong)
+    assert len(await said(manager, "hers")) == 2
+
+
+async def test_who_owns_the_history_is_told(manager: SessionManager) -> None:
+    for checkpointer, owner in ((None, "session"), (InMemorySaver(), "graph")):
+        memory = SessionAgentMiddleware(manager=manager)
+        assert memory.history_owner is None
+        agent: Any = make_agent(ToolScripted(), tools=[add], middleware=[memory], checkpointer=checkpointer)
+        await agent.ainvoke(ASKED, on_thread(owner))
+        assert memory.history_owner == owner
+    assert SessionAgentMiddleware(history="session").history_owner == "session"

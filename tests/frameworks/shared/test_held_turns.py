@@ -1,0 +1,133 @@
+"""Turns that are held while somebody else answers."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from pathlib import Path
+
+import pytest
+
+from langswarm_sessions import SessionBusyError, SessionManager, SessionMessage, create_session_manager
+from langswarm_sessions.errors import SessionArchivedError, TurnConflictError
+from langswarm_sessions.messages import TurnState
+from langswarm_sessions.records import Amendment, Usage
+from langswarm_sessions.session import Session
+from langswarm_sessions.turns import HeldTurn
+
+
+async def say(session: Session, text: str, turn: HeldTurn) -> None:
+    await session.amend(Amendment(append=(SessionMessage(role="user", content=text),), held=turn.lease))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def state_of(manager: SessionManager, turn: HeldTurn) -> TurnState | None:
+    record = await manager._services.storage.load_turn(turn.lease.session_id, turn.lease.turn_id)
+    return None if record is None else record.state
+
+
+async def test_runs_and_sends_take_turns(manager: SessionManager) -> None:
+    session = await manager.create_session("user", "mock", "mock-model")
+
+    async def run(name: str) -> None:
+        async with session.hold_turn() as turn:
+            await say(session, f"{name}1", turn)
+            await asyncio.sleep(0)
+            await say(session, f"{name}2", turn)
+
+    await asyncio.gather(run("a"), run("b"), session.send_message("c"), run("d"))
+    told = [message.content for message in await session.get_messages()]
+    assert told == ["a1", "a2", "b1", "b2", "c", "Mock response to: c", "d1", "d2"]
+
+
+async def test_one_in_another_process_is_waited_for(tmp_path: Path) -> None:
+    config = {"db_path": str(tmp_path / "chat.db")}
+    async with (
+        create_session_manager(storage="sqlite", storage_config=config) as here,
+        create_session_manager(storage="sqlite", storage_config=config, turn_wait=0.05) as there,
+    ):
+        session = await here.create_session("user", "mock", "mock-model", session_id="s")
+        async with session.hold_turn():
+            with pytest.raises(SessionBusyError):
+                await (await there.get_session("s")).send_message("me, too")
+        assert (await (await there.get_session("s")).send_message("now")).content == "Mock response to: now"
+
+
+async def test_how_it_ends_is_stored_with_its_usage(manager: SessionManager) -> None:
+    session = await manager.create_session("user", "mock", "mock-model")
+    done = session.hold_turn()
+    await done.take()
+    done.release(completed=True, usage=Usage(input_tokens=3, output_tokens=2, total_tokens=5))
+    await done.end()
+    assert await state_of(manager, done) is TurnState.COMPLETED
+    assert (await session.get_metrics()).total_tokens == 5
+    broken = session.hold_turn()
+    with pytest.raises(ZeroDivisionError):
+        async with broken:
+            raise ZeroDivisionError
+    assert await state_of(manager, broken) is TurnState.INTERRUPTED
+
+
+async def test_nothing_is_written_under_a_lease_that_was_given_back(manager: SessionManager) -> None:
+    session = await manager.create_session("user", "mock", "mock-model")
+    async with session.hold_turn() as turn:
+        pass
+    with pytest.raises(TurnConflictError):
+        await say(session, "late", turn)
+    assert await session.get_messages() == []
+
+
+async def test_one_that_steps_aside_makes_way_for_its_own_task_alone(tmp_path: Path) -> None:
+    async with create_session_manager(storage="memory", turn_wait=0.05) as manager:
+        session = await manager.create_session("user", "mock", "mock-model")
+        turn = session.hold_turn(steps_aside=True)
+        await turn.take()
+        with pytest.raises(SessionBusyError):
+            await asyncio.create_task(session.send_message("somebody else"))
+        assert (await session.send_message("it itself")).content == "Mock response to: it itself"
+        assert await state_of(manager, turn) is TurnState.INTERRUPTED
+
+
+async def test_waiting_that_is_cancelled_leaves_no_place_in_line(manager: SessionManager) -> None:
+    session = await manager.create_session("user", "mock", "mock-model")
+    async with session.hold_turn():
+        waiting = asyncio.create_task(session.hold_turn().take())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    assert (await session.send_message("next")).content == "Mock response to: next"
+
+
+async def test_closing_the_manager_ends_it(caplog: pytest.LogCaptureFixture) -> None:
+    manager = create_session_manager(storage="memory")
+    session = await manager.create_session("user", "mock", "mock-model")
+    turn = session.hold_turn()
+    await turn.take()
+    await manager.close()
+    assert not turn.is_held
+    assert caplog.records == []
+
+
+def test_a_loop_that_ends_gives_it_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    config = {"db_path": str(tmp_path / "chat.db")}
+
+    async def leave() -> None:
+        manager = create_session_manager(storage="sqlite", storage_config=config)
+        session = await manager.create_session("user", "mock", "mock-model", session_id="s")
+        await session.hold_turn().take()
+
+    async def go_on() -> str:
+        async with create_session_manager(storage="sqlite", storage_config=config, turn_wait=1) as manager:
+            return (await (await manager.get_session("s")).send_message("next")).content
+
+    asyncio.run(leave())
+    gc.collect()
+    assert asyncio.run(go_on()) == "Mock response to: next"
+    assert caplog.records == []
+
+
+async def test_an_archived_session_refuses(manager: SessionManager) -> None:
+    session = await manager.create_session("user", "mock", "mock-model")
+    await session.archive()
+    with pytest.raises(SessionArchivedError):
+        await session.hold_turn().take()

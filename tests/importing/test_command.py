@@ -1,0 +1,65 @@
+"""`langswarm-sessions import`, as its user has it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from langchain_core.messages import HumanMessage, message_to_dict
+
+from tests.cli.terminal import Terminal, run_cli
+from tests.importing.written import CONVERSATION, write_rows, write_table
+
+SECRET = "what only the two of them know"
+
+
+def test_import_says_what_it_found_and_did() -> None:
+    write_table("chat.db", {"rome": CONVERSATION, "oslo": [HumanMessage(SECRET)]})
+    dry = run_cli("import", "chat.db", "--into", "new.db", "--dry-run")
+    assert (dry.code, Path("new.db").exists()) == (0, False)
+    assert "A dry run: nothing was stored in new.db." in dry.out
+    done = run_cli("import", "sqlite:///chat.db", "--into", "new.db", "--user", "ada")
+    assert done.code == 0
+    assert "Found chat history table message_store" in done.err
+    assert "2 sessions, 7 messages." in " ".join(done.err.split())
+    assert done.out.splitlines() == [
+        "sessions: 2 found = 2 imported + 0 extended + 0 already there + 0 skipped",
+        "messages: 7 read = 7 stored + 0 already there + 0 refused",
+    ]
+    listed = json.loads(run_cli("list", "--db", "new.db", "--user", "ada", "--json").out)
+    assert {session["session_id"]: session["message_count"] for session in listed} == {"rome": 6, "oslo": 1}
+    again = json.loads(run_cli("import", "chat.db", "--into", "new.db", "--user", "ada", "--resume", "--json").out)
+    assert (again["messages_read"], again["messages_already_there"], again["is_complete"]) == (7, 7, True)
+
+
+def test_import_tells_what_it_refuses_with_its_row_and_without_what_was_said() -> None:
+    write_rows("chat.db", [("a", json.dumps(message_to_dict(HumanMessage(SECRET)))), ("a", f"{SECRET} {{")])
+    write_rows("chat.db", [("b", f"{SECRET} {{") for _ in range(30)])
+    outcome = run_cli("import", "chat.db")
+    assert outcome.code == 1
+    assert "not imported: session 'a', row 2: it is not JSON" in outcome.out
+    assert "messages: 32 read = 1 stored + 0 already there + 31 refused" in outcome.out
+    assert "12 more; --json lists them" in outcome.out
+    assert SECRET not in outcome.out + outcome.err
+    assert len(json.loads(run_cli("import", "chat.db", "--json").out)["problems"]) == 32
+    strict = run_cli("import", "chat.db", "--strict")
+    assert (strict.code, "row 2: it is not JSON" in strict.error) == (1, True)
+
+
+def test_import_of_nothing_known_says_what_is_there() -> None:
+    assert "There is no file" in run_cli("import", "nothing.db").error
+    write_table("chat.db", {"a": [HumanMessage("hi")]}, table_name="first")
+    write_table("chat.db", {"a": [HumanMessage("hi")]}, table_name="second")
+    assert "more than one source: first, second" in run_cli("import", "chat.db").error
+    assert "has no table 'third'" in run_cli("import", "chat.db", "--table", "third").error
+    assert run_cli("import", "chat.db", "--table", "second", "--prefix", "old-").code == 0
+    assert json.loads(run_cli("list", "--json").out)[0]["session_id"] == "old-a"
+
+
+def test_a_terminal_shows_a_bar() -> None:
+    write_table("chat.db", {"rome": CONVERSATION})
+    with Terminal(["import", "chat.db"]) as terminal:
+        terminal.see("sessions ━")
+        terminal.see("messages ━")
+        code, last = terminal.end()
+    assert (code, "6 read = 6 stored" in last) == (0, True)
