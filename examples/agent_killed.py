@@ -8,6 +8,7 @@ twice or done twice. No key is needed: the model is a rule.
     python agent_killed.py --users 50  a larger one
 """
 
+# pyright: reportUnknownVariableType=false
 from __future__ import annotations
 
 import argparse
