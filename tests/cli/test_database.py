@@ -114,7 +114,7 @@ def test_check_compares_tables_and_columns(stored: Path) -> None:
 
 
 def test_a_whole_database_is_said_to_be_whole(stored: Path) -> None:
-    assert "is whole: revision 0002, 1 session, 2 messages" in run_cli("db", "check").out
+    assert "is whole: revision 0003, 1 session, 2 messages" in run_cli("db", "check").out
     code, checks = _doctor()
     assert code == 0
     assert checks["file"]["found"].endswith("1 session, 2 messages")
@@ -174,7 +174,7 @@ def test_a_folder_is_no_database(command: list[str]) -> None:
 
 
 def test_upgrade_makes_a_database() -> None:
-    assert "made, at revision 0002" in run_cli("db", "upgrade").out
+    assert "made, at revision 0003" in run_cli("db", "upgrade").out
     assert run_cli("db", "check").code == 0
 
 

@@ -11,7 +11,7 @@ from langswarm_sessions.events import EventType
 from langswarm_sessions.hooks import HOOK_POINTS
 from langswarm_sessions.providers.cohere import CohereConnection
 from langswarm_sessions.providers.settings import DOCUMENTED_SETTINGS
-from langswarm_sessions.storage.sql.tables import metadata
+from langswarm_sessions.storage.sql.checkpoints.tables import metadata  # all tables there are
 
 DOCS = Path(__file__).parents[2] / "docs"
 CODE = re.compile(r"`([a-z_]+)[^`]*`")
