@@ -151,7 +151,7 @@ compat: $(OLDEST)/.ready $(NODE_TOOLS) ## the LangChain and telemetry tests on t
 .PHONY: adk
 adk: $(ADK)/.ready ## the tests beside Google's ADK, which needs another google-genai than the extra gemini
 	@echo "==> types and tests beside Google's ADK"
-	@$(BIN)/mypy --cache-dir .mypy_cache/adk --python-executable $(ADK)/bin/python $(ADK_SOURCES:%=%/*.py)
+	@$(BIN)/mypy --follow-imports=silent --cache-dir .mypy_cache/adk --python-executable $(ADK)/bin/python $(ADK_SOURCES:%=%/*.py)
 	$(call on_wheel,$(ADK),--confcutdir=$(ADK_TESTS) $(ADK_TESTS))
 
 .PHONY: build
