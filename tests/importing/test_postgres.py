@@ -21,7 +21,10 @@ from langswarm_sessions.storage.foreign.database import ForeignDatabase
 from tests.importing.test_checkpoints import DeltaState, answer, graph_of
 from tests.importing.written import CONVERSATION, adds_up, as_langchain, sql_history, without_ids
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning")
+pytestmark = [
+    pytest.mark.accept,  # a server that root must be able to start as somebody else
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning"),
+]
 
 
 @pytest.fixture
