@@ -9,6 +9,8 @@ import pytest
 
 from langswarm_sessions import SessionManager, create_session_manager
 
+collect_ignore = ["google_adk"]  # in an environment of its own: `make adk`
+
 
 @pytest.fixture
 async def manager() -> AsyncIterator[SessionManager]:

@@ -59,7 +59,7 @@ def test_built_in_names_and_aliases() -> None:
 
 
 def test_unknown_names_list_the_known() -> None:
-    known = r"unknown provider 'nonsense'. Known providers: anthropic, .*cohere, gemini, .*mistral, mock, openai"
+    known = r"unknown provider 'nonsense'. Known providers: anthropic, .*cohere, .*gemini, .*mistral, mock, openai"
     with pytest.raises(ConfigurationError, match=known) as caught:
         connect("nonsense", "key-canary")
     assert "canary" not in str(caught.value)
