@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from langswarm_sessions.errors import ConfigurationError, SessionExistsError, SessionNotFoundError
-from langswarm_sessions.interfaces import (
-    EngineProvider,
-    ProviderEvent,
-    ProviderProfile,
-    ProviderRequest,
-    ProviderSession,
-)
+from langswarm_sessions.interfaces import ProviderProfile
 from langswarm_sessions.manager import SessionManager
-from langswarm_sessions.messages import Role
 from langswarm_sessions.providers import ProviderSessionFactory, canonical_name
+from langswarm_sessions.providers.elsewhere import AnsweredElsewhere
 from langswarm_sessions.session import Session
 from langswarm_sessions_langchain.runnable.bound import RUNNABLE_PROFILE, RUNNABLE_PROVIDER
 
@@ -25,7 +19,7 @@ __all__ = ["DEFAULT_USER", "RunnableSession", "check_same", "open_conversation"]
 DEFAULT_USER = "user"
 
 
-class RunnableSession(EngineProvider, ProviderSession):
+class RunnableSession(AnsweredElsewhere):
     """The live provider session of a conversation whose answers come from a wrapped Runnable, turn by turn.
 
     It cannot answer by itself: every turn brings its Runnable along.
@@ -37,60 +31,13 @@ class RunnableSession(EngineProvider, ProviderSession):
 
     name = RUNNABLE_PROVIDER
     profile: ClassVar[ProviderProfile] = RUNNABLE_PROFILE
-    keeps_state: ClassVar[bool] = False
+    configured: ClassVar[str] = "the wrapped Runnable"
 
-    def __init__(self, session_id: str, model: str) -> None:
-        self.session_id = session_id
-        self.model = model
-
-    async def stream_turn(self, request: ProviderRequest) -> AsyncIterator[ProviderEvent]:
-        """Refuse: there is nobody to answer.
-
-        Raises:
-            ConfigurationError: Always.
-        """
-        self._refuse()
-        yield
-
-    def translate(self, error: Exception) -> Exception:
-        """Return the error: it is this library's own."""
-        return error
-
-    async def send_message(
-        self, content: str, role: str = Role.USER, metadata: dict[str, Any] | None = None
-    ) -> NoReturn:
-        """Refuse: there is nobody to answer.
-
-        Raises:
-            ConfigurationError: Always.
-        """
-        self._refuse()
-
-    async def get_provider_metadata(self) -> dict[str, Any]:
-        """Return provider and model."""
-        return {"provider": self.name, "model": self.model}
-
-    async def update_provider_config(self, config: dict[str, Any]) -> None:
-        """Refuse settings: they belong to the wrapped Runnable.
-
-        Raises:
-            ConfigurationError: There is a setting.
-        """
-        if config:
-            raise ConfigurationError(
-                "provider_config: sessions of provider 'runnable' have no settings; configure the wrapped Runnable.",
-                provider=self.name,
-            )
-
-    async def cleanup_provider_resources(self) -> None:
-        """Do nothing: nothing is held."""
-
-    def _refuse(self) -> NoReturn:
-        raise ConfigurationError(
+    def how_to_send(self) -> str:
+        """Return how the Runnable is brought along."""
+        return (
             "This session is answered by a LangChain Runnable: send through SessionRunnable(bound=...), which brings "
-            "it along. Reading, archiving and deleting work here as in any session.",
-            session_id=self.session_id,
-            provider=self.name,
+            "it along."
         )
 
 
