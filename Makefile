@@ -24,6 +24,8 @@ OGX := .venv-ogx
 OGX_PYTHON ?= $(shell for python in python3.12 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.12*/bin/python3.12; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))' 2>/dev/null && { echo $$python; break; }; done)
 
+TEST_ENVIRONMENTS := $(DEV) $(WHEEL) $(OLDEST) $(ADK)
+
 BIN := $(DEV)/bin
 NODE_TOOLS := tests/tools/node_modules/.package-lock.json
 PACKAGES := langswarm_sessions integrations telemetry
@@ -31,11 +33,12 @@ SOURCES = $(shell find $(PACKAGES) -type f -not -name '*.pyc') pyproject.toml RE
 # What a test run needs beside the installed package; copied away so that the checkout cannot be imported.
 TEST_FILES := tests docs examples README.md CONTRIBUTING.md AGENTS.md CHANGELOG.md pyproject.toml
 # Run as their user has it, from the installed wheel: the public face, and whole conversations over HTTP. All others run
-# on the checkout, with coverage.
+# on the checkout.
 WHEEL_TESTS ?= tests/accept tests/api tests/bad_input tests/cli/test_program.py tests/counterparties tests/demo \
 	tests/docs tests/e2e tests/faults tests/fidelity tests/kills tests/packaging tests/session
 COMPAT_TESTS ?= tests/langchain tests/telemetry tests/packaging tests/checkpoints/test_conformance.py \
-	tests/agents/test_transcript.py tests/chat_model/test_memory.py tests/histories/test_langchain_2.py
+	tests/agents/test_transcript.py tests/agents/test_continued.py tests/chat_model/test_aside.py \
+	tests/chat_model/test_memory.py tests/histories/test_langchain_2.py
 ADK_TESTS ?= tests/frameworks/google_adk
 ADK_SOURCES := integrations/langswarm_sessions_frameworks/google_adk tests/frameworks/google_adk
 
@@ -48,7 +51,7 @@ define environment
 	@tty=0; if test -t 1; then tty=1; fi; \
 	$(1)/bin/python -m pip install --no-compile --progress-bar off --require-hashes -r .ci/locks/$(2).lock \
 		2>$(1)/pip-install.log \
-		| awk -v tty=$$tty '/^Collecting/ && tty { printf "\r    %-60s", $$2; fflush() } \
+		| awk -v tty=$$tty '/^Collecting/ && tty { printf "\r    %-60s", "$(1): " $$2; fflush() } \
 			END { if (tty) printf "\r%-64s\r", "" }' \
 		|| { tail -n 20 $(1)/pip-install.log >&2; exit 1; }
 endef
@@ -70,6 +73,7 @@ demo: $(DEMO)/.ready ## a conversation that survives a kill, in the terminal; no
 
 .PHONY: test
 test: ## everything: lint, types, contracts, tests, then the built wheel on the newest and the oldest packages
+	@$(MAKE) --no-print-directory --jobs=4 environments
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory types
 	@$(MAKE) --no-print-directory contracts
@@ -84,8 +88,9 @@ bench: $(BENCH)/.ready ## measure the cost of a turn beside other session stores
 	@$(BENCH)/bin/python tests/benchmarks/run.py $(BENCH_ARGS)
 
 .PHONY: accept
-accept: $(DEV)/.ready $(NODE_TOOLS) ## the long acceptance runs: kills, many processes, bad input, properties
+accept: $(DEV)/.ready $(NODE_TOOLS) ## the long acceptance runs: kills, many processes, bad input, coverage, properties
 	@$(BIN)/python -m pytest -m accept tests --ignore=tests/accept/ogx $(ACCEPT_ARGS)
+	@$(MAKE) --no-print-directory coverage
 	@$(MAKE) --no-print-directory explore
 
 .PHONY: explore
@@ -107,6 +112,9 @@ histories: $(DEV)/.ready ## run the well-known chat histories through the confor
 .PHONY: accept-ogx
 accept-ogx: $(DEV)/.ready $(NODE_TOOLS) $(OGX)/.packages ## OpenAI's threads at ogx, which is killed and restarted; needs Python 3.12
 	@$(BIN)/python -m pytest -m accept tests/accept/ogx $(ACCEPT_ARGS)
+
+.PHONY: environments
+environments: $(TEST_ENVIRONMENTS:%=%/.packages) ## the virtual environments of make test, several at a time
 
 .PHONY: setup
 setup: $(DEV)/.ready $(NODE_TOOLS) ## make the development environment, .venv
@@ -133,8 +141,12 @@ contracts: $(DEV)/.ready ## import contracts
 	@$(BIN)/lint-imports
 
 .PHONY: unit
-unit: $(DEV)/.ready $(NODE_TOOLS) ## the tests of the parts, on the checkout, with branch coverage
+unit: $(DEV)/.ready $(NODE_TOOLS) ## the tests of the parts, on the checkout
 	@echo "==> tests on the checkout"
+	@$(BIN)/python -m pytest -n $(WORKERS) -q $(WHEEL_TESTS:%=--ignore=%)
+
+.PHONY: coverage
+coverage: $(DEV)/.ready $(NODE_TOOLS) ## the tests of the parts with branch coverage, which must stay above 90 %
 	@$(BIN)/python -m pytest -n $(WORKERS) -q --cov --cov-report=term $(WHEEL_TESTS:%=--ignore=%)
 
 .PHONY: wheel

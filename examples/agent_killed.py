@@ -14,10 +14,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -102,8 +101,12 @@ def kept_agent() -> Any:
 AGENTS: dict[str, Callable[[], Any]] = {"stock": stock_agent, "with a session": kept_agent}
 
 
-async def talk(kind: str, users: int, fuse: int | None) -> None:
-    """Let every user ask, and write down what was answered: what a caller would have seen before the process died."""
+async def talk(kind: str, users: int, fuse: int | None) -> list[list[str]]:
+    """Let every user ask, and write down what was answered: what a caller would have seen before the process died.
+
+    Returns:
+        What the agent has of each conversation at the end.
+    """
     Fuse.left = fuse
     manager = create_session_manager(storage="sqlite")
     set_session_manager(manager)
@@ -122,8 +125,9 @@ async def talk(kind: str, users: int, fuse: int | None) -> None:
             write_down(key, result["messages"][-1].text)
 
     await asyncio.gather(*map(user, range(users)))
-    print(json.dumps([await conversation(kind, agent, manager, number) for number in range(users)]))
+    there = [await conversation(kind, agent, manager, number) for number in range(users)]
     await manager.close()
+    return there
 
 
 def write_down(key: str, answer: str) -> None:
@@ -149,19 +153,26 @@ async def conversation(kind: str, agent: Any, manager: Any, number: int) -> list
     return [m.content or "".join(r.content for r in m.tool_results) or "calls get_weather" for m in shown]
 
 
+def in_a_process(folder: str, kind: str, users: int, fuse: int | None) -> int | None:
+    """Talk in a process of its own; return how it ended."""
+
+    def run() -> None:
+        os.chdir(folder)
+        there = asyncio.run(talk(kind, users, fuse))
+        Path("conversations.json").write_text(json.dumps(there))
+
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    process.join(300)
+    return process.exitcode
+
+
 def compare(kind: str, users: int) -> dict[str, int]:
     """Run one agent: a process that is killed, and another one that goes on."""
     with tempfile.TemporaryDirectory() as folder:
-
-        def process(*arguments: str) -> subprocess.CompletedProcess[str]:
-            command = [sys.executable, str(Path(__file__).resolve()), "--talk", kind, "--users", str(users), *arguments]
-            return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
-
-        first = process("--fuse", str(max(1, users // 2)))
-        assert first.returncode == -signal.SIGKILL, first.stderr
-        last = process()
-        assert last.returncode == 0, last.stderr
-        there: list[list[str]] = json.loads(last.stdout.splitlines()[-1])
+        assert in_a_process(folder, kind, users, max(1, users // 2)) == -signal.SIGKILL
+        assert in_a_process(folder, kind, users, None) == 0
+        there: list[list[str]] = json.loads((Path(folder) / "conversations.json").read_text())
         answers = dict(map(json.loads, (Path(folder) / "answers.txt").read_text().splitlines()))
         runs = len((Path(folder) / "tool_runs.txt").read_text().splitlines())
     due = [
@@ -192,15 +203,11 @@ def compare(kind: str, users: int) -> dict[str, int]:
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--users", type=int, default=8)
-    arguments.add_argument("--talk", choices=AGENTS)
-    arguments.add_argument("--fuse", type=int)
+    arguments.add_argument("--only", choices=AGENTS, action="append", help="one of the agents")
     given = arguments.parse_args()
-    if given.talk:
-        asyncio.run(talk(given.talk, given.users, given.fuse))
-        return
-    found = {kind: compare(kind, given.users) for kind in AGENTS}
+    found = {kind: compare(kind, given.users) for kind in given.only or AGENTS}
     print(f"{given.users} users at once, killed in the middle, started again".ljust(54), *(f"{k:>16}" for k in found))
-    for line in found["stock"]:
+    for line in next(iter(found.values())):
         print(line.ljust(54), *(f"{counts[line]:>16}" for counts in found.values()))
 
 

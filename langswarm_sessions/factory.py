@@ -242,6 +242,7 @@ class session_context:
 
 _lock = threading.Lock()
 _process_wide: SessionManager | None = None
+_was_set = False
 
 
 def get_session_manager() -> SessionManager:
@@ -255,10 +256,17 @@ def get_session_manager() -> SessionManager:
 
 def set_session_manager(manager: SessionManager | BlockingSessionManager | None) -> None:
     """Set the process-wide manager; None forgets it (it is not closed)."""
-    global _process_wide
+    global _process_wide, _was_set
     found = None if manager is None else _awaited(manager, field="manager")
     with _lock:
         _process_wide = found
+        _was_set = found is not None
+
+
+def session_manager_is_set() -> bool:
+    """Whether `set_session_manager` named the process-wide manager; one made with all defaults was not set."""
+    with _lock:
+        return _was_set
 
 
 def _preset(name: str | None) -> Preset:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from langswarm_sessions_langchain.chat_model import SessionChatModel
     from langswarm_sessions_langchain.checkpoints import SessionCheckpointSaver
     from langswarm_sessions_langchain.history import SessionChatMessageHistory
-    from langswarm_sessions_langchain.messages import from_langchain, to_langchain
+    from langswarm_sessions_langchain.messages import from_langchain, messages_to_langchain, to_langchain
     from langswarm_sessions_langchain.provider import LangChainProvider
     from langswarm_sessions_langchain.runnable import SessionRunnable
 
@@ -25,6 +25,7 @@ __all__ = [
     "SessionCheckpointSaver",
     "SessionRunnable",
     "from_langchain",
+    "messages_to_langchain",
     "to_langchain",
 ]
 
@@ -36,6 +37,7 @@ _HOMES = {
     "SessionCheckpointSaver": "checkpoints",
     "SessionRunnable": "runnable",
     "from_langchain": "messages",
+    "messages_to_langchain": "messages",
     "to_langchain": "messages",
 }
 

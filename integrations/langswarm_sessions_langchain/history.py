@@ -13,7 +13,7 @@ from langswarm_sessions.manager import SessionManager
 from langswarm_sessions.records import MessageFilter
 from langswarm_sessions.session import Session
 from langswarm_sessions_langchain.managers import checked_manager
-from langswarm_sessions_langchain.messages import from_langchain, to_langchain
+from langswarm_sessions_langchain.messages import from_langchain, messages_to_langchain
 from langswarm_sessions_langchain.runnable.bound import RUNNABLE_PROVIDER
 from langswarm_sessions_langchain.runnable.session import open_conversation
 
@@ -77,7 +77,7 @@ class SessionChatMessageHistory(BaseChatMessageHistory):
         """Return the conversation."""
         session = await self._session()
         stored = await session.list_messages(MessageFilter(for_model=True, limit=self.limit))
-        messages = [to_langchain(message) for message in stored]
+        messages = messages_to_langchain(stored)
         return messages if self.limit is None else _from_a_call_on(messages)
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:

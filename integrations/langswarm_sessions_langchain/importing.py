@@ -26,6 +26,7 @@ _CLASS_KINDS = {
     "RemoveMessage": "remove",
 }
 _KINDS = {"user": "human", "assistant": "ai", "developer": "system"}
+_UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, NotImplementedError, RecursionError)
 
 
 class MessageAssembler(Assembler):
@@ -56,14 +57,14 @@ def read_message(data: object) -> SessionMessage:
     """
     try:
         message = _message_of(data)
-    except (KeyError, TypeError, ValueError, AttributeError, NotImplementedError):
-        message = None  # what was raised may quote what was said
-    if message is None:
-        raise ImportFormatError("it is not a message as LangChain stores it")
-    try:
-        return from_langchain(message)
+        read = None if message is None else from_langchain(message)
     except InvalidInputError as error:
         raise ImportFormatError(str(error)) from None
+    except _UNREADABLE:
+        read = None  # what was raised may quote what was said
+    if read is None:
+        raise ImportFormatError("it is not a message as LangChain stores it")
+    return read
 
 
 def _message_of(data: object) -> BaseMessage | None:

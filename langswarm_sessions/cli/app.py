@@ -160,11 +160,11 @@ def import_command(
     prefix: Annotated[str, typer.Option(help="Put before each conversation's id to make the session's.")] = "",
     provider: Annotated[str | None, typer.Option(help="Who answers from now on.", show_default="whoever did")] = None,
     model: Annotated[str | None, typer.Option(help="The provider's name of the model.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Do not read again what was imported whole.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Begin reading where the import before ended.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first message that is refused.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Import conversations that LangChain, LangGraph or the OpenAI Agents SDK kept; what is there is not read twice.
+    """Import conversations that LangChain, LangGraph or the OpenAI Agents SDK kept; nothing is imported twice.
 
     The source is read and never written. Run it again to go on, or to bring what was said since. Exit code 1 when
     something could not be imported.

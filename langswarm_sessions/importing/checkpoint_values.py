@@ -62,14 +62,42 @@ def folded(base: Any, writes: Iterable[Any]) -> list[Any]:
         base: The messages before; MISSING is none.
         writes: Messages or lists of them, oldest first. One with the id of another takes its place.
     """
-    messages = [] if base is MISSING or base is None else _listed(base)
+    messages = _Messages(() if base is MISSING or base is None else _listed(base))
     for write in writes:
         if isinstance(write, Overwrite):
-            messages = _listed(write.value or [])
+            messages = _Messages(_listed(write.value or []))
             continue
         for message in _listed(write):
-            messages = _added(messages, message)
-    return messages
+            messages.take(message)
+    return messages.there()
+
+
+class _Messages:
+    """Messages in their order, found by their ids."""
+
+    def __init__(self, messages: Iterable[Any]) -> None:
+        self._all = list(messages)
+        self._places: dict[Any, int] = {}
+        for place, message in enumerate(self._all):
+            self._places.setdefault(_identity(message), place)
+
+    def take(self, message: Any) -> None:
+        """Add a message, or let it replace or remove one."""
+        identity = _identity(message)
+        if fields_of(message).get("type") == "remove":
+            if identity == _REMOVE_ALL:
+                self._all, self._places = [], {}
+            elif identity in self._places:
+                self._all[self._places.pop(identity)] = MISSING
+        elif identity is not None and identity in self._places:
+            self._all[self._places[identity]] = message
+        else:
+            self._places[identity] = len(self._all)
+            self._all.append(message)
+
+    def there(self) -> list[Any]:
+        """Return those that were not removed."""
+        return [message for message in self._all if message is not MISSING]
 
 
 def fields_of(message: Any) -> Mapping[str, Any]:
@@ -81,15 +109,9 @@ def fields_of(message: Any) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", data) if isinstance(data, Mapping) else {}
 
 
-def _added(messages: list[Any], message: Any) -> list[Any]:
-    told = fields_of(message)
-    identity = told.get("id")
-    if told.get("type") == "remove":
-        return [] if identity == _REMOVE_ALL else [one for one in messages if fields_of(one).get("id") != identity]
-    at = next((at for at, one in enumerate(messages) if identity and fields_of(one).get("id") == identity), None)
-    if at is None:
-        return [*messages, message]
-    return [*messages[:at], message, *messages[at + 1 :]]
+def _identity(message: Any) -> str | None:
+    identity = fields_of(message).get("id")
+    return str(identity) if identity else None
 
 
 def _listed(value: Any) -> list[Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 
 from langswarm_sessions.errors import ConfigurationError, ImportFormatError
@@ -83,10 +82,11 @@ class CheckpointSource(ImportSource):
 
         if self._is_split is None:
             await self.survey()
-        async with aclosing(self._opened().pages(thread_ids)) as pages:
-            async for page in pages:
-                for thread_id in page:
-                    yield await self._opened().read(self._read, thread_id)
+        after: str | None = None
+        while page := await self._opened().read(thread_ids, after):
+            for thread_id in page:
+                yield await self._opened().read(self._read, thread_id)
+            after = page[-1]
 
     def assembler(self) -> Assembler:
         """Return what makes messages of rows."""

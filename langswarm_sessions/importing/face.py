@@ -54,7 +54,8 @@ class ConversationImports:
             session_config: name, tags, max_messages and the like, for every session.
             session_prefix: Put before the conversation's id to make the session's.
             dry_run: Read and check everything, store nothing.
-            resume: Pass by the conversations whose newest row is there without reading them.
+            resume: Begin reading at the first conversation that is not there whole; without it every row is compared
+                with what was imported. Checkpoints are read from the beginning.
             strict: Raise at the first message that cannot be imported, instead of reporting it.
             on_progress: Called with ImportProgress after each page; may be a coroutine function.
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, cast
 
-from langswarm_sessions.errors import ConfigurationError, MissingDependencyError, StorageError
+from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.importing.formats import assembler_of
-from langswarm_sessions.importing.rows import digest_of, moment_of
+from langswarm_sessions.importing.redis_server import RedisServer
+from langswarm_sessions.importing.rows import entry_of, moment_of, name_of
 from langswarm_sessions.importing.source import Assembler, ImportSource, SourceEntry, SourceHead, SourceSurvey
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
 
 __all__ = ["RedisChatHistorySource"]
 
@@ -23,9 +21,12 @@ LISTS = "message_store:"
 DOCUMENTS = "chat:"
 """What langchain-redis' keys begin with: each is a document, one a message."""
 
-_PAGE = 500
+_PAGE = 100
 _DOCUMENT_KEY = re.compile(r"(?P<session>.*):(?P<message>[0-9A-HJKMNP-TV-Z]{26})", re.DOTALL)  # a ULID at the end
 _LOST = "langchain-redis kept no tool calls, ids, usage or response metadata of answers: they are not there to import"
+
+Conversations = dict[str, list[str]]
+"""The keys of each conversation."""
 
 
 class RedisChatHistorySource(ImportSource):
@@ -48,42 +49,34 @@ class RedisChatHistorySource(ImportSource):
     """
 
     def __init__(self, url: str, *, key_prefix: str | None = None) -> None:
-        self._url = url.replace("valkey", "redis", 1) if url.startswith("valkey") else url
+        self._server = RedisServer(url)
         self._prefix = key_prefix
-        self._client: Redis | None = None
-        self._location = _without_password(self._url)
-        self._conversations: dict[str, list[str]] | None = None
+        self._conversations: Conversations | None = None
         self._lists = False
 
     def __repr__(self) -> str:
         """Name the place, no password."""
-        return f"RedisChatHistorySource({self._location!r})"
+        return f"RedisChatHistorySource({self._server.location!r})"
 
     async def survey(self) -> SourceSurvey:
         """Look at what there is."""
-        found = {prefix: await self._keys(prefix) for prefix in self._prefixes()}
-        there = {prefix: keys for prefix, keys in found.items() if keys}
-        if not there:
-            wanted = " or ".join(repr(prefix) for prefix in found)
-            raise ConfigurationError(
-                f"{self._location} has no chat history under {wanted}; name the beginning of its keys with key_prefix."
-            )
-        if len(there) > 1:
-            raise ConfigurationError(
-                f"{self._location} has chat histories under {' and '.join(map(repr, there))}; name one with key_prefix."
-            )
-        [(prefix, keys)] = there.items()
-        self._prefix = prefix
-        self._lists = await self._type(next(iter(keys))) == "list"
-        self._conversations = _lists_of(keys, prefix) if self._lists else _documents_of(keys, prefix)
-        documents = None if self._lists else sum(map(len, self._conversations.values()))
+        prefixes = (LISTS, DOCUMENTS) if self._prefix is None else (self._prefix,)
+        found = {prefix: await self._look(prefix) for prefix in prefixes}
+        there = {prefix: seen for prefix, seen in found.items() if seen[0]}
+        if len(there) != 1:
+            raise self._not_one(list(there), prefixes)
+        [(prefix, (conversations, others, are_lists))] = there.items()
+        self._prefix, self._conversations, self._lists = prefix, conversations, are_lists
+        notes = () if are_lists else (_LOST,)
+        if others:
+            notes = (*notes, f"keys that begin with {prefix!r} and are no part of a history: {others}")
         return SourceSurvey(
             kind="Redis chat history under",
             name=prefix,
-            location=self._location,
-            sessions=len(self._conversations),
-            entries=documents,
-            notes=() if self._lists else (_LOST,),
+            location=self._server.location,
+            sessions=len(conversations),
+            entries=None if are_lists else sum(map(len, conversations.values())),
+            notes=notes,
         )
 
     async def pages(self, start: Any = None) -> AsyncGenerator[Sequence[SourceEntry]]:
@@ -102,9 +95,9 @@ class RedisChatHistorySource(ImportSource):
         conversations = await self._found()
         for session_id in sorted(conversations):
             keys = conversations[session_id]
-            count = await self._ask(self._server().llen(keys[0])) if self._lists else len(keys)
+            [count] = await self._server.lengths(keys) if self._lists else [len(keys)]
             newest = str(count - 1) if self._lists else (await self._ordered(keys))[-1][1]
-            yield SourceHead(session_id=session_id, entries=count, newest=newest, position=session_id)
+            yield SourceHead(session_id=name_of(session_id), entries=count, newest=newest, position=session_id)
 
     def assembler(self) -> Assembler:
         """Return what makes messages of rows."""
@@ -112,19 +105,45 @@ class RedisChatHistorySource(ImportSource):
 
     async def close(self) -> None:
         """Close the connection."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        await self._server.close()
+
+    # Looking
+
+    async def _look(self, prefix: str) -> tuple[Conversations, int, bool]:
+        """Return the conversations under a prefix, how many keys are none of theirs, and whether they are lists."""
+        keys = await self._server.keys(prefix)
+        types = await self._server.types(keys)
+        lists = [key for key, kind in zip(keys, types, strict=True) if kind == "list"]
+        if lists:
+            return {key.removeprefix(prefix): [key] for key in lists}, len(keys) - len(lists), True
+        found: Conversations = {}
+        for key in keys:
+            if matched := _DOCUMENT_KEY.fullmatch(key.removeprefix(prefix)):
+                found.setdefault(matched["session"], []).append(key)
+        return found, len(keys) - sum(map(len, found.values())), False
+
+    def _not_one(self, there: Sequence[str], prefixes: Sequence[str]) -> ConfigurationError:
+        if there:
+            named = " and ".join(map(repr, there))
+            return ConfigurationError(
+                f"{self._server.location} has chat histories under {named}; name one with key_prefix."
+            )
+        wanted = " or ".join(map(repr, prefixes))
+        return ConfigurationError(
+            f"{self._server.location} has no chat history under {wanted}; name what its keys begin with as key_prefix."
+        )
+
+    async def _found(self) -> Conversations:
+        if self._conversations is None:
+            await self.survey()
+        return self._conversations or {}
 
     # Lists: the newest message stands first, so that a message's place is counted from the end.
 
     async def _list_pages(self, session_id: str, key: str) -> AsyncGenerator[Sequence[SourceEntry]]:
-        place = 0
-        while page := await self._ask(self._server().lrange(key, -place - _PAGE, -place - 1)):
-            yield [
-                SourceEntry(session_id=session_id, key=str(place + at), digest=digest_of(text), data=text)
-                for at, text in enumerate(reversed(page))
-            ]
+        place, name = 0, name_of(session_id)
+        while page := await self._server.part(key, -place - _PAGE, -place - 1):
+            yield [entry_of(name, str(place + at), text) for at, text in enumerate(reversed(page))]
             place += len(page)
             if len(page) < _PAGE:
                 return
@@ -132,111 +151,33 @@ class RedisChatHistorySource(ImportSource):
     # Documents: one a message, with the time it was stored at.
 
     async def _document_pages(self, session_id: str, keys: Sequence[str]) -> AsyncGenerator[Sequence[SourceEntry]]:
-        ordered = await self._ordered(keys)
+        ordered, name = await self._ordered(keys), name_of(session_id)
         for first in range(0, len(ordered), _PAGE):
             page = ordered[first : first + _PAGE]
-            yield [self._document(session_id, name, moment, await self._read(key)) for moment, name, key in page]
+            documents = await self._server.documents([key for _, _, key in page])
+            yield [
+                _entry(name, message, moment, told) for (moment, message, _), told in zip(page, documents, strict=True)
+            ]
 
     async def _ordered(self, keys: Sequence[str]) -> list[tuple[float, str, str]]:
         """Return time, name and key of each message of a conversation, oldest first."""
         found: list[tuple[float, str, str]] = []
-        for key in keys:
-            told = await self._read(key)
-            moment = cast("Mapping[str, Any]", told).get("timestamp") if isinstance(told, Mapping) else None
-            found.append((_seconds(moment), key.rpartition(":")[2], key))
+        for first in range(0, len(keys), _PAGE):
+            some = keys[first : first + _PAGE]
+            for key, told in zip(some, await self._server.documents(some), strict=True):
+                found.append((_seconds((told or {}).get("timestamp")), key.rpartition(":")[2], key))
         return sorted(found)
 
-    def _document(self, session_id: str, name: str, moment: float, told: Any) -> SourceEntry:
-        if not isinstance(told, Mapping):
-            return SourceEntry(session_id=session_id, key=name, digest="", problem="it is not JSON")
-        document = cast("Mapping[str, Any]", told)
-        data = document.get("data")
+
+def _entry(session_id: str, key: str, moment: float, document: Mapping[str, Any] | None) -> SourceEntry:
+    if document is None:
+        return SourceEntry(session_id=session_id, key=key, digest="", problem="it is not a document of langchain-redis")
+    data = document.get("data")
+    try:
         message = {"type": document.get("type"), "data": json.loads(data) if isinstance(data, str) else data}
-        return SourceEntry(
-            session_id=session_id,
-            key=name,
-            digest=digest_of(message),
-            data=message,
-            time=moment_of(moment) if moment else None,
-        )
-
-    async def _read(self, key: str) -> Any:
-        """Return a document, however it is kept; None when it cannot be read."""
-        kind = await self._type(key)
-        if kind == "hash":
-            return await self._ask(self._server().hgetall(key))
-        server: Any = self._server()
-        text = await self._ask(server.get(key) if kind == "string" else server.execute_command("JSON.GET", key))
-        try:
-            return json.loads(text)
-        except (ValueError, TypeError, RecursionError):
-            return None
-
-    # The server
-
-    def _prefixes(self) -> Sequence[str]:
-        return (LISTS, DOCUMENTS) if self._prefix is None else (self._prefix,)
-
-    async def _found(self) -> dict[str, list[str]]:
-        if self._conversations is None:
-            await self.survey()
-        return self._conversations or {}
-
-    async def _keys(self, prefix: str) -> list[str]:
-        pattern = re.sub(r"([*?\[\]^\\])", r"\\\1", prefix) + "*"
-        names: set[str] = set()
-        cursor = 0
-        while True:
-            server: Any = self._server()
-            cursor, page = await self._ask(server.scan(cursor=cursor, match=pattern, count=1000))
-            names.update(page)
-            if not cursor:
-                return sorted(names)
-
-    async def _type(self, key: str) -> str:
-        return str(await self._ask(self._server().type(key))).lower()
-
-    async def _ask(self, answer: Any) -> Any:
-        from redis.exceptions import RedisError
-
-        try:
-            return await cast("Awaitable[Any]", answer)
-        except (RedisError, OSError, UnicodeDecodeError) as error:
-            raise StorageError(
-                f"{self._location} cannot be read ({type(error).__name__}). Check that the server runs, that the URL's "
-                "name, password and database are right, and that its keys hold text; the cause of this error says more."
-            ) from error
-
-    def _server(self) -> Redis:
-        if self._client is None:
-            self._client = self._connected()
-        return self._client
-
-    def _connected(self) -> Redis:
-        try:
-            from redis import asyncio as redis
-        except ModuleNotFoundError as error:
-            raise MissingDependencyError(
-                "Reading Redis needs the redis package: pip install 'langswarm-sessions[redis]'."
-            ) from error
-        connect = cast("Callable[..., Redis]", redis.Redis.from_url)  # pyright: ignore[reportUnknownMemberType]
-        try:
-            return connect(self._url, decode_responses=True)
-        except ValueError as error:
-            raise ConfigurationError(f"{self._location} is not the URL of a Redis server.") from error
-
-
-def _lists_of(keys: Sequence[str], prefix: str) -> dict[str, list[str]]:
-    return {key.removeprefix(prefix): [key] for key in keys}
-
-
-def _documents_of(keys: Sequence[str], prefix: str) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for key in keys:
-        matched = _DOCUMENT_KEY.fullmatch(key.removeprefix(prefix))
-        if matched is not None:
-            found.setdefault(matched["session"], []).append(key)
-    return found
+    except (ValueError, RecursionError):
+        return SourceEntry(session_id=session_id, key=key, digest="", problem="it is not JSON")
+    return entry_of(session_id, key, message, time=moment_of(moment) if moment else None)
 
 
 def _seconds(value: object) -> float:
@@ -244,7 +185,3 @@ def _seconds(value: object) -> float:
         return float(cast("Any", value))
     except (TypeError, ValueError):
         return 0.0
-
-
-def _without_password(url: str) -> str:
-    return re.sub(r"://[^/@]*@", "://***@", url)

@@ -9,8 +9,11 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from langswarm_sessions.errors import ImportFormatError
+from langswarm_sessions.importing.source import SourceEntry
 
-__all__ = ["digest_of", "json_object", "moment_of"]
+__all__ = ["digest_of", "entry_of", "json_object", "moment_of", "name_of"]
+
+_LAST_YEAR = 9000  # a time has to have times after it
 
 
 def digest_of(value: object) -> str:
@@ -22,6 +25,24 @@ def digest_of(value: object) -> str:
     else:
         data = json.dumps(value, sort_keys=True, default=str).encode()
     return hashlib.sha256(data).hexdigest()[:16]
+
+
+def entry_of(session_id: str, key: str, data: object, *, time: datetime | None = None) -> SourceEntry:
+    """Return a row; text that was no UTF-8 (it holds surrogates) is one that cannot be read.
+
+    Args:
+        session_id: The conversation it belongs to.
+        key: What names it in there.
+        data: What it holds.
+        time: When it was said.
+    """
+    problem = "it is not UTF-8 text" if isinstance(data, str) and not _is_text(data) else None
+    return SourceEntry(session_id=session_id, key=key, digest=digest_of(data), data=data, time=time, problem=problem)
+
+
+def name_of(value: object) -> str:
+    """Return a conversation's id, whatever the column holds; nothing for NULL."""
+    return "" if value is None else str(value).encode("utf-8", "backslashreplace").decode()
 
 
 def json_object(value: object) -> Mapping[str, Any]:
@@ -47,7 +68,12 @@ def moment_of(value: object) -> datetime | None:
         elif isinstance(value, int | float) and not isinstance(value, bool):
             value = datetime.fromtimestamp(value, UTC)
         if isinstance(value, datetime):
-            return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+            moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+            return moment if moment.year < _LAST_YEAR else None
     except (ValueError, OverflowError, OSError):
         pass
     return None
+
+
+def _is_text(value: str) -> bool:
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)

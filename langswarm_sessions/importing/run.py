@@ -13,6 +13,7 @@ from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.ids import now
 from langswarm_sessions.importing.conversation import Conversation
 from langswarm_sessions.importing.plan import ImportPlan
+from langswarm_sessions.importing.provenance import Origin
 from langswarm_sessions.importing.report import ImportReport
 from langswarm_sessions.importing.source import ImportSource, SourceEntry
 from langswarm_sessions.importing.tally import Tally
@@ -50,6 +51,7 @@ class _Run:
         self._source = source
         self._plan = plan
         self.tally = tally
+        self._origin = Origin.of(tally.survey)
         self._started = now()
 
     async def everything(self) -> None:
@@ -95,17 +97,16 @@ class _Run:
             user_id = check_name(self._plan.user_of(source_id), field="user_id")
         except InvalidInputError as error:
             return str(error).removesuffix(".")
-        name = self.tally.survey.name
-        return Target(self._runtime, self._plan, session_id=session_id, user_id=user_id, source=name)
+        return Target(self._runtime, self._plan, session_id=session_id, user_id=user_id, origin=self._origin)
 
     async def _first_unfinished(self) -> Any:
-        """Return where reading has to begin: before that, the newest row of every conversation is there."""
+        """Return where reading has to begin: before that, every conversation is there whole."""
         tally, is_known = self.tally, False
         async with aclosing(self._source.heads()) as heads:
             async for head in heads:
                 is_known = True
                 target = self._named(head.session_id)
-                if not isinstance(target, Target) or await target.newest_row() != head.newest:
+                if not isinstance(target, Target) or not await target.holds_all(head.entries, head.newest):
                     return head.position
                 tally.found += 1
                 tally.unchanged += 1

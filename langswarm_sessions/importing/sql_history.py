@@ -59,11 +59,9 @@ class SQLChatHistorySource(TableSource):
         values = (*values, _TIME) if _TIME in known else values
         return HistoryTable(name=table, session=self._session_id_field, key=_ID, values=values)
 
-    def notes(self, columns: Sequence[str]) -> tuple[str, ...]:
+    def notes(self, found: HistoryTable, columns: Sequence[str]) -> tuple[str, ...]:
         """Name the columns that are not read."""
-        found = self.layout("", columns)
-        read = {_ID, self._session_id_field, *(found.values if found is not None else ())}
-        left = sorted({*columns} - read)
+        left = sorted({*columns} - {found.key, found.session, *found.values})
         return (f"not imported, for a session has no place for them: the columns {', '.join(left)}",) if left else ()
 
     def data_of(self, values: Mapping[str, Any]) -> Any:

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from langswarm_sessions.errors import ConfigurationError
-from langswarm_sessions.importing.rows import digest_of, moment_of
+from langswarm_sessions.importing.rows import entry_of, moment_of, name_of
 from langswarm_sessions.importing.source import ImportSource, SourceEntry, SourceHead, SourceSurvey
 
 if TYPE_CHECKING:
@@ -53,7 +53,11 @@ class TableSource(ImportSource):
     def data_of(self, values: Mapping[str, Any]) -> Any:
         """Return what of a row's values its message is made of."""
 
-    def notes(self, columns: Sequence[str]) -> tuple[str, ...]:
+    def completed(self, found: HistoryTable, tables: Mapping[str, Sequence[str]]) -> HistoryTable:
+        """Return how a table's rows are read, given what other tables there are."""
+        return found
+
+    def notes(self, found: HistoryTable, columns: Sequence[str]) -> tuple[str, ...]:
         """Return what of the table has no place in a session."""
         return ()
 
@@ -62,15 +66,16 @@ class TableSource(ImportSource):
         from langswarm_sessions.storage.foreign.histories import count_rows
 
         tables = await self._opened().columns()
-        name, self._found = self._chosen(tables)
-        sessions, rows = await self._opened().read(count_rows, self._found)
+        name, found = self._chosen(tables)
+        self._found = found = self.completed(found, tables)
+        sessions, rows = await self._opened().read(count_rows, found)
         return SourceSurvey(
             kind=self.kind,
             name=name,
             location=self._location,
             sessions=sessions,
             entries=rows,
-            notes=self.notes(tables.get(name, ())),
+            notes=self.notes(found, tables.get(name, ())),
         )
 
     async def pages(self, start: Any = None) -> AsyncGenerator[Sequence[SourceEntry]]:
@@ -78,7 +83,7 @@ class TableSource(ImportSource):
         from langswarm_sessions.storage.foreign.histories import read_rows
 
         table = await self._layout()
-        async with aclosing(self._opened().pages(read_rows, table, start)) as pages:
+        async with aclosing(read_rows(self._opened(), table, start)) as pages:
             async for page in pages:
                 yield [self._entry(row, table.values) for row in page]
 
@@ -86,11 +91,12 @@ class TableSource(ImportSource):
         """Yield the conversations."""
         from langswarm_sessions.storage.foreign.histories import newest_rows
 
-        async with aclosing(self._opened().pages(newest_rows, await self._layout())) as pages:
+        table = await self._layout()
+        async with aclosing(newest_rows(self._opened(), table)) as pages:
             async for page in pages:
                 for session_id, rows, newest in page:
                     yield SourceHead(
-                        session_id=_text(session_id), entries=rows, newest=str(newest), position=session_id
+                        session_id=name_of(session_id), entries=rows, newest=str(newest), position=session_id
                     )
 
     async def close(self) -> None:
@@ -133,7 +139,7 @@ class TableSource(ImportSource):
         told = dict(zip(names, values, strict=True))
         moment = moment_of(told.pop("created_at", None))
         data = self.data_of(told)
-        return SourceEntry(session_id=_text(session_id), key=str(key), digest=digest_of(data), data=data, time=moment)
+        return entry_of(name_of(session_id), str(key), data, time=moment)
 
 
 def listed(names: Sequence[str] | Mapping[str, Any]) -> str:
@@ -141,7 +147,3 @@ def listed(names: Sequence[str] | Mapping[str, Any]) -> str:
     shown = sorted(names)[:12]
     more = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
     return (", ".join(shown) + more) if shown else "no tables"
-
-
-def _text(session_id: object) -> str:
-    return "" if session_id is None else str(session_id)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
 
 from langswarm_sessions.errors import SessionExistsError
 from langswarm_sessions.importing.plan import ImportPlan
-from langswarm_sessions.importing.provenance import rows_of
+from langswarm_sessions.importing.provenance import Origin, Provenance
+from langswarm_sessions.importing.source import SourceEntry
 from langswarm_sessions.messages import SessionMessage
 from langswarm_sessions.records import MessageFilter, SessionRecord, SessionStatus
 from langswarm_sessions.runtime import Runtime
 
-__all__ = ["Target"]
+__all__ = ["Ready", "Target"]
 
 _PAGE = 500
 _TAKEN = (
@@ -27,6 +28,14 @@ _ARCHIVED = "the session is archived and the source has grown; restore it first"
 _CLEARED = "the session's messages were cleared here; give session_prefix to import them again"
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A message to store, and the rows it was made of."""
+
+    message: SessionMessage
+    entries: tuple[SourceEntry, ...]
+
+
 class Target:
     """A session of ours, there or not.
 
@@ -35,18 +44,23 @@ class Target:
         plan: What the import is told to do.
         session_id: The session's id here.
         user_id: Whose it is, or will be.
-        source: The name of the source.
+        origin: The source.
+
+    Attributes:
+        known: The digest of each row of the source that the session holds, under its key.
+        newest: When its last message was said.
     """
 
-    def __init__(self, runtime: Runtime, plan: ImportPlan, *, session_id: str, user_id: str, source: str) -> None:
+    def __init__(self, runtime: Runtime, plan: ImportPlan, *, session_id: str, user_id: str, origin: Origin) -> None:
         self._runtime = runtime
         self._plan = plan
         self.session_id = session_id
         self._user_id = user_id
-        self._source = source
+        self._origin = origin
         self._record: SessionRecord | None = None
         self._is_all_imported = True
         self.known: dict[str, str] = {}
+        self._place: str | None = None
         self.newest: datetime | None = None
 
     @property
@@ -54,41 +68,47 @@ class Target:
         """Whether the session exists."""
         return self._record is not None
 
+    @property
+    def is_moved(self) -> bool:
+        """Whether its rows were read at another place: from the same database, moved since, or from another one."""
+        return self._place not in (None, self._origin.place)
+
     async def load(self) -> Self:
         """Read what the session holds, again if need be."""
         storage = self._runtime.services.storage
         self._record = await storage.load_session(self.session_id)
-        self.known, self.newest, self._is_all_imported = {}, None, True
+        self.known, self.newest, self._is_all_imported, self._place = {}, None, True, None
         cursor: str | None = None
         while self._record is not None:
             wanted = MessageFilter(limit=_PAGE, cursor=cursor, with_retracted=True)
             page = await storage.list_messages(self.session_id, wanted)
-            for message in page:
-                rows = rows_of(message, self._source)
-                self.known.update(rows or {})
-                self._is_all_imported = self._is_all_imported and rows is not None
-                self.newest = message.timestamp if self.newest is None else max(self.newest, message.timestamp)
+            self._learn(page)
             cursor = page.next_cursor
             if cursor is None:
                 break
         return self
 
-    async def newest_row(self) -> str | None:
-        """Return the key of the last row that was imported; None when there is none, or it is not this source's."""
+    async def holds_all(self, entries: int, newest: str) -> bool:
+        """Whether the session holds a conversation whole, to judge by the last row that was imported.
+
+        Args:
+            entries: How many rows the conversation has.
+            newest: The key of its last one.
+        """
         storage = self._runtime.services.storage
         record = await storage.load_session(self.session_id)
         if record is None or record.user_id != self._user_id or record.status is SessionStatus.DELETED:
-            return None
+            return False
         cursor: str | None = None
         while True:
             wanted = MessageFilter(limit=_PAGE // 10, cursor=cursor, with_retracted=True)
             page = await storage.list_messages(self.session_id, wanted)
             for message in reversed(page):
-                if rows := rows_of(message, self._source):
-                    return list(rows)[-1]
+                if told := self._origin.read(message):
+                    return (newest in told.rows, told.total, told.place) == (True, entries, self._origin.place)
             cursor = page.next_cursor
             if cursor is None:
-                return None
+                return False
 
     def problem(self, *, has_news: bool = False) -> str | None:
         """Return why nothing can be imported into the session; None when it can.
@@ -130,20 +150,25 @@ class Target:
             await self._runtime.create(record)
         await self.load()
 
-    async def append(self, messages: Sequence[SessionMessage]) -> None:
-        """Append messages to the session as it was read.
+    async def append(self, batch: Sequence[Ready]) -> None:
+        """Append messages to the session as it was read, with where they came from.
 
         Raises:
             TurnConflictError: Somebody else appended to it meanwhile; nothing was stored.
         """
         assert self._record is not None
+        total, messages = len(self.known), list[SessionMessage]()
+        for ready in batch:
+            total += len(ready.entries)
+            note = self._origin.noted(ready.entries, total)
+            messages.append(replace(ready.message, metadata={**ready.message.metadata, **note}))
         stored = await self._runtime.services.storage.append_messages(
             self.session_id, messages, after_seq=self._record.next_seq - 1
         )
         self._adopt(stored.session)
+        self._place = self._origin.place
         self.newest = messages[-1].timestamp
-        for message in messages:
-            self.known.update(rows_of(message, self._source) or {})
+        self.known.update((entry.key, entry.digest) for ready in batch for entry in ready.entries)
 
     async def settle(self) -> None:
         """Let the session's last activity be its newest message, where all of them were imported."""
@@ -157,6 +182,18 @@ class Target:
         record = await self._runtime.services.storage.change_session(self.session_id, settled)
         if record is not None:
             self._adopt(record)
+
+    def _learn(self, page: Sequence[SessionMessage]) -> None:
+        """Take in a page of messages; the newest page comes first."""
+        told: Provenance | None = None
+        for message in page:
+            one = self._origin.read(message)
+            self.known.update({} if one is None else one.rows)
+            self._is_all_imported = self._is_all_imported and one is not None
+            self.newest = message.timestamp if self.newest is None else max(self.newest, message.timestamp)
+            told = one or told
+        if self._place is None and told is not None:
+            self._place = told.place
 
     def _adopt(self, record: SessionRecord) -> None:
         self._record = record

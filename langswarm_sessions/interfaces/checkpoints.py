@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from langswarm_sessions.records.checkpoints import (
@@ -24,7 +25,8 @@ __all__ = ["CheckpointStore"]
 class CheckpointStore(ABC):
     """Checkpoints of graphs, beside the sessions of the same database. Every method is one transaction.
 
-    A storage has one in `EngineStorage.checkpoints`. It understands nothing of what it keeps: values are bytes.
+    A storage has one in `EngineStorage.checkpoints`. It understands nothing of what it keeps: values are bytes. When
+    it purges a session it removes the thread of the same user and id as well.
     """
 
     @abstractmethod
@@ -65,6 +67,15 @@ class CheckpointStore(ABC):
     @abstractmethod
     async def delete_thread(self, user_id: str, thread_id: str) -> None:
         """Remove a thread with all its checkpoints; nothing happens when there is none."""
+
+    @abstractmethod
+    async def delete_inactive_threads(self, inactive_since: datetime, *, user_id: str | None = None) -> int:
+        """Remove threads in which nothing has happened since a time, some in each transaction; return how many.
+
+        Args:
+            inactive_since: The time.
+            user_id: Whose; None for everybody's.
+        """
 
     @abstractmethod
     async def copy_thread(self, user_id: str, source: str, target: str) -> None:

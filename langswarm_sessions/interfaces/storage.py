@@ -200,7 +200,7 @@ class EngineStorage(ABC):
     async def amend_session(self, session_id: str, amendment: Amendment) -> Finished:
         """Take messages back, append others and change the session's row, all or nothing.
 
-        A storage that does not do this itself changes the row and appends one after the other, and retracts nothing.
+        A storage that does not do this itself changes the rows and appends one after the other, and retracts nothing.
 
         Raises:
             SessionNotFoundError: No such session, or it is deleted.
@@ -213,10 +213,12 @@ class EngineStorage(ABC):
                 f"The storage {self.backend!r} cannot take back messages. Use the storage 'sqlite' or 'postgresql'.",
                 session_id=session_id,
             )
-        if amendment.change is not None and await self.change_session(session_id, amendment.change) is None:
-            raise SessionNotFoundError(
-                "There is no session with this id. Create it, or check the id.", session_id=session_id
-            )
+        own = {} if amendment.change is None else {session_id: amendment.change}
+        for changed_id, change in (own | dict(amendment.also)).items():
+            if await self.change_session(changed_id, change) is None:
+                raise SessionNotFoundError(
+                    "There is no session with this id. Create it, or check the id.", session_id=changed_id
+                )
         new = list(amendment.append)
         if amendment.skip_known:
             new = [one for one in new if not one.message_id or not await self.load_message(session_id, one.message_id)]

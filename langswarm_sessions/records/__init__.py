@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from langswarm_sessions.records.amendment import Amendment
+from langswarm_sessions.records.checkpoints import THREAD_TURNS
 from langswarm_sessions.records.formats import ResponseFormat, response_format_of
 from langswarm_sessions.records.queries import Analytics, MessageFilter, Page, SessionFilter
 from langswarm_sessions.records.schemas import check_schema
@@ -30,6 +31,7 @@ from langswarm_sessions.records.units import (
 )
 
 __all__ = [
+    "THREAD_TURNS",
     "Amendment",
     "Analytics",
     "BeginTurn",

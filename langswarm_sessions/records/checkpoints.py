@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 __all__ = [
+    "THREAD_TURNS",
     "CheckpointAddress",
     "CheckpointEntry",
     "CheckpointOutcome",
@@ -24,6 +25,9 @@ __all__ = [
     "ValueSegment",
     "Version",
 ]
+
+THREAD_TURNS = "\x1fthread-turns"
+"""The user of the sessions that are held in place of threads; no name that is taken from outside can be this one."""
 
 Version = int | float | str
 ValueKind = Literal["whole", "items", "snapshot"]
@@ -88,7 +92,8 @@ class StoredValue:
 class NewCheckpoint:
     """A checkpoint to store.
 
-    With `extends_head` it is refused unless its parent is the newest checkpoint of the namespace.
+    With `extends_head` it is refused unless its parent is the newest checkpoint of the namespace. It becomes the
+    newest one itself, but with `moves_head` False only if there is none yet.
     """
 
     address: CheckpointAddress
@@ -101,6 +106,7 @@ class NewCheckpoint:
     run_id: str | None
     now: datetime
     extends_head: bool = False
+    moves_head: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

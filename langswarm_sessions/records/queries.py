@@ -58,6 +58,7 @@ class MessageFilter:
         start_time: Not before this time.
         end_time: Not after this time.
         cursor: `next_cursor` of the page of newer messages.
+        before_seq: Only messages with a lower `seq`.
         for_model: Leave out what a model must not be given: inputs of failed turns.
         with_retracted: Include what was taken back, of kind "retracted".
     """
@@ -67,6 +68,7 @@ class MessageFilter:
     start_time: datetime | None = None
     end_time: datetime | None = None
     cursor: str | None = None
+    before_seq: int | None = None
     for_model: bool = False
     with_retracted: bool = False
 

@@ -9,13 +9,13 @@
 
 Add `SharedStorageContract` for a storage that several openers share. A storage that does less takes the parts it can
 do: `TurnContract`, `LeaseContract`, `KeptLeaseContract`, `RerunContract`, `ReadingContract`, `ClearingContract`,
-`RetiredSessionContract`, `SessionsContract`, `SummaryContract`. Add `CheckpointContract` for a storage that keeps
-checkpoints of graphs. Run it with pytest and pytest-asyncio
-(`asyncio_mode = "auto"`).
+`RetiredSessionContract`, `SessionsContract`, `SummaryContract`, `AmendmentContract`. Add `CheckpointContract` for a
+storage that keeps checkpoints of graphs. Run it with pytest and pytest-asyncio (`asyncio_mode = "auto"`).
 """
 
 from __future__ import annotations
 
+from langswarm_sessions.testing.storage_amendments import AmendmentContract
 from langswarm_sessions.testing.storage_checkpoints import CheckpointContract
 from langswarm_sessions.testing.storage_kept_leases import KeptLeaseContract
 from langswarm_sessions.testing.storage_kit import StorageFixtures, StorageKit
@@ -28,6 +28,7 @@ from langswarm_sessions.testing.storage_summaries import SummaryContract
 from langswarm_sessions.testing.storage_turns import RetiredSessionContract, TurnContract
 
 __all__ = [
+    "AmendmentContract",
     "CheckpointContract",
     "ClearingContract",
     "KeptLeaseContract",
@@ -55,5 +56,6 @@ class StorageContract(
     RetiredSessionContract,
     SessionsContract,
     SummaryContract,
+    AmendmentContract,
 ):
     """The whole suite. Override the fixture `storage`."""

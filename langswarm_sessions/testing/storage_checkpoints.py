@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from langswarm_sessions.errors import SessionExistsError, SessionNotFoundError
 from langswarm_sessions.ids import now
 from langswarm_sessions.interfaces.checkpoints import CheckpointStore
 from langswarm_sessions.interfaces.storage import EngineStorage
+from langswarm_sessions.records import Busy, SessionStatus
 from langswarm_sessions.records.checkpoints import (
     CheckpointAddress,
     CheckpointQuery,
@@ -23,7 +25,7 @@ from langswarm_sessions.records.checkpoints import (
     NewValue,
     StoredCheckpoint,
 )
-from langswarm_sessions.testing.storage_kit import StorageFixtures
+from langswarm_sessions.testing.storage_kit import StorageFixtures, StorageKit, session_record
 
 __all__ = ["CheckpointContract"]
 
@@ -163,6 +165,59 @@ class CheckpointContract(StorageFixtures):
         assert [entry.checkpoint_id for entry in await store.list_checkpoints(CheckpointQuery(user_id="user"))] == ["4"]
         assert await store.load_checkpoint(_HERE, "2") is None
         assert (await _loaded(store, "4")).entry.parent_id is None
+
+    async def test_threads_that_nobody_uses_are_removed_and_no_others(self, store: CheckpointStore) -> None:
+        moment = now()
+        names = [("user", "old"), ("user", "new"), ("other", "old"), *(("many", str(number)) for number in range(120))]
+        for user, name in names:
+            address = CheckpointAddress(user_id=user, thread_id=name)
+            when = moment if name == "new" else moment - timedelta(days=2)
+            await store.put_checkpoint(_new("1", {"a": 1}, whole={"a": b"a"}, address=address, now=when))
+        before = moment - timedelta(days=1)
+        assert await store.delete_inactive_threads(before, user_id="user") == 1
+        assert await store.delete_inactive_threads(before, user_id="user") == 0
+        assert (await store.statistics())["threads"] == 122
+        assert await store.delete_inactive_threads(before) == 121
+        assert {name: count for name, count in (await store.statistics()).items() if count} == {
+            "threads": 1,
+            "checkpoints": 1,
+            "values": 1,
+            "value_bytes": 1,
+            "checkpoint_bytes": 16,
+        }
+
+    async def test_a_purged_session_takes_its_thread_along(
+        self, storage: EngineStorage, store: CheckpointStore
+    ) -> None:
+        names = [("user", "purged"), ("user", "kept"), ("other", "purged")]
+        for user, name in names:
+            address = CheckpointAddress(user_id=user, thread_id=name)
+            await store.put_checkpoint(_new("1", {"a": 1}, whole={"a": b"a"}, address=address))
+        moment = now()
+        gone = session_record("purged", status=SessionStatus.DELETED, deleted_at=moment - timedelta(days=2))
+        for record in (gone, session_record("kept")):
+            await storage.insert_session(record)
+        assert await storage.purge_sessions(moment - timedelta(days=1)) == ["purged"]
+        left = [
+            (user, name)
+            for user, name in names
+            if await store.load_checkpoint(CheckpointAddress(user_id=user, thread_id=name), None)
+        ]
+        assert left == [("user", "kept"), ("other", "purged")], "a thread of the same user and id, and no other"
+
+    async def test_a_session_to_wait_for_stays_while_it_is_held_or_waited_for(
+        self, kit: StorageKit, store: CheckpointStore
+    ) -> None:
+        turn = await kit.begin("first")
+        await store.forget_turn(kit.session_id)
+        waiting = await kit.storage.begin_turn(kit.beginning("second"))
+        assert isinstance(waiting, Busy)
+        await kit.finish(turn)
+        await store.forget_turn(kit.session_id)
+        assert await kit.storage.load_session(kit.session_id) is not None
+        await kit.storage.leave_line(kit.session_id, waiting.ticket)
+        await store.forget_turn(kit.session_id)
+        assert await kit.storage.load_session(kit.session_id) is None
 
     async def test_a_copy_stands_by_itself(self, store: CheckpointStore) -> None:
         await store.put_checkpoint(_new("1", {"a": 1}, whole={"a": b"a"}))

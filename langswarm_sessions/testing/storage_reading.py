@@ -154,6 +154,9 @@ class ReadingContract(StorageFixtures):
         assert texts(await kit.transcript(role=Role.USER, limit=2)) == ["3", "5"]
         assert texts(await kit.transcript(start_time=start + timedelta(hours=4))) == ["4", "5"]
         assert texts(await kit.transcript(end_time=start + timedelta(hours=1))) == ["0", "1"]
+        second = (await kit.transcript())[1].seq
+        assert texts(await kit.transcript(before_seq=second)) == ["0"]
+        assert texts(await kit.transcript(before_seq=(second or 0) + 2, limit=2)) == ["1", "2"]
         assert await kit.transcript(limit=0) == []
         with pytest.raises(InvalidInputError, match="limit"):
             await kit.transcript(limit=-1)

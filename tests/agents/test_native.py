@@ -8,13 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from langchain.agents.middleware import ModelRetryMiddleware, dynamic_prompt
+from langchain.agents.middleware import ModelRetryMiddleware, dynamic_prompt, wrap_model_call
 from langchain.agents.structured_output import ToolStrategy
 from langchain_core.language_models import FakeListChatModel
 from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel
 
-from langswarm_sessions import ConfigurationError, RetryPolicy, SessionManager, create_session_manager
+from langswarm_sessions import (
+    ConfigurationError,
+    InvalidInputError,
+    RetryPolicy,
+    SessionManager,
+    create_session_manager,
+)
 from langswarm_sessions_langchain import SessionAgentMiddleware
 from tests.agents.kit import add, make_agent, on_thread, said
 from tests.support.openai_server import OpenAIServer, Reply, ToolCall
@@ -188,3 +194,20 @@ async def test_contradictions_are_refused(manager: SessionManager, server: OpenA
     with pytest.raises(ConfigurationError, match="was created with"):
         await ask(make_agent(PLACEHOLDER, middleware=[other]), "hi")
     assert server.creates == []
+
+
+async def test_settings_of_the_model_are_the_sessions(manager: SessionManager, server: OpenAIServer) -> None:
+    @wrap_model_call
+    async def cooler(request: Any, handler: Any) -> Any:
+        return await handler(request.override(model_settings={"temperature": 0.1}))
+
+    memory = SessionAgentMiddleware(
+        manager=manager, provider="openai", model=MODEL, provider_config={"temperature": 0.7}
+    )
+    await ask(make_agent(PLACEHOLDER, middleware=[memory]), "hi")
+    body: Any = server.creates[-1].body
+    assert body["temperature"] == 0.7
+    with pytest.raises(InvalidInputError, match=r"model_settings: 'temperature'.*provider_config"):
+        await ask(make_agent(PLACEHOLDER, middleware=[memory, cooler]), "hi")
+    with pytest.raises(ConfigurationError, match="provider_config= belongs to provider="):
+        SessionAgentMiddleware(manager=manager, provider_config={"temperature": 0.7})

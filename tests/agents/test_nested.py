@@ -12,8 +12,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph  # pyright: ignore[reportMissingTypeStubs]
 
 from langswarm_sessions import InvalidInputError, SessionManager, SessionNotFoundError
-from langswarm_sessions_langchain import SessionAgentMiddleware
-from tests.agents.kit import ToolScripted, add, agent_of, calling, make_agent, on_thread, said, texts
+from tests.agents.kit import ToolScripted, agent_of, calling, on_thread, said, texts
 
 ASKED: dict[str, Any] = {"messages": [{"role": "user", "content": "go"}]}
 
@@ -41,10 +40,49 @@ async def test_an_agent_in_a_tool_keeps_a_session_of_its_own(
     assert await said(manager, "t") == [
         "user: go", "assistant: o1", "tool: o1=three", "assistant: o2", "tool: o2=again three", "assistant: done",
     ]  # fmt: skip
-    assert await said(manager, "t/adder") == [
-        "user: q1", "assistant: i1", "tool: i1=3", "assistant: three", "user: q2", "assistant: again three",
-    ]  # fmt: skip
+    assert await said(manager, "t/adder/o1") == ["user: q1", "assistant: i1", "tool: i1=3", "assistant: three"]
+    assert await said(manager, "t/adder/o2") == ["user: q2", "assistant: again three"]
     assert texts(inner_model.asked[-1]) == ["human: q2"]
+
+
+async def test_agents_in_parallel_tools_do_not_wait_for_each_other(manager: SessionManager) -> None:
+    """A conversation of its own for each call, which one that is started again finds again."""
+    all_asked, asked = asyncio.Event(), list[str]()
+
+    class Together(ToolScripted):
+        async def _agenerate(self, messages: Any, *args: Any, **kwargs: Any) -> Any:
+            asked.append(messages[-1].text)
+            if len(asked) == 3:
+                all_asked.set()
+            await all_asked.wait()
+            return self._generate(messages, *args, **kwargs)
+
+    inner = agent_of(manager, model=Together(script=["found"] * 3), name="finder", memory={"turn_wait": 0.1})
+
+    async def find(what: str) -> str:
+        """Find something."""
+        return str((await inner.ainvoke({"messages": [HumanMessage(what)]}))["messages"][-1].text)
+
+    calls = calling(*((f"o{n}", "find", {"what": f"q{n}"}) for n in range(3)))
+    async with asyncio.timeout(20):
+        await agent_of(manager, [calls, "done"], tools=[find]).ainvoke(ASKED, on_thread("t"))
+    for n in range(3):
+        assert await said(manager, f"t/finder/o{n}") == [f"user: q{n}", "assistant: found"]
+    assert len(await said(manager, "t")) == 6
+
+
+async def test_agents_deep_in_tools_have_names_that_storage_takes(manager: SessionManager) -> None:
+    inner = agent_of(manager, ["found"], name="finder")
+
+    async def find() -> str:
+        """Find something."""
+        return str((await inner.ainvoke({"messages": [HumanMessage("what?")]}))["messages"][-1].text)
+
+    long = "t" * 250
+    await agent_of(manager, [calling(("o1", "find", {})), "done"], tools=[find]).ainvoke(ASKED, on_thread(long))
+    kept = {session.session_id for session in await manager.search_sessions()}
+    [own] = kept - {long}
+    assert await said(manager, own) == ["user: what?", "assistant: found"]
 
 
 async def test_agents_that_are_nodes_of_a_graph_share_a_session(manager: SessionManager) -> None:
@@ -79,13 +117,3 @@ async def test_whose_session_it_is(manager: SessionManager, blocking: bool) -> N
         with pytest.raises(InvalidInputError, match="configurable"):
             await run(wrong)
     assert len(await said(manager, "hers")) == 2
-
-
-async def test_who_owns_the_history_is_told(manager: SessionManager) -> None:
-    for checkpointer, owner in ((None, "session"), (InMemorySaver(), "graph")):
-        memory = SessionAgentMiddleware(manager=manager)
-        assert memory.history_owner is None
-        agent: Any = make_agent(ToolScripted(), tools=[add], middleware=[memory], checkpointer=checkpointer)
-        await agent.ainvoke(ASKED, on_thread(owner))
-        assert memory.history_owner == owner
-    assert SessionAgentMiddleware(history="session").history_owner == "session"

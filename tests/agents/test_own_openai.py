@@ -19,7 +19,14 @@ __all__ = ["manager", "server"]
 
 
 class Strict(ChatOpenAI):
-    """Says of each tool whether its schema is strict, as the test's server wants it."""
+    """Says of each tool whether its schema is strict, and answers without an id in one piece, for the server."""
+
+    def _get_request_payload(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        payload: dict[str, Any] = cast("Any", super())._get_request_payload(*args, **kwargs)
+        for at, item in enumerate(payload["input"]):
+            if item.get("role") == "assistant" and "id" not in item:
+                payload["input"][at] = {"role": "assistant", "content": item["content"][0]["text"]}
+        return payload
 
     def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
         bind = cast("Any", super().bind_tools)  # pyright: ignore[reportUnknownMemberType]
@@ -93,3 +100,17 @@ async def test_where_the_graph_owns_the_history_it_is_sent(manager: SessionManag
     sent: Any = server.creates[-1].body
     assert len(sent["input"]) == 4
     assert "previous_response_id" not in sent
+
+
+async def test_a_thread_is_told_what_was_said_while_the_graph_owned_the_history(
+    manager: SessionManager, server: OpenAIServer
+) -> None:
+    by_session = agent_on(manager, server)
+    by_graph = agent_on(manager, server, checkpointer=InMemorySaver())
+    await ask(by_session, "one")
+    await ask(by_graph, "two")
+    await ask(by_session, "three")
+    body: Any = server.creates[-1].body
+    told = [item["content"] for item in body["input"]]
+    assert body["previous_response_id"] == server.creates[0].response_id
+    assert told == ["two", "[1] You said: two", "three"], "what the thread has not seen, once"

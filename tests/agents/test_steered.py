@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from langchain.agents.middleware import (
@@ -18,16 +18,17 @@ from langchain.agents.middleware import (
     wrap_model_call,
 )
 from langchain.agents.structured_output import ProviderStrategy, StructuredOutputValidationError, ToolStrategy
-from langchain_core.messages import HumanMessage, RemoveMessage
-from langchain_core.tools import tool
+from langchain_core.messages import HumanMessage, RemoveMessage, ToolMessage
+from langchain_core.tools import InjectedToolCallId, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.types import Command, interrupt
 from pydantic import BaseModel
 
-from langswarm_sessions import SessionManager, create_session_manager
+from langswarm_sessions import ConfigurationError, SessionManager, create_session_manager
+from langswarm_sessions_langchain import SessionAgentMiddleware, SessionChatModel
 from tests.agents.kit import ToolScripted, add, agent_of, calling, make_agent, on_thread, outer_of, said, texts
-from tests.langchain.chains import stored
+from tests.langchain.chains import Unavailable, stored
 
 ASKED: dict[str, Any] = {"messages": [HumanMessage("1+2?", id="h1")]}
 CALL = calling(("c1", "add", {"a": 1, "b": 2}))
@@ -122,7 +123,8 @@ async def test_a_structured_answer_by_the_provider(manager: SessionManager) -> N
     assert await said(manager, "t") == ["user: 1+2?", 'assistant: {"sunny": true}']
 
 
-async def test_a_structured_answer_is_read_again_from_the_record(manager: SessionManager) -> None:
+@pytest.mark.parametrize("form", ["tool", "provider"])
+async def test_a_structured_answer_is_read_again_from_the_record(manager: SessionManager, form: str) -> None:
     """The process dies after the answer was stored and before the graph has it."""
     died: list[int] = []
 
@@ -134,13 +136,43 @@ async def test_a_structured_answer_is_read_again_from_the_record(manager: Sessio
                 raise ConnectionError
             return response
 
-    script = [calling(("c1", "Weather", {"sunny": True})), "never asked"]
-    agent = outer_of(manager, script, Dies(), tools=[], response_format=ToolStrategy(Weather))
+    # Which form a schema becomes, `create_agent` reads off the model.
+    answer = calling(("c1", "Weather", {"sunny": True})) if form == "tool" else '{"sunny": true}'
+    model = ToolScripted(script=[answer, "never asked"], profile={"structured_output": form == "provider"})
+    memory = SessionAgentMiddleware(manager=manager)
+    agent = make_agent(model, tools=[], middleware=[Dies(), memory], response_format=Weather)
     with pytest.raises(ConnectionError):
         await agent.ainvoke(ASKED, on_thread("t"))
-    assert len(await said(manager, "t")) == 3, "the result is stored with the answer"
+    number = len(await said(manager, "t"))
+    assert number == (3 if form == "tool" else 2), "the result is stored with the answer"
     assert (await agent.ainvoke(ASKED, on_thread("t")))["structured_response"] == Weather(sunny=True)
-    assert len(await said(manager, "t")) == 3
+    assert len(await said(manager, "t")) == number
+    assert len(model.asked) == 1
+
+
+async def test_a_tool_that_returns_several_things_is_kept(manager: SessionManager) -> None:
+    runs: list[str] = []
+
+    @tool
+    def look(tool_call_id: Annotated[str, InjectedToolCallId]) -> Any:
+        """Look around."""
+        runs.append(tool_call_id)
+        return [Command(update={"messages": [ToolMessage("seen", tool_call_id=tool_call_id)]}), Command(update={})]
+
+    agent = agent_of(manager, [calling(("c1", "look", {})), Unavailable(), "done"], tools=[look])
+    with pytest.raises(Unavailable):
+        await agent.ainvoke(ASKED, on_thread("t"))
+    await agent.ainvoke(ASKED, on_thread("t"))
+    kept = await said(manager, "t")
+    assert [kept[0], kept[1], kept[2], kept[-1]] == ["user: 1+2?", "assistant: c1", "tool: c1=seen", "assistant: done"]
+    assert runs == ["c1", "c1"], "what its commands did is lost with the graph's state"
+
+
+async def test_a_session_as_the_model_of_its_own_agent_is_refused(manager: SessionManager) -> None:
+    model = SessionChatModel(manager=manager, provider="mock", model="mock-model")
+    agent = make_agent(model, middleware=[SessionAgentMiddleware(manager=manager)])
+    with pytest.raises(ConfigurationError, match=r"SessionAgentMiddleware\(provider="):
+        await agent.ainvoke(ASKED, on_thread("t"))
 
 
 @pytest.mark.parametrize("checkpointed", [False, True])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from langchain.agents.middleware import wrap_model_call
+from langgraph.checkpoint.memory import InMemorySaver
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
 
@@ -103,3 +104,13 @@ async def test_a_stream_that_is_left_is_quiet(traced: SessionManager, blocking: 
         left = agent.astream(ASKED, on_thread("t"), stream_mode="messages")
         await anext(left)
         await left.aclose()
+
+
+async def test_a_turn_reads_nothing_of_a_history_that_the_graph_owns(
+    traced: SessionManager, recorded: Recorded
+) -> None:
+    agent = agent_of(traced, ["one", "two", "three"], checkpointer=InMemorySaver())
+    for _ in range(3):
+        await agent.ainvoke(ASKED, on_thread("t"))
+    loads = [span for span in recorded.spans if span.name == "langswarm.storage.load"]
+    assert [(span.attributes or {})["langswarm.storage.count"] for span in loads] == [0, 0, 0]

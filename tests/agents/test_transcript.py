@@ -9,8 +9,9 @@ from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 
 from langswarm_sessions import SessionManager
+from langswarm_sessions_langchain import SessionAgentMiddleware
 from langswarm_sessions_langchain.messages import to_langchain
-from tests.agents.kit import ToolScripted, agent_of, calling, on_thread, said, texts
+from tests.agents.kit import ToolScripted, add, agent_of, calling, make_agent, on_thread, said, texts
 from tests.langchain.chains import stored
 
 LOOP = [calling(("c1", "add", {"a": 1, "b": 2})), "It is 3."]
@@ -68,3 +69,13 @@ async def test_what_a_model_is_asked_in_the_loop_is_the_whole_run(manager: Sessi
     model = ToolScripted(script=LOOP)
     await agent_of(manager, model=model, system_prompt="Be brief.").ainvoke({"messages": "1+2?"}, on_thread("t"))
     assert texts(model.asked[-1]) == ["system: Be brief.", "human: 1+2?", "ai: c1", "tool: 3"]
+
+
+async def test_who_owns_the_history_is_told(manager: SessionManager) -> None:
+    for checkpointer, owner in ((None, "session"), (InMemorySaver(), "graph")):
+        memory = SessionAgentMiddleware(manager=manager)
+        assert memory.history_owner is None
+        agent: Any = make_agent(ToolScripted(), tools=[add], middleware=[memory], checkpointer=checkpointer)
+        await agent.ainvoke({"messages": [HumanMessage("go")]}, on_thread(owner))
+        assert memory.history_owner == owner
+    assert SessionAgentMiddleware(history="session").history_owner == "session"

@@ -79,7 +79,7 @@ async def _server(answer: Answering, asked: list[bytes] | None = None) -> AsyncG
         yield f"http://{host}:{port}"
 
 
-@pytest.fixture(params=WIRES, ids=str)
+@pytest.fixture(params=WIRES)
 def kind(request: pytest.FixtureRequest) -> Kind:
     kind: Kind = request.param
     return kind

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["print_costs", "print_figures", "print_native_bytes", "print_prefixes", "print_split"]
+__all__ = ["print_checkpoints", "print_costs", "print_figures", "print_native_bytes", "print_prefixes", "print_split"]
 
 console = Console(width=130)
 
@@ -49,6 +49,23 @@ def _yardstick(name: str, figures: dict[str, float]) -> float:
 
 def _worst(name: str, costs: dict[int, dict[str, float]]) -> float:
     return max(figures[name] / _yardstick(name, figures) for figures in costs.values())
+
+
+def print_checkpoints(milliseconds: dict[int, dict[str, float]], added: dict[int, dict[str, float]]) -> None:
+    """Print by checkpointer what a turn of a graph takes and stores, by turns of the thread."""
+    table = Table(title="A turn of a graph on a thread of N turns: ms (times InMemorySaver), bytes a turn adds")
+    table.add_column("checkpointer")
+    for turns in milliseconds:
+        table.add_column(f"N = {turns:,}", justify="right")
+    first = next(iter(milliseconds.values()))
+    for name in first:
+        cells: list[str] = []
+        for turns, figures in milliseconds.items():
+            size = added[turns].get(name)
+            cell = f"{figures[name]:.1f} ({figures[name] / figures['InMemorySaver']:.1f}x)"
+            cells.append(cell if size is None else f"{cell}, {size:,.0f} B")
+        table.add_row(name, *cells)
+    console.print(table)
 
 
 def print_split(parts: dict[str, float]) -> None:

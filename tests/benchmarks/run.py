@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -25,7 +26,14 @@ from tests.benchmarks.footprint import (
 from tests.benchmarks.measure import ROUNDS, Turn, median_of_rounds
 from tests.benchmarks.ours import manager_on, our_turn
 from tests.benchmarks.peers import agents_turn, langchain_turn
-from tests.benchmarks.report import print_costs, print_figures, print_native_bytes, print_prefixes, print_split
+from tests.benchmarks.report import (
+    print_checkpoints,
+    print_costs,
+    print_figures,
+    print_native_bytes,
+    print_prefixes,
+    print_split,
+)
 from tests.benchmarks.split import where_the_time_goes
 from tests.benchmarks.wire import TURNS, WINDOW_TOKENS, native_bytes, prefix_shares
 
@@ -53,6 +61,20 @@ async def costs_at(folder: Path, stored: int) -> dict[str, float]:
         return await median_of_rounds(systems, turns=30 if stored < 10_000 else 5, rounds=ROUNDS)
 
 
+async def graphs(folder: Path) -> None:
+    """Measure and print what checkpointers of graphs cost."""
+    if find_spec("langgraph") is None:
+        print("Checkpointers are left out: LangGraph is not installed here.")
+        return
+    from tests.benchmarks.checkpoints import TURNS_HELD, checkpoint_costs
+
+    costs = {turns: await checkpoint_costs(folder, turns=turns, rounds=ROUNDS) for turns in TURNS_HELD}
+    print_checkpoints(
+        {turns: cost.milliseconds for turns, cost in costs.items()},
+        {turns: cost.added for turns, cost in costs.items()},
+    )
+
+
 async def main(lengths: tuple[int, ...]) -> None:
     """Measure and print."""
     print_prefixes(prefix_shares(), turns=TURNS, tokens=WINDOW_TOKENS)
@@ -61,6 +83,7 @@ async def main(lengths: tuple[int, ...]) -> None:
         folder = Path(name)
         costs = {stored: await costs_at(folder, stored) for stored in lengths}
         print_costs(costs)
+        await graphs(folder)
         print_split(await where_the_time_goes(folder))
         telemetry = await telemetry_turns(folder)
         opening = await opening_milliseconds(folder)

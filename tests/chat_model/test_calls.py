@@ -15,7 +15,7 @@ from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.globals import set_llm_cache
 from langchain_core.load import dumpd
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, trim_messages
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.runnables import ConfigurableField
@@ -135,6 +135,7 @@ async def test_a_provider_of_ones_own_takes_no_settings(manager: SessionManager)
         ({"sesion_id": "s"}, "unknown argument 'sesion_id'"),
         ({"api_key": "canary"}, "belong to the manager"),
         ({"max_retries": 2}, "RetryPolicy"),
+        ({"provider_config": {"api_key": "canary"}}, "'api_key' belongs to the manager"),
         ({"cache": True}, "no turn of the session"),
         ({"cache": InMemoryCache()}, "no turn of the session"),
         ({"manager": "here"}, "manager must be a SessionManager"),
@@ -325,6 +326,16 @@ def test_nothing_secret_is_shown(tmp_path: Path) -> None:
     shown = [repr(model), str(model), json.dumps(model._identifying_params), json.dumps(dumpd(model))]
     assert not any("canary" in text for text in shown)
     assert model.is_lc_serializable() is False
+
+
+def test_tokens_are_counted_without_a_tokenizer(manager: SessionManager) -> None:
+    model = model_on(manager, provider="mock", model="m")
+    long: list[BaseMessage] = [HumanMessage("word " * 100), AIMessage("short"), HumanMessage("last")]
+    kept = trim_messages(long, max_tokens=30, token_counter=model, start_on="human")
+    assert [message.text for message in kept] == ["last"]
+    assert model.get_num_tokens("word " * 100) == pytest.approx(125, abs=5)
+    with_tools = model.get_num_tokens_from_messages(kept, tools=[clock])
+    assert with_tools > model.get_num_tokens_from_messages(kept)
 
 
 async def test_a_session_as_a_tool(manager: SessionManager) -> None:

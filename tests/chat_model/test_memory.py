@@ -22,14 +22,18 @@ from langchain_core.runnables import RunnableLambda
 from langswarm_sessions import (
     ConfigurationError,
     InvalidInputError,
+    Page,
     RateLimitError,
     RetryPolicy,
+    Role,
     SessionBusyError,
     SessionManager,
+    SessionMessage,
     SessionNotFoundError,
     ToolCall,
     create_session_manager,
 )
+from langswarm_sessions.records import MessageFilter
 from langswarm_sessions_langchain import SessionChatModel, SessionRunnable
 from tests.chat_model.brain import ThinkingServer
 from tests.langchain.chains import on, summed, told
@@ -231,6 +235,32 @@ async def test_a_long_conversation_is_found_again_however_far_back(
     assert (texts.count("first"), texts[-1]) == (1, "second")
 
 
+async def test_examples_are_found_again_without_reading_all_of_a_conversation(
+    model: SessionChatModel, manager: SessionManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples = [HumanMessage("2+2"), AIMessage("4")]
+    await model.ainvoke([*examples, HumanMessage("1+1")], on("s"))
+    await manager.append_messages("s", [SessionMessage(role=Role.USER, content=f"note {at}") for at in range(300)])
+    storage = manager._services.storage
+    read, listed = 0, storage.list_messages
+
+    async def counting(session_id: str, wanted: MessageFilter) -> Page[SessionMessage]:
+        nonlocal read
+        page = await listed(session_id, wanted)
+        read += len(page)
+        return page
+
+    monkeypatch.setattr(storage, "list_messages", counting)
+    await model.ainvoke([*examples, HumanMessage("3+3")], on("s"))
+    assert 0 < read < 100
+    texts = [text for role, text, _ in await told(manager, "s") if role == "user"]
+    assert (texts.count("2+2"), texts[-1]) == (1, "3+3")
+    await (await manager.get_session("s")).clear_messages()
+    for question in ("4+4", "5+5"):
+        await model.ainvoke([*examples, HumanMessage(question)], on("s"))
+    assert [text for role, text, _ in await told(manager, "s") if role == "user"] == ["2+2", "4+4", "5+5"]
+
+
 async def test_tool_results_alone_or_with_what_came_before(model: SessionChatModel, manager: SessionManager) -> None:
     for session_id in ("alone", "whole"):
         session = await manager.create_session("user", "mock", "mock-model", session_id=session_id)
@@ -322,14 +352,14 @@ async def test_what_a_failed_turn_was_asked_is_asked_again_with_the_next(manager
 
 async def test_fifty_users_at_once_keep_their_own_words(model: SessionChatModel, manager: SessionManager) -> None:
     async def talk(user: str) -> None:
-        for number in range(3):
+        for number in range(2):
             answer = await model.ainvoke(f"{user} {number}", on(user, user_id=user))
             assert answer.text == f"Mock response to: {user} {number}"
 
     users = [f"user-{number}" for number in range(50)]
     await asyncio.gather(*map(talk, users))
     for user in users:
-        expected = [entry for number in range(3) for entry in (said(f"{user} {number}"), reply(f"{user} {number}"))]
+        expected = [entry for number in range(2) for entry in (said(f"{user} {number}"), reply(f"{user} {number}"))]
         assert await told(manager, user) == expected
 
 

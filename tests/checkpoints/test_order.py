@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
-import sys
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -16,8 +14,9 @@ import pytest
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.types import StateUpdate
 
-from langswarm_sessions import SessionBusyError, SessionManager, TurnConflictError, create_session_manager
+from langswarm_sessions import InvalidInputError, SessionBusyError, SessionManager, TurnConflictError
 from langswarm_sessions_langchain.checkpoints import SessionCheckpointSaver
 from tests.checkpoints.graphs import Meeting, Overlapping, chat, say, steps, sync_chat, texts, thread
 
@@ -43,9 +42,9 @@ async def test_other_savers_lose_a_turn_and_say_nothing(kind: str, tmp_path: Pat
 
 async def _stored(saver: SessionCheckpointSaver, *, checkpoints: int) -> None:
     """Wait until as many checkpoints are stored."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len([found async for found in saver.alist(thread("t"))]) < checkpoints:  # noqa: ASYNC110 - in its threads
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
 
 
 async def both(graph: Any, **options: Any) -> list[BaseException | dict[str, Any]]:
@@ -142,21 +141,72 @@ def test_blocking_runs_wait_for_each_other(saver: SessionCheckpointSaver) -> Non
     assert said[1::2] == [f"re: {text}" for text in said[::2]]
 
 
+@pytest.mark.parametrize("method", ["update_state", "bulk_update_state"])
+async def test_an_update_waits_for_the_thread_as_well(saver: SessionCheckpointSaver, method: str) -> None:
+    graph = saver.ordered(chat(saver), wait=0.01)
+    given: Any = say("one") if method == "update_state" else [[StateUpdate(say("one"), "answer")]]
+
+    async def update() -> None:
+        await getattr(graph, f"a{method}")(thread("t"), given)
+
+    async with saver.turn("t"):
+        with pytest.raises(SessionBusyError):
+            await asyncio.create_task(update())
+        with pytest.raises(SessionBusyError):
+            await asyncio.to_thread(getattr(graph, method), thread("t"), given)
+    await update()
+    assert texts((await graph.aget_state(thread("t"))).values) == ["one"]
+
+
+async def test_events_that_cannot_be_ordered_are_refused(saver: SessionCheckpointSaver) -> None:
+    graph = saver.ordered(chat(saver))
+    with pytest.raises(InvalidInputError, match=r"saver\.turn"):
+        async for _ in graph.astream_events(say("one"), thread("t"), version="v3"):
+            pass
+    with pytest.raises(InvalidInputError, match=r"saver\.turn"):
+        graph.stream_events(say("one"), thread("t"))
+
+
 async def test_threads_do_not_wait_for_each_other(saver: SessionCheckpointSaver) -> None:
     graph = saver.ordered(Meeting(2).graph(saver))
     await asyncio.gather(*(graph.ainvoke(say("hi"), thread(name)) for name in ("a", "b")))
 
 
 async def test_who_waits_in_vain_is_told_and_the_turn_leaves_nothing_behind(saver: SessionCheckpointSaver) -> None:
+    async def wait() -> None:
+        async with saver.turn("t", wait=0.01):
+            raise AssertionError("the thread is held")
+
     async with saver.turn("t"):
         with pytest.raises(SessionBusyError, match="held the thread"):
-            async with saver.turn("t", wait=0.01):
-                raise AssertionError("the thread is held")
+            await asyncio.create_task(wait())
         async with saver.turn("t", user_id="somebody else", wait=0.01):
             pass
     async with saver.turn("t", wait=0):
         pass
     assert await saver.manager.search_sessions() == []
+
+
+async def test_who_holds_a_thread_in_a_turn_is_no_session_of_anybody(saver: SessionCheckpointSaver) -> None:
+    manager = saver.manager
+    async with saver.turn("t"):
+        assert await manager.search_sessions() == []
+        figures = await manager.get_analytics()
+        assert (figures.total_sessions, figures.active_users, figures.provider_usage) == (0, 0, {})
+        assert (await manager._services.storage.statistics())["sessions"] == 0
+        assert await manager.cleanup_inactive_sessions(0) == 0
+    async with saver.turn("t", wait=0):
+        pass
+
+
+async def test_who_waits_for_itself_is_told_so(saver: SessionCheckpointSaver) -> None:
+    graph = saver.ordered(sync_chat(saver), wait=0.01)
+    async with saver.turn("t"):
+        with pytest.raises(SessionBusyError, match="holds its turn already"):
+            await graph.ainvoke(say("one"), thread("t"))
+    with saver.turn("t"), pytest.raises(SessionBusyError, match="run the graph itself"):
+        graph.invoke(say("one"), thread("t"))
+    assert texts(graph.invoke(say("one"), thread("t"))) == ["one", "re: one"]
 
 
 async def test_a_cancelled_run_gives_its_turn_back(saver: SessionCheckpointSaver) -> None:
@@ -179,39 +229,6 @@ async def test_a_stream_that_is_left_gives_its_turn_back(saver: SessionCheckpoin
     await stream.aclose()
     async with saver.turn("t", wait=5):
         pass
-
-
-WORKER = """
-import asyncio, sys
-from langswarm_sessions import SessionManager
-from langswarm_sessions_langchain.checkpoints import SessionCheckpointSaver
-from tests.checkpoints.graphs import chat, say, thread
-
-async def main(path, name, count):
-    async with SessionManager("sqlite", storage_config={"db_path": path}, turn_wait=60) as manager:
-        saver = SessionCheckpointSaver(manager)
-        graph = saver.ordered(chat(saver))
-        for number in range(count):
-            await graph.ainvoke(say(f"{name}{number}"), thread("t"))
-
-asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
-"""
-
-
-def test_processes_wait_for_each_other(tmp_path: Path) -> None:
-    path, root = tmp_path / "shared.db", Path(__file__).parents[2]
-    workers = [
-        subprocess.Popen([sys.executable, "-c", WORKER, str(path), name, "6"], cwd=root, stderr=subprocess.PIPE)
-        for name in ("a", "b")
-    ]
-    for worker in workers:
-        _, errors = worker.communicate()
-        assert worker.returncode == 0, errors.decode()
-    with create_session_manager(storage="sqlite", storage_config={"db_path": path}, blocking=True) as manager:
-        said = texts(chat(SessionCheckpointSaver(manager)).get_state(thread("t")).values)
-    assert sorted(said[::2]) == sorted(f"{name}{number}" for name in "ab" for number in range(6))
-    assert said[1::2] == [f"re: {text}" for text in said[::2]]
-    assert [text for text in said if text.startswith("a")] == [f"a{number}" for number in range(6)]
 
 
 async def test_time_travel_still_branches(saver: SessionCheckpointSaver) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from langgraph.checkpoint.base import CheckpointTuple, PendingWrite
 from langgraph.checkpoint.postgres import PostgresSaver
 
 from langswarm_sessions import SessionManager, StorageError
@@ -64,10 +65,28 @@ def _await_server(url: str, process: subprocess.Popen[Any]) -> None:
     raise AssertionError("the server did not start")
 
 
+def _into_an_old_form(url: str) -> None:
+    """Make a thread of checkpoints whose sends are writes of their parents, as savers wrote them once."""
+    with psycopg.connect(url) as connection:
+        columns = "thread_id, checkpoint_ns, checkpoint_id, task_id, idx, channel, type, blob"
+        connection.execute(
+            f"INSERT INTO checkpoint_writes ({columns}) "
+            "SELECT thread_id, checkpoint_ns, parent_checkpoint_id, 'task', 99, '__pregel_tasks', 'msgpack', "
+            "'\\xa473656e64'::bytea FROM checkpoints WHERE thread_id = 'b' AND metadata ->> 'step' = '1'"
+        )
+        connection.execute(
+            "UPDATE checkpoints SET checkpoint = jsonb_set(checkpoint, '{v}', '3') WHERE thread_id = 'b'"
+        )
+
+
 def rows(url: str) -> list[Any]:
     with psycopg.connect(url) as connection:
         tables = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
         return [sorted(map(str, connection.execute(f"SELECT * FROM {name}").fetchall())) for name in tables]
+
+
+def _told(found: CheckpointTuple) -> tuple[str, dict[str, Any], list[PendingWrite] | None]:
+    return found.checkpoint["id"], found.checkpoint["channel_values"], found.pending_writes
 
 
 @pytest.mark.accept
@@ -82,14 +101,18 @@ async def test_a_postgres_savers_threads_come_over(server: str) -> None:
             (state.config["configurable"]["checkpoint_id"], state.values, state.metadata, state.next)
             for state in graph.get_state_history(thread("a"))
         ]
+        _into_an_old_form(server)
         before = rows(server)
         async with SessionManager("memory") as manager:
             by_url, by_saver = (SessionCheckpointSaver(manager, user_id=name) for name in ("url", "saver"))
-            report = await by_url.copy_from(server)
+            report = await by_url.acopy_from(server)
             assert (report.threads, report.copied, report.already_there) == (2, 18, 0)
-            again = await by_url.copy_from(server)
+            again = await by_url.acopy_from(server)
             assert (again.copied, again.already_there) == (0, 18)
-            assert (await by_saver.copy_from(theirs)).copied == 18
+            assert (await by_saver.acopy_from(theirs)).copied == 18
+            stories = [[_told(found) async for found in saver.alist(thread("b"))] for saver in (by_url, by_saver)]
+            assert stories[0] == stories[1] == [_told(found) for found in theirs.list(thread("b"))]
+            assert any("__pregel_tasks" in values for _, values, _ in stories[0])
             for saver in (by_url, by_saver):
                 found = [state async for state in sync_chat(saver).aget_state_history(thread("a"))]
                 assert [
@@ -103,4 +126,4 @@ async def test_a_postgres_savers_threads_come_over(server: str) -> None:
 
 async def test_a_database_that_is_not_there_is_told(saver: SessionCheckpointSaver) -> None:
     with pytest.raises(StorageError, match="cannot be reached"):
-        await saver.copy_from("postgresql://nobody@127.0.0.1:1/nothing")
+        await saver.acopy_from("postgresql://nobody@127.0.0.1:1/nothing")

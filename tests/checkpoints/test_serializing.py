@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
+from collections import deque
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from enum import Enum
-from pathlib import Path
+from ipaddress import ip_address
+from pathlib import Path, PosixPath
 from typing import Any, TypedDict
+from uuid import UUID
 
+import numpy
 import pytest
+from langchain_core.documents import Document
+from langchain_core.messages import ToolMessage
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.types import Send
 from pydantic import BaseModel
 
 from langswarm_sessions import ConfigurationError, InvalidInputError, SessionManager, StorageError
@@ -63,8 +73,71 @@ async def test_a_class_of_the_users_is_refused_by_name_until_it_is_allowed(
         await strict.aget_tuple(thread("other"))
 
 
+@dataclass
+class Computed:
+    name: str
+    length: int = field(init=False, default=0)
+
+
+def _local() -> Any:
+    class Local(BaseModel):
+        name: str = "x"
+
+    return Local()
+
+
+class Stamp(datetime):
+    """A subclass of a plain class, which no list of classes lets in."""
+
+
+async def test_what_would_come_back_as_something_else_is_refused(manager: SessionManager) -> None:
+    """LangGraph's serializer gives back a dict, a text or None instead, and says nothing."""
+    values: tuple[Any, ...] = (Computed("x"), _local(), numpy.array([object()]))
+    for value in values:
+        saver = SessionCheckpointSaver(manager, allowed_classes=[value.__class__])
+        for held in (value, [value], {"nested": (value,)}):
+            with pytest.raises(InvalidInputError, match=r"'value' holds .*would come back as something else"):
+                await holding(saver, held).ainvoke({"value": None}, thread("t"))
+    with pytest.raises(InvalidInputError, match=r"Stamp.*Keep plain data") as refusal:
+        await holding(SessionCheckpointSaver(manager), Stamp(2026, 1, 1)).ainvoke({"value": None}, thread("t"))
+    assert "allowed_classes" not in str(refusal.value), "no list of classes would help"
+
+
+PLAIN: tuple[Any, ...] = (
+    {"a": [1, 2.5, None, True, "x", b"y"], (1, 2): "key"},
+    {1, 2},
+    frozenset({"a"}),
+    deque([1]),
+    Decimal("1.10"),
+    UUID(int=7),
+    PosixPath("/tmp/x"),
+    datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC),
+    timedelta(days=1, seconds=2),
+    re.compile("a+", re.IGNORECASE),
+    ip_address("::1"),
+    Document("text", metadata={"source": "x"}),
+    ToolMessage("text", tool_call_id="c", artifact={"rows": [1]}),
+    Send("node", {"arg": 1}),
+)
+
+
+@pytest.mark.parametrize("encrypts", [False, True])
+async def test_what_stock_savers_keep_is_kept(encrypts: bool) -> None:
+    serde = EncryptedSerializer(Reversing(), JsonPlusSerializer(allowed_msgpack_modules=None)) if encrypts else None
+    async with SessionManager("memory") as manager:
+        saver = SessionCheckpointSaver(manager, serde=serde)
+        for number, value in enumerate(PLAIN):
+            await holding(saver, value).ainvoke({"value": None}, thread(str(number)))
+            found = await holding(saver, value).aget_state(thread(str(number)))
+            assert found.values == {"value": value}
+            assert type(found.values["value"]) is type(value)
+        await holding(saver, numpy.arange(6).reshape(2, 3)).ainvoke({"value": None}, thread("array"))
+        read = (await holding(saver, None).aget_state(thread("array"))).values["value"]
+        assert (read.tolist(), read.dtype) == ([[0, 1, 2], [3, 4, 5]], numpy.arange(1).dtype)
+
+
 async def test_what_cannot_be_encoded_is_refused_by_type(saver: SessionCheckpointSaver) -> None:
-    with pytest.raises(InvalidInputError, match=r"'value'.*object"):
+    with pytest.raises(InvalidInputError, match=r"'value': object"):
         await holding(saver, object()).ainvoke({"value": None}, thread("t"))
 
 

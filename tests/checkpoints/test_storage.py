@@ -14,8 +14,11 @@ from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage
 from langgraph.channels.delta import DeltaChannel  # pyright: ignore[reportMissingTypeStubs]
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
+from sqlalchemy import LargeBinary
 
 from langswarm_sessions import SessionManager
+from langswarm_sessions.storage.sql.checkpoints.tables import metadata
+from langswarm_sessions.storage.sql.types import Payload
 from langswarm_sessions_langchain.checkpoints import SessionCheckpointSaver
 from tests.checkpoints.graphs import chat, in_a_row, say, texts, thread
 
@@ -38,12 +41,12 @@ async def test_a_turn_stores_what_it_adds_however_long_the_thread_is(tmp_path: P
     async with SessionManager("sqlite", storage_config={"db_path": tmp_path / "s.db"}) as manager:
         saver = SessionCheckpointSaver(manager)
         sizes: list[int] = []
-        for number in range(40):
+        for number in range(20):
             if reopened:
                 saver = SessionCheckpointSaver(manager)
             sizes.append(await grown(saver, chat(saver, size=1000), number))
         said = texts((await chat(saver).aget_state(thread("t"))).values)
-    assert len(said) == 80
+    assert len(said) == 40
     assert max(sizes[5:]) <= min(sizes[5:]) + 64
     assert max(sizes[5:]) < 12_000, "less than what the twelve messages before it hold"
 
@@ -88,20 +91,49 @@ def delta_graph(saver: BaseCheckpointSaver[Any], *, every: int = 1000) -> Any:
 async def test_delta_channels_are_rebuilt_and_store_what_is_new(saver: SessionCheckpointSaver, every: int) -> None:
     graph, reference = delta_graph(saver, every=every), delta_graph(InMemorySaver(), every=every)
     sizes: list[int] = []
-    for number in range(12):
+    for number in range(9):
         before = await statistics(saver)
         for one in (graph, reference):
             await one.ainvoke({"log": [f"in {number}"], "count": 0}, thread("t"))
         after = await statistics(saver)
         sizes.append(sum(after[name] - before[name] for name in ("value_bytes", "write_bytes")))
     expected = (await reference.aget_state(thread("t"))).values
-    assert len(expected["log"]) == 24
+    assert len(expected["log"]) == 18
     assert (await graph.aget_state(thread("t"))).values == expected
     assert graph.get_state(thread("t")).values == expected
     assert [state.values async for state in graph.aget_state_history(thread("t"))] == [
         state.values async for state in reference.aget_state_history(thread("t"))
     ]
     assert max(sizes[6:]) < 4_000
+
+
+async def test_a_long_history_is_read_in_few_statements(tmp_path: Path) -> None:
+    async with SessionManager("sqlite", storage_config={"db_path": tmp_path / "s.db"}) as manager:
+        saver = SessionCheckpointSaver(manager)
+        graph = delta_graph(saver)
+        counts: list[int] = []
+        for turns in (3, 15):  # three checkpoints each
+            for number in range(turns):
+                await graph.ainvoke({"log": [f"in {number}"], "count": 0}, thread("t"))
+            store: Any = manager._services.storage.checkpoints
+            statements: list[str] = []
+            await store._runner.read(_trace, statements.append)
+            found = await saver.aget_delta_channel_history(config=thread("t"), channels=["log"])
+            await store._runner.read(_trace, None)
+            counts.append(len([text for text in statements if text.startswith(("SELECT", "WITH"))]))
+        assert len(found["log"]["writes"]) == 36
+        assert counts[1] <= counts[0] + 4, "pages of ancestors, not one after the other"
+
+
+def _trace(connection: Any, callback: Any) -> None:
+    connection.connection.driver_connection.set_trace_callback(callback)
+
+
+def test_all_that_users_say_passes_one_type_of_column() -> None:
+    columns = [column for table in metadata.tables.values() for column in table.columns]
+    held = [column for column in columns if isinstance(column.type, LargeBinary | Payload)]
+    assert len(held) == 4
+    assert all(isinstance(column.type, Payload) for column in held)
 
 
 async def test_pruning_keeps_what_delta_channels_are_rebuilt_from(saver: SessionCheckpointSaver) -> None:
@@ -136,6 +168,8 @@ async def test_removing_the_checkpoints_of_runs_keeps_what_others_share(saver: S
 async def test_nothing_is_left_of_a_thread_that_was_deleted(saver: SessionCheckpointSaver) -> None:
     await chat(saver).ainvoke(say("one"), thread("t"))
     await saver.acopy_thread("t", "copy")
+    figures = await saver.manager._services.storage.statistics()
+    assert (figures["checkpoint_threads"], figures["checkpoints"]) == (2, 6)
     await saver.adelete_thread("t")
     assert texts((await chat(saver).aget_state(thread("copy"))).values) == ["one", "re: one"]
     await saver.adelete_thread("copy")

@@ -44,6 +44,35 @@ async def test_another_users_thread_cannot_be_touched(manager: SessionManager) -
     assert read.pending_writes == []
 
 
+async def test_threads_that_nobody_uses_go_and_no_other_users(manager: SessionManager) -> None:
+    shared, alice, bob = (SessionCheckpointSaver(manager, user_id=name) for name in (None, "alice", "bob"))
+    for saver in (alice, bob):
+        await chat(saver).ainvoke(say("hi"), thread("t"))
+    assert await alice.adelete_inactive_threads(1) == 0
+    assert await shared.adelete_inactive_threads(0) == 0, "its user is nobody's"
+    assert await alice.adelete_inactive_threads(0) == 1
+    assert await ids_of(alice) == set()
+    assert await ids_of(bob)
+    with pytest.raises(SessionAccessError, match="one user"):
+        await bob.adelete_inactive_threads(0, all_users=True)
+    assert await shared.adelete_inactive_threads(0, all_users=True) == 1
+    assert await ids_of(bob) == set()
+
+
+async def test_a_purged_session_takes_the_thread_of_its_id_along(manager: SessionManager) -> None:
+    saver = SessionCheckpointSaver(manager)
+    for name in ("s1", "s2"):
+        await chat(saver.for_user("alice")).ainvoke(say("hi"), thread(name))
+        await manager.create_session("alice", "mock", "mock-model", session_id=name)
+    await chat(saver.for_user("bob")).ainvoke(say("hi"), thread("s1"))
+    await manager.delete_session("s1")
+    assert await ids_of(saver.for_user("alice"), thread("s1")), "deleting is soft"
+    assert await manager.cleanup_deleted_sessions(0) == 1
+    assert await ids_of(saver.for_user("alice"), thread("s1")) == set()
+    assert await ids_of(saver.for_user("alice"), thread("s2"))
+    assert await ids_of(saver.for_user("bob"), thread("s1"))
+
+
 async def test_a_config_may_say_whose_thread_it_is(saver: SessionCheckpointSaver) -> None:
     graph = chat(saver)
     for name in ("alice", "bob"):

@@ -36,7 +36,7 @@ def test_ctrl_c_keeps_the_partial_answer_and_goes_on(library: BlockingSessionMan
 
 
 def test_ctrl_c_before_the_first_word_keeps_the_question(library: BlockingSessionManager) -> None:
-    session = library.create_session("user", "mock", "mock-model", session_id="mute", provider_config={"pace": 30})
+    session = library.create_session("user", "mock", "mock-model", session_id="mute", provider_config={"pace": 600})
     with Terminal(["chat", "mute"]) as terminal:
         terminal.see("you › ")
         terminal.enter("anybody there?")

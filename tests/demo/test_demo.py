@@ -162,14 +162,16 @@ def _hint(**env: str) -> str:
     return ended.stdout.strip()
 
 
-def test_the_hint_to_keep_the_conversation_can_be_followed() -> None:
+def test_the_hint_to_keep_the_conversation_can_be_followed_and_replaces_no_database() -> None:
     assert _hint(MAKELEVEL="1").endswith(': make demo DEMO_ARGS="--keep FOLDER"')
     _, _, command = _hint().partition(": ")
     assert command.endswith("demo.py --keep FOLDER")
     Path("FOLDER").mkdir()
     Path("FOLDER/conversation.db").write_text("mine")
     followed = subprocess.run(command, shell=True, capture_output=True, text=True, env=BARE, check=False)
+    assert followed.returncode == 1
     assert "FOLDER/conversation.db is there already" in followed.stdout.replace("\n", "")
+    assert Path("FOLDER/conversation.db").read_text() == "mine"
 
 
 def test_ctrl_c_ends_the_demo_with_one_line() -> None:
@@ -185,15 +187,15 @@ def test_ctrl_c_ends_the_demo_with_one_line() -> None:
         os.kill(int(pid), 0)
 
 
-def test_leaving_the_offer_is_no_error() -> None:
+@pytest.mark.parametrize("key", [CTRL_C, pytest.param(CTRL_D, marks=pytest.mark.accept)])
+def test_leaving_the_offer_is_no_error(key: bytes) -> None:
     program = [sys.executable, str(EXAMPLES / "demo.py")]
-    for key in (CTRL_C, CTRL_D):
-        with Terminal([], program=program, env={"OPENAI_API_KEY": "no-key"}) as terminal:
-            terminal.see("press Enter for the mock provider")
-            terminal.press(key)
-            code, shown = terminal.end()
-        assert code == 130
-        assert "Traceback" not in shown
+    with Terminal([], program=program, env={"OPENAI_API_KEY": "no-key"}) as terminal:
+        terminal.see("press Enter for the mock provider")
+        terminal.press(key)
+        code, shown = terminal.end()
+    assert code == 130
+    assert "Traceback" not in shown
 
 
 def test_the_demo_offers_the_real_provider_to_somebody_with_a_key() -> None:
@@ -203,13 +205,3 @@ def test_the_demo_offers_the_real_provider_to_somebody_with_a_key() -> None:
         terminal.see("press Enter for the mock provider")
         terminal.enter("")
         terminal.see("mock / mock-model (no key, no network)")
-
-
-def test_the_demo_replaces_no_database() -> None:
-    Path("kept").mkdir()
-    Path("kept/conversation.db").write_text("mine")
-    command = [sys.executable, str(EXAMPLES / "demo.py"), "--keep", "kept"]
-    demo = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-    assert demo.returncode == 1
-    assert "is there already" in demo.stdout
-    assert Path("kept/conversation.db").read_text() == "mine"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs import fences
-from tests.support.programs import ProgramRunner
+from tests.docs.forked import run_forked
 
 ROOT = Path(__file__).parents[2]
 ELSEWHERE = {ROOT / "docs" / "google-adk.md"}  # it needs an environment of its own: `make adk` runs it there
@@ -17,14 +17,14 @@ PAGE_SECONDS = 120
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_every_fence_runs(page: Path, run_program: ProgramRunner) -> None:
+def test_every_fence_runs(page: Path, program_env: dict[str, str]) -> None:
     problems = [
         f"{page.name}:{fence.line}: {problem}"
         for fence in fences.find_fences(page.read_text(encoding="utf-8"))
         if (problem := fences.problem_with(fence))
     ]
     assert problems == []
-    run_program([sys.executable, "-P", fences.__file__, str(page)], seconds=PAGE_SECONDS)
+    run_forked(page, env=program_env, seconds=PAGE_SECONDS)
 
 
 def test_fences_are_found_with_their_place_and_language() -> None:

@@ -1,4 +1,7 @@
-"""Every file in examples/ runs to its end, in a process and a folder of its own, without a terminal."""
+"""Every file in examples/ runs to its end, in a process and a folder of its own, without a terminal.
+
+Those of the demo are run, and looked at closely, by tests/demo.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ import pytest
 
 from tests.support.programs import ProgramRunner
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").rglob("*.py"))
+FOLDER = Path(__file__).parents[2] / "examples"
+EXAMPLES = sorted({*FOLDER.rglob("*.py")} - {*FOLDER.glob("demo*.py")})
 EXAMPLE_SECONDS = 120
 
 

@@ -45,6 +45,7 @@ async def ours_on_sqlite(folder: Path) -> AsyncGenerator[HistorySubject]:
             open=lambda session_id: SessionChatMessageHistory(manager=managers[0], session_id=session_id),
             elsewhere=partial(history_on_file, path),
             failing=failing,
+            clocks=("langswarm_sessions",),
             tail=lambda session_id, size: SessionChatMessageHistory(
                 manager=managers[0], session_id=session_id, limit=size
             ),
@@ -68,6 +69,7 @@ async def ours_on_memory() -> AsyncGenerator[HistorySubject]:
         yield HistorySubject(
             open=lambda session_id: SessionChatMessageHistory(manager=good, session_id=session_id),
             failing=lambda session_id: SessionChatMessageHistory(manager=bad, session_id=session_id),
+            clocks=("langswarm_sessions",),
             tail=lambda session_id, size: SessionChatMessageHistory(manager=good, session_id=session_id, limit=size),
         )
     finally:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from langswarm_sessions import SessionMessage
 from langswarm_sessions.errors import ImportFormatError
-from langswarm_sessions.importing import Assembled, Assembler, ImportSource, SourceEntry, SourceSurvey
+from langswarm_sessions.importing import Assembled, Assembler, ImportSource, SourceEntry, SourceHead, SourceSurvey
 
 
 class Texts(Assembler):
@@ -27,16 +28,20 @@ class Listed(ImportSource):
     Args:
         rows: What there is.
         times: When each row was said; None: nobody knows.
+        location: Where they are.
     """
 
-    def __init__(self, rows: Sequence[tuple[str, Any]], *, times: Sequence[datetime | None] = ()) -> None:
+    def __init__(
+        self, rows: Sequence[tuple[str, Any]], *, times: Sequence[datetime | None] = (), location: str = "a test"
+    ) -> None:
         self.rows = rows
+        self.location = location
         self.times = times
         self.closed = 0
 
     async def survey(self) -> SourceSurvey:
         """Tell what there is."""
-        return SourceSurvey(kind="list", name="listed", location="a test", entries=len(self.rows))
+        return SourceSurvey(kind="list", name="listed", location=self.location, entries=len(self.rows))
 
     async def pages(self, start: Any = None) -> AsyncGenerator[Sequence[SourceEntry]]:
         """Yield the rows."""
@@ -50,12 +55,18 @@ class Listed(ImportSource):
             )
             for at, (session_id, text) in enumerate(self.rows)
         ]
-        for first in range(0, len(entries), 3):
+        for first in range(start or 0, len(entries), 3):
             yield entries[first : first + 3]
 
     def assembler(self) -> Assembler:
         """Return what reads texts."""
         return Texts()
+
+    async def heads(self) -> AsyncGenerator[SourceHead]:
+        """Yield the conversations."""
+        for session_id, group in groupby(enumerate(self.rows), key=lambda row: row[1][0]):
+            places = [at for at, _ in group]
+            yield SourceHead(session_id=session_id, entries=len(places), newest=str(places[-1]), position=places[0])
 
     async def close(self) -> None:
         """Count."""

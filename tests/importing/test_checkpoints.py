@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import random
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -14,7 +15,18 @@ from typing import Annotated, Any, TypedDict, cast
 
 import ormsgpack
 import pytest
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, RemoveMessage, ToolMessage
+from langchain.agents import AgentState
+from langchain_core.language_models import GenericFakeChatModel
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    HumanMessage,
+    RemoveMessage,
+    ToolMessage,
+    message_to_dict,
+    messages_from_dict,
+)
+from langchain_core.tools import tool
 from langgraph.channels.delta import DeltaChannel
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
@@ -22,12 +34,27 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.graph.message import REMOVE_ALL_MESSAGES, _messages_delta_reducer
 from langgraph.types import Overwrite
 
+from langchain import agents
 from langswarm_sessions import SessionManager
 from langswarm_sessions.importing import CheckpointSource
-from langswarm_sessions.importing.checkpoint_values import unpacked
+from langswarm_sessions.importing.checkpoint_values import folded, unpacked
 from tests.importing.written import adds_up, as_langchain, digests
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning")
+
+
+class Scripted(GenericFakeChatModel):
+    """Answers with what a test lists, whatever tools it is given."""
+
+    def bind_tools(self, tools: Any, **_: Any) -> Any:
+        """Return itself."""
+        return self
+
+
+@tool
+def weather(city: str) -> str:
+    """Tell the weather."""
+    return f"sunny in {city}"
 
 
 class DeltaState(TypedDict):
@@ -159,6 +186,44 @@ async def test_nothing_in_a_checkpoint_is_run(manager: SessionManager, kind: str
     assert adds_up(report)
     assert (report.sessions_imported, report.sessions_skipped) == (1, 1)
     assert {problem.session_id for problem in report.problems} == {"rome"}
+
+
+async def test_an_agents_thread_becomes_a_session_with_its_calls(manager: SessionManager) -> None:
+    """As `create_agent` keeps it, with a structured response and a state key of the user's own beside the messages."""
+
+    class State(AgentState[Any]):
+        visits: int
+
+    calls = [{"name": "weather", "args": {"city": city}, "id": f"call-{city}"} for city in ("Rome", "Oslo")]
+    answers = [AIMessage("", tool_calls=calls), AIMessage("Sunny in both.")]
+    create_agent: Any = vars(agents)["create_agent"]
+    with SqliteSaver.from_conn_string("checkpoints.db") as saver:
+        agent = create_agent(Scripted(messages=iter(answers)), [weather], state_schema=State, checkpointer=saver)
+        asked = {"messages": [HumanMessage([{"type": "text", "text": "Weather?"}])], "visits": 1}
+        kept = agent.invoke(asked, {"configurable": {"thread_id": "t"}})["messages"]
+    report = await manager.import_from("checkpoints.db", user_id="ada")
+    assert (report.messages_stored, report.is_complete) == (5, True)
+    assert await as_langchain(manager, "t") == kept
+    stored = await (await manager.get_session("t")).get_messages()
+    assert [call.id for call in stored[1].tool_calls] == ["call-Rome", "call-Oslo"]
+    assert [message.tool_results[0].tool_call_id for message in stored[2:4]] == ["call-Rome", "call-Oslo"]
+
+
+def test_writes_are_put_together_as_langgraph_does_whatever_they_are() -> None:
+    chance = random.Random(1)
+    ids = [f"id-{number}" for number in range(12)]
+
+    def message() -> BaseMessage:
+        if chance.random() < 0.3:
+            return RemoveMessage(id=chance.choice(ids))
+        return HumanMessage(str(chance.random()), id=chance.choice([*ids, None]))
+
+    for _ in range(100):
+        base = [HumanMessage(name, id=name) for name in ids[:3]]
+        writes = [[message() for _ in range(3)] for _ in range(8)]
+        expected = _messages_delta_reducer(cast(Any, base), cast(Any, writes))
+        plain = folded([message_to_dict(one) for one in base], [[message_to_dict(one) for one in w] for w in writes])
+        assert messages_from_dict(plain) == expected
 
 
 async def test_another_channel_can_be_read(manager: SessionManager) -> None:

@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
+from io import StringIO
 from pathlib import Path
 
+import pytest
 from langchain_core.messages import HumanMessage, message_to_dict
 
+from langswarm_sessions.cli.importing import ImportRequest, import_conversations
 from tests.cli.terminal import Terminal, run_cli
-from tests.importing.written import CONVERSATION, write_rows, write_table
+from tests.importing.written import CONVERSATION, digests, write_rows, write_table
 
 SECRET = "what only the two of them know"
+REQUEST = ImportRequest(
+    source="chat.db",
+    path=Path("new.db"),
+    user="ada",
+    table=None,
+    session_id_field=None,
+    prefix="",
+    provider=None,
+    model=None,
+    dry_run=False,
+    resume=False,
+    strict=False,
+    as_json=False,
+)
 
 
 def test_import_says_what_it_found_and_did() -> None:
@@ -56,10 +75,38 @@ def test_import_of_nothing_known_says_what_is_there() -> None:
     assert json.loads(run_cli("list", "--json").out)[0]["session_id"] == "old-a"
 
 
-def test_a_terminal_shows_a_bar() -> None:
+class Screen(StringIO):
+    """What takes itself for a terminal."""
+
+    def isatty(self) -> bool:
+        """Return that it is one."""
+        return True
+
+
+def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_table("chat.db", {"rome": CONVERSATION})
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    assert import_conversations(REQUEST) == 0
+    shown = re.sub(r"\x1b\[[\d;]*m", "", screen.getvalue())
+    assert "sessions ━" in shown
+    assert "messages ━" in shown
+
+
+@pytest.mark.accept  # a whole process of its own; what it shows, the test before shows
+def test_a_terminal_of_its_own_shows_a_bar_and_keeps_what_was_done() -> None:
     write_table("chat.db", {"rome": CONVERSATION})
     with Terminal(["import", "chat.db"]) as terminal:
         terminal.see("sessions ━")
         terminal.see("messages ━")
         code, last = terminal.end()
     assert (code, "6 read = 6 stored" in last) == (0, True)
+
+
+def test_nothing_is_written_to_the_file_of_another_program() -> None:
+    write_table("chat.db", {"rome": CONVERSATION})
+    before = digests()
+    outcome = run_cli("import", "chat.db", "--into", "chat.db")
+    assert (outcome.code, "tables of another program" in outcome.error) == (1, True)
+    assert digests() == before

@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from agents import TResponseInputItem
+from agents.extensions.memory import AdvancedSQLiteSession, SQLAlchemySession
 from agents.memory import SQLiteSession
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from langswarm_sessions import SessionManager
 from langswarm_sessions.importing import OpenAIAgentsSource
@@ -118,3 +120,35 @@ async def test_a_table_of_another_name_is_found(manager: SessionManager) -> None
     source = OpenAIAgentsSource("sqlite:///agents.db", table="kept")
     assert (await manager.import_from(source, user_id="ada")).messages_already_there == 8
     assert json.dumps(ITEMS[1]) not in repr(source)
+
+
+async def test_of_branches_the_main_one_is_read(manager: SessionManager) -> None:
+    session = AdvancedSQLiteSession(session_id="rome", db_path="agents.db", create_tables=True)
+    try:
+        await session.add_items(cast("list[TResponseInputItem]", ITEMS))
+        await session.create_branch_from_turn(2, "other")
+        await session.add_items([{"role": "user", "content": "Only in the other branch"}])
+        await session.switch_to_branch("main")
+        await session.add_items([{"role": "user", "content": "Later"}])
+        expected = await session.get_items()
+    finally:
+        session.close()
+    await write("plain", ITEMS)
+    report = await manager.import_from("agents.db", user_id="ada")
+    assert adds_up(report)
+    assert report.is_complete
+    assert "branches" in report.notes[0]
+    assert await AgentsSession("rome", manager=manager, user_id="ada").get_items() == expected
+    assert await AgentsSession("plain", manager=manager, user_id="ada").get_items() == ITEMS
+    again = await manager.import_from("agents.db", user_id="ada", resume=True)
+    assert again.messages_already_there == report.messages_read
+
+
+async def test_a_session_of_sqlalchemy_is_read(manager: SessionManager) -> None:
+    engine = create_async_engine("sqlite+aiosqlite:///agents.db")
+    session = SQLAlchemySession("rome", engine=engine, create_tables=True)
+    await session.add_items(cast("list[TResponseInputItem]", ITEMS))
+    await engine.dispose()
+    report = await manager.import_from("sqlite+aiosqlite:///agents.db", user_id="ada")
+    assert (report.messages_stored, report.is_complete) == (8, True)
+    assert await AgentsSession("rome", manager=manager, user_id="ada").get_items() == ITEMS

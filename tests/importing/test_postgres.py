@@ -81,6 +81,20 @@ async def test_a_table_of_langchain_community_is_read_in_any_database(manager: S
     assert (await manager.import_from(url, user_id="ada")).messages_stored == 6
 
 
+async def test_rows_of_no_conversation_are_told_also_when_it_resumes(manager: SessionManager, database: str) -> None:
+    """PostgreSQL sorts NULL last."""
+    url = database.replace("postgresql://", "postgresql+psycopg://")
+    history = sql_history(url, "rome")
+    history.add_messages(list(CONVERSATION))
+    history.engine.dispose()
+    with psycopg.connect(database) as connection:
+        connection.execute("INSERT INTO message_store (session_id, message) SELECT NULL, message FROM message_store")
+    for stored in (6, 0):
+        report = await manager.import_from(url, user_id="ada", resume=True)
+        assert adds_up(report)
+        assert (report.messages_read, report.messages_refused, report.messages_stored) == (12, 6, stored)
+
+
 async def test_nothing_can_be_written_to_a_source(database: str) -> None:
     source = ForeignDatabase(database)
     try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 from langswarm_sessions import SessionManager
 from langswarm_sessions.errors import ConfigurationError, StorageError
 from langswarm_sessions.importing import RedisChatHistorySource
+from tests.histories.servers import redis_with_search
 from tests.importing.written import CONVERSATION, adds_up, as_langchain, connected, quietly, without_ids
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -64,6 +67,17 @@ async def test_lists_become_sessions(manager: SessionManager, empty_valkey: str)
 async def test_documents_become_sessions_and_what_was_lost_before_is_told(
     manager: SessionManager, redis_stack: str
 ) -> None:
+    await check_documents(manager, redis_stack)
+
+
+@pytest.mark.accept
+async def test_documents_of_a_server_with_its_own_json_are_read(manager: SessionManager, tmp_path: Path) -> None:
+    with redis_with_search(tmp_path) as url:
+        await check_documents(manager, url)
+
+
+async def check_documents(manager: SessionManager, redis_stack: str) -> None:
+    """Write with langchain-redis and import it, twice more after it grew."""
     write_documents(redis_stack, "rome", PLAIN)
     write_documents(redis_stack, "a:b", PLAIN[:1])
     report = await manager.import_from(redis_stack, user_id="ada")
@@ -111,6 +125,49 @@ async def test_what_cannot_be_read_is_told(manager: SessionManager, empty_valkey
     report = await manager.import_from(empty_valkey, user_id="ada")
     assert adds_up(report)
     assert [(problem.row, problem.reason) for problem in report.problems] == [("1", "it is not JSON")]
-    with pytest.raises(StorageError, match=r"redis://\*\*\*@127.0.0.1:1") as refused:
-        await manager.import_from("redis://me:secret@127.0.0.1:1", user_id="ada")
-    assert "secret" not in str(refused.value)
+
+
+async def test_keys_that_are_no_histories_are_passed_by_and_said_so(manager: SessionManager, empty_valkey: str) -> None:
+    write_lists(empty_valkey, "rome", PLAIN[:1])
+    with connected(empty_valkey) as client:
+        client.set("message_store:a-setting", "1")
+        client.set("chat:config", "no message at all")
+        client.lpush(b"message_store:caf\xe9", json.dumps({"type": "human", "data": {"content": "hi"}}), b"\xff")
+    report = await manager.import_from(empty_valkey, user_id="ada")
+    assert adds_up(report)
+    assert (report.sessions_imported, report.messages_stored) == (2, 2)
+    assert report.notes == ("keys that begin with 'message_store:' and are no part of a history: 1",)
+    assert [(problem.session_id, problem.reason) for problem in report.problems] == [
+        ("caf\\udce9", "it is not UTF-8 text")
+    ]
+
+
+async def test_documents_that_are_none_are_told(manager: SessionManager, empty_valkey: str) -> None:
+    with connected(empty_valkey) as client:
+        names = [f"chat:rome:01KAJ0000000000000000000{letter}{letter}" for letter in "ABCD"]
+        client.set(names[0], "secret {")
+        client.hset(names[1], mapping={"type": "human", "data": "secret {", "timestamp": "1"})
+        client.lpush("chat:list", "x")
+        client.delete("chat:list")
+        client.sadd(names[2], "x")
+        client.set(names[3], json.dumps({"type": "human", "data": {"content": "hi"}, "timestamp": "yesterday"}))
+    report = await manager.import_from(empty_valkey, user_id="ada")
+    assert adds_up(report)
+    assert (report.messages_stored, report.messages_refused) == (1, 3)
+    assert "secret" not in str(report.to_json())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:se@cret@127.0.0.1:1/0",
+        "redis://127.0.0.1:1/0?password=secret",
+        "redis://me:secret@127.0.0.1:1/0",
+        "redis://127.0.0.1:secret/0",
+    ],
+)
+async def test_no_password_is_told(manager: SessionManager, url: str) -> None:
+    with pytest.raises((StorageError, ConfigurationError)) as refused:
+        await manager.import_from(url, user_id="ada")
+    assert not {"secret", "cret"} & set(re.split(r"[^a-z]+", f"{refused.value} {refused.value.__cause__!r}"))
+    assert "cret" not in repr(RedisChatHistorySource(url))

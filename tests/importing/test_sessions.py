@@ -18,12 +18,14 @@ from langswarm_sessions import (
     SessionStorage,
     create_session_manager,
 )
-from langswarm_sessions.errors import ConfigurationError, StorageError
+from langswarm_sessions.errors import ConfigurationError, MissingDependencyError, StorageError
 from langswarm_sessions.importing import Assembled, Assembler, ImportProgress, SourceEntry
+from langswarm_sessions.importing.rows import moment_of
 from tests.importing.sources import Listed, Texts
 from tests.importing.written import adds_up
 
 ROWS = [("a", "one"), ("a", "two"), ("a", "three"), ("a", "four"), ("b", "five"), ("c", "six"), ("c", 7)]
+PG = "postgresql://u:secret@127.0.0.1:1/d"
 
 
 async def texts(manager: SessionManager, session_id: str) -> list[str]:
@@ -141,6 +143,67 @@ async def test_two_imports_at_once_double_nothing(manager: SessionManager) -> No
         assert await texts(manager, name) == [f"{name}{number}" for number in range(20)]
 
 
+async def test_an_import_that_is_cancelled_anywhere_is_finished_by_the_next_one(manager: SessionManager) -> None:
+    rows = [(name, f"{name}{number}") for name in "ab" for number in range(7)]
+    source = Listed(rows)
+    cancelled = 0
+    for steps in range(0, 60, 4):
+        task = asyncio.create_task(manager.import_from(source, user_id="ada"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        cancelled += isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
+    assert cancelled > 1
+    report = await manager.import_from(source, user_id="ada")
+    assert adds_up(report)
+    assert report.is_complete
+    for name in "ab":
+        assert await texts(manager, name) == [f"{name}{number}" for number in range(7)]
+
+
+async def test_conversations_of_two_places_never_become_one(manager: SessionManager) -> None:
+    """Two databases may have tables, conversations and row ids of the same names."""
+    here, there = [("a", "one"), ("a", "two")], [("a", "eins"), ("a", "zwei"), ("a", "drei"), ("b", "vier")]
+    await manager.import_from(Listed(here), user_id="ada")
+    for rows in (there, there[:2], [("a", "one"), *there[1:]]):
+        for resume in (False, True):
+            report = await manager.import_from(Listed(rows, location="elsewhere"), user_id="ada", resume=resume)
+            assert adds_up(report)
+            assert report.sessions_skipped == 1
+            assert "another place" in next(problem.reason for problem in report.problems if problem.session_id == "a")
+        assert await texts(manager, "a") == ["one", "two"]
+    beside = Listed(there, location="elsewhere")
+    assert (await manager.import_from(beside, user_id="ada", session_prefix="b-")).is_complete
+    assert await texts(manager, "b-a") == ["eins", "zwei", "drei"]
+
+
+async def test_conversations_of_two_places_imported_at_once_never_become_one(manager: SessionManager) -> None:
+    places = {place: [("a", f"{place}{number}") for number in range(9)] for place in ("x", "y")}
+    reports = await asyncio.gather(
+        *(manager.import_from(Listed(rows, location=place), user_id="ada") for place, rows in places.items())
+    )
+    assert all(map(adds_up, reports))
+    assert sorted(report.is_complete for report in reports) == [False, True]
+    assert await texts(manager, "a") in [[text for _, text in rows] for rows in places.values()]
+
+
+async def test_a_source_that_was_moved_goes_on_where_it_ended(manager: SessionManager) -> None:
+    await manager.import_from(Listed([("a", "one"), ("a", 2), ("a", "three")]), user_id="ada")
+    moved = Listed([("a", "one"), ("a", 2), ("a", "three"), ("a", "four")], location="elsewhere")
+    report = await manager.import_from(moved, user_id="ada")
+    assert (report.messages_already_there, report.messages_stored, report.messages_refused) == (2, 1, 1)
+    moved.rows = [*moved.rows, ("a", "five")]
+    assert (await manager.import_from(moved, user_id="ada")).messages_stored == 1
+    assert await texts(manager, "a") == ["one", "three", "four", "five"]
+
+
+async def test_a_time_that_leaves_no_room_after_it_is_not_taken(manager: SessionManager) -> None:
+    assert moment_of("9999-12-31T23:59:59.999999") is None
+    assert moment_of(1e300) is None
+    assert moment_of("0001-01-01T00:00:00+14:00") is None
+    assert moment_of("2025-01-02T03:04:05+01:00") == datetime(2025, 1, 2, 2, 4, 5, tzinfo=UTC)
+
+
 async def test_an_import_holds_a_few_pages_whatever_there_is(manager: SessionManager) -> None:
     class Row:
         """What can be watched as it goes."""
@@ -227,8 +290,13 @@ async def test_a_blocking_manager_imports_as_well() -> None:
         ({"user_id": "ada", "source": "nothing.db"}, ConfigurationError, "no file"),
         ({"user_id": "ada", "source": "nonsense://x"}, ConfigurationError, "nonsense"),
         ({"user_id": "ada", "source": "sqlite://"}, ConfigurationError, "SQLite file"),
+        ({"user_id": "ada", "source": "mysql://u:secret@h/d"}, MissingDependencyError, "pip install pymysql"),
         ({"user_id": "ada", "source": "mssql+pyodbc://u:secret@h/d"}, ConfigurationError, "driver"),
-        ({"user_id": "ada", "source": "postgresql://u:secret@127.0.0.1:1/d"}, StorageError, r"u:\*\*\*@127.0.0.1:1/d"),
+        (
+            {"user_id": "ada", "source": "postgresql://u:secret@127.0.0.1:1/d?password=secret"},
+            StorageError,
+            r"u:\*\*\*@127.0.0.1:1/d",
+        ),
         ({"user_id": "ada", "source": "ours.db"}, ConfigurationError, "of this library"),
     ],
 )

@@ -14,9 +14,8 @@ from sqlalchemy import Column, DateTime, Integer, Text
 from sqlalchemy.orm import declarative_base
 
 from langswarm_sessions import SessionManager
-from langswarm_sessions.errors import ConfigurationError, ImportFormatError, StorageError
+from langswarm_sessions.errors import ConfigurationError, ImportFormatError
 from langswarm_sessions.importing import SQLChatHistorySource
-from langswarm_sessions.storage.foreign.database import ForeignDatabase
 from langswarm_sessions_langchain import SessionRunnable
 from tests.importing.written import (
     CONVERSATION,
@@ -98,6 +97,15 @@ async def test_resuming_reads_no_conversation_that_is_there_whole(manager: Sessi
     assert "not what was imported" in thorough.problems[0].reason
 
 
+async def test_resuming_tells_again_what_was_refused(manager: SessionManager) -> None:
+    good = json.dumps(message_to_dict(HumanMessage("hi")))
+    write_rows("chat.db", [("a", good), ("a", "{"), ("a", good), ("b", good)])
+    for stored in (3, 0):
+        report = await manager.import_from("chat.db", user_id="ada", resume=True)
+        assert adds_up(report)
+        assert (report.messages_stored, report.messages_refused, report.is_complete) == (stored, 1, False)
+
+
 async def test_a_dry_run_tells_the_same_and_stores_nothing(manager: SessionManager) -> None:
     write_table("chat.db", {"rome": CONVERSATION})
     write_rows("chat.db", [("rome", "{"), ("oslo", json.dumps(message_to_dict(HumanMessage("hi"))))])
@@ -128,6 +136,36 @@ async def test_a_row_that_cannot_be_read_is_told_and_passed_by(manager: SessionM
     assert "non-empty" in told["", None]
     assert "secret" not in str(report.to_json())
     assert len(await as_langchain(manager, "a")) == 2
+
+
+async def test_a_row_that_is_no_text_is_told_and_passed_by(manager: SessionManager) -> None:
+    good = json.dumps(
+        message_to_dict(
+            HumanMessage("caf\u00e9"),
+        ),
+        ensure_ascii=False,
+    )
+    odd: list[Any] = [
+        good.encode("latin-1").decode("latin-1"),
+        None,
+        5,
+        good.encode(),
+        '{"lc": 1, "id": [], "kwargs": {}}',
+        '{"type": "remove", "data": {"tool_calls": 5}}',
+        "[" * 100_000,
+    ]
+    write_rows("chat.db", [("a", row) for row in odd])
+    with closing(sqlite3.connect("chat.db")) as database, database:
+        database.execute("UPDATE message_store SET message = CAST(? AS TEXT) WHERE id = 1", [good.encode("latin-1")])
+        database.execute("INSERT INTO message_store (session_id, message) SELECT CAST(x'61ff' AS TEXT), ?", [good])
+    report = await manager.import_from("chat.db", user_id="ada")
+    assert adds_up(report)
+    assert (report.messages_read, report.messages_stored, report.messages_refused) == (8, 2, 6)
+    reasons = {problem.row: problem.reason for problem in report.problems}
+    assert reasons["1"] == "it is not UTF-8 text"
+    assert set(reasons) == {"1", "2", "3", "5", "6", "7"}
+    assert [message.text for message in await as_langchain(manager, "a")] == ["caf\u00e9"]
+    assert [message.text for message in await as_langchain(manager, "a\\udcff")] == ["caf\u00e9"]
 
 
 async def test_a_strict_import_stops_at_the_first_row_that_cannot_be_read(manager: SessionManager) -> None:
@@ -257,42 +295,3 @@ async def test_of_two_tables_one_must_be_named(manager: SessionManager) -> None:
         await manager.import_from(SQLChatHistorySource("sqlite:///chat.db", table="third"), user_id="ada")
     await manager.import_from(SQLChatHistorySource("sqlite:///chat.db", table="second"), user_id="ada")
     assert [message.text for message in await as_langchain(manager, "a")] == ["two"]
-
-
-@pytest.mark.parametrize("mode", ["wal", "delete"])
-async def test_a_database_that_is_in_use_is_read_as_it_is(manager: SessionManager, mode: str) -> None:
-    write_table("chat.db", {"a": [HumanMessage("one")]})
-    with closing(sqlite3.connect("chat.db")) as database:
-        database.execute(f"PRAGMA journal_mode={mode}")
-        assert database.execute("SELECT count(*) FROM message_store").fetchone() == (1,)
-        assert (await manager.import_from("chat.db", user_id="ada")).messages_stored == 1
-        write_table("chat.db", {"a": [HumanMessage("two")]})
-        assert ("chat.db-wal" in digests()) == (mode == "wal")  # there it is, then, not in the file yet
-        assert (await manager.import_from("chat.db", user_id="ada")).messages_stored == 1
-
-
-@pytest.mark.parametrize("mode", ["wal", "delete"])
-async def test_nothing_can_be_written_to_a_source(mode: str) -> None:
-    write_table("chat.db", {"a": [HumanMessage("one")]})
-    with closing(sqlite3.connect("chat.db")) as database:
-        database.execute(f"PRAGMA journal_mode={mode}")
-    source = ForeignDatabase("sqlite:///chat.db")
-    with pytest.raises(StorageError) as refused:
-        await source.read(lambda connection: connection.exec_driver_sql("DELETE FROM message_store"))
-    assert "readonly" in str(refused.value.__cause__)
-    await source.close()
-
-
-async def test_a_source_leaves_no_file_behind(manager: SessionManager) -> None:
-    write_table("chat.db", {"a": [HumanMessage("one")]})
-    with closing(sqlite3.connect("chat.db")) as database:
-        database.execute("PRAGMA journal_mode=wal")
-    before = digests()
-    await manager.import_from("chat.db", user_id="ada")
-    assert digests() == before
-    assert sorted(before) == ["chat.db"]
-
-
-async def test_a_file_of_any_name_is_opened(manager: SessionManager) -> None:
-    write_rows("a b%20?#c.db", [("a", json.dumps(message_to_dict(HumanMessage("hi"))))])
-    assert (await manager.import_from("a b%20?#c.db", user_id="ada")).messages_stored == 1

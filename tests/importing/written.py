@@ -88,11 +88,11 @@ def digests(folder: Path = Path()) -> Mapping[str, str]:
 
 
 def connected(url: str) -> Any:
-    """Return a client of a server that speaks Redis' protocol."""
+    """Return a client of a server that speaks Redis' protocol, the version langchain-redis' search understands."""
     from redis import Redis
 
     client: Any = Redis
-    return client.from_url(url)
+    return client.from_url(url, protocol=2)
 
 
 def quietly(work: Callable[[], Any]) -> Any:

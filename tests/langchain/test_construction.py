@@ -56,7 +56,7 @@ def test_nothing_secret_is_dumped() -> None:
 
 def test_construction_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
-    monkeypatch.setattr("langswarm_sessions_langchain.runnable.runnable.get_session_manager", lambda: made.append(1))
+    monkeypatch.setattr("langswarm_sessions_langchain.runnable.copying.get_session_manager", lambda: made.append(1))
     SessionRunnable(provider="mock", model="mock-model")
     assert made == []
 
@@ -148,6 +148,7 @@ def test_the_names_of_the_package() -> None:
         "SessionCheckpointSaver",
         "SessionRunnable",
         "from_langchain",
+        "messages_to_langchain",
         "to_langchain",
     ]
     assert all(getattr(package, name) for name in package.__all__)

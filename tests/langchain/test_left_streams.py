@@ -14,7 +14,14 @@ from typing import Any, TypedDict
 import pytest
 from langchain_core.messages import AIMessageChunk
 from langchain_core.output_parsers import StrOutputParser
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableGenerator, RunnableLambda
+from langchain_core.runnables import (
+    Runnable,
+    RunnableConfig,
+    RunnableGenerator,
+    RunnableLambda,
+    RunnableParallel,
+    RunnablePick,
+)
 
 from langswarm_sessions import SessionManager, create_session_manager
 from langswarm_sessions.records import MessageFilter
@@ -271,3 +278,54 @@ async def test_a_stream_that_is_closed_is_stored_when_it_is(traced: SessionManag
     await stream.aclose()
     kept = await traced._services.storage.list_messages("s", MessageFilter())  # waits for nothing
     assert [str(message.status) for message in kept] == ["interrupted"] * 2
+
+
+def gathered(inner: Runnable[Any, Any], depth: int, manager: SessionManager) -> Runnable[Any, Any]:
+    """Return sessions in parallel steps in sessions, so many deep; they are called `d0` (the innermost) and so on."""
+    runnable = inner
+    for level in range(1, depth):
+        steps: Any = RunnableParallel(said=streaming(runnable, f"d{level - 1}")) | RunnablePick("said")
+        runnable = SessionRunnable(steps, manager=manager)
+    return runnable
+
+
+@pytest.mark.parametrize("innermost", ["session", "model"])
+@pytest.mark.parametrize("depth", [2, 4])
+async def test_parallel_steps_leave_no_turn_to_the_garbage_collector(
+    traced: SessionManager, depth: int, innermost: str
+) -> None:
+    loop = asyncio.get_running_loop()
+    complaints: list[str] = []
+    loop.set_exception_handler(lambda _, context: complaints.append(str(context)))
+    loop.set_debug(True)
+    loop.slow_callback_duration = 60
+    runnable, given, _ = nested(innermost, traced)
+    stream: Any = gathered(runnable, depth, traced).astream(given, on(f"d{depth - 1}"))
+    gc.disable()
+    try:
+        await anext(stream)
+        await stream.aclose()
+        for level in range(depth):
+            kept = await traced._services.storage.list_messages(f"d{level}", MessageFilter())  # waits for nothing
+            assert {str(message.status) for message in kept} == {"interrupted"}, level
+    finally:
+        gc.enable()
+    gc.collect()
+    await asyncio.sleep(0)
+    assert complaints == []
+
+
+async def test_what_outlives_its_turn_is_left_alone(traced: SessionManager) -> None:
+    inner = SessionRunnable(Scripted(script=[SAID]), manager=traced)
+    background: list[asyncio.Task[str]] = []
+
+    async def read() -> str:
+        return "".join([chunk.text async for chunk in inner.astream("hi", on("inner"))])
+
+    async def answer(_: Any) -> str:
+        background.append(asyncio.create_task(read()))
+        return "done"
+
+    outer = SessionRunnable(RunnableLambda(answer), manager=traced)
+    assert (await outer.ainvoke("hi", on("s"))).text == "done"
+    assert (await background[0]).strip() == SAID

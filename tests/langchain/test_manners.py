@@ -24,6 +24,7 @@ from langswarm_sessions import (
     SessionBusyError,
     SessionManager,
     create_session_manager,
+    get_session_manager,
     set_session_manager,
 )
 from langswarm_sessions_langchain import SessionRunnable
@@ -140,24 +141,48 @@ def test_another_manager_cannot_be_pickled(manager: SessionManager, process_wide
 
 _CHILD = """
 import pickle, sys
-from langswarm_sessions import create_session_manager, set_session_manager
+from langswarm_sessions import ConfigurationError, create_session_manager, set_session_manager
+runnable = pickle.load(sys.stdin.buffer)
+config = {"configurable": {"session_id": "s"}}
+try:
+    runnable.invoke("lost", config)
+except ConfigurationError as error:
+    print(error)
 manager = create_session_manager(storage="sqlite", storage_config={"db_path": sys.argv[1]})
 set_session_manager(manager)
-runnable = pickle.load(sys.stdin.buffer)
-print(runnable.invoke("there", {"configurable": {"session_id": "s"}}).text)
+print(runnable.invoke("there", config).text)
 """
 
 
-def test_a_pickle_goes_on_with_the_session_in_another_process(process_wide: SessionManager, tmp_path: Path) -> None:
-    runnable = SessionRunnable(manager=process_wide, provider="mock", model="mock-model")
+def test_a_pickle_goes_on_with_the_session_in_another_process(
+    process_wide: SessionManager, tmp_path: Path, own_folder: Path
+) -> None:
+    runnable = SessionRunnable(provider="mock", model="mock-model")
     runnable.invoke("here", on("s"))
+    before = sorted(own_folder.iterdir())
     command = [sys.executable, "-c", _CHILD, str(tmp_path / "wide.db")]
     done = subprocess.run(command, input=pickle.dumps(runnable), capture_output=True, check=False)
-    assert done.stdout.decode().strip() == "Mock response to: there", done.stderr.decode()
+    refused, answered = done.stdout.decode().splitlines()
+    assert "Call set_session_manager(manager) here" in refused, done.stderr.decode()
+    assert answered == "Mock response to: there"
+    assert sorted(own_folder.iterdir()) == before  # no database was made in the place of the one that is missing
     assert [text for role, text, _ in process_wide.bridge.call(told, process_wide, "s") if role == "user"] == [
         "here",
         "there",
     ]
+
+
+def test_a_pickle_of_all_defaults_needs_nothing(own_folder: Path) -> None:
+    set_session_manager(None)
+    try:
+        again = pickle.loads(pickle.dumps(SessionRunnable(provider="mock", model="mock-model")))
+        assert again.invoke("hi", on("s")).text == "Mock response to: hi"
+        manager = get_session_manager()
+        manager.bridge.call(manager.close)
+        manager.bridge.close()
+    finally:
+        set_session_manager(None)
+    assert (own_folder / "langswarm_sessions.db").exists()
 
 
 # ---------------------------------------------------------------- types and pictures

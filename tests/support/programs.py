@@ -31,9 +31,15 @@ class ProgramRunner(Protocol):
 
 
 @pytest.fixture
-def run_program(llmock_server: LLMockServer) -> ProgramRunner:
-    """Run programs with the OpenAI SDK pointed at a loopback server, so that what needs a key runs without one."""
+def program_env(llmock_server: LLMockServer) -> dict[str, str]:
+    """Variables that point the OpenAI SDK at a loopback server, so that what needs a key runs without one."""
     served = {"OPENAI_BASE_URL": llmock_server.base_url("openai"), "OPENAI_API_KEY": "test-key-of-nobody"}
+    return {**os.environ, "NO_COLOR": "1", "COLUMNS": "120", **served}
+
+
+@pytest.fixture
+def run_program(program_env: dict[str, str]) -> ProgramRunner:
+    """Run programs that need no key and find no terminal."""
 
     def run(command: Sequence[str], *, seconds: float) -> str:
         log = Path("program.log")
@@ -43,7 +49,7 @@ def run_program(llmock_server: LLMockServer) -> ProgramRunner:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "NO_COLOR": "1", "COLUMNS": "120", **served},
+                env=program_env,
                 start_new_session=True,
             )
             try:

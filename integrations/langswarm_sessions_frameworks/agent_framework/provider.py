@@ -23,6 +23,7 @@ _USER = "user_id"
 _SEEN = "seen"
 _READ = "read"
 _OWN = "own"
+_PAGE = 50
 
 
 class SessionHistoryProvider(HistoryProvider):
@@ -39,8 +40,8 @@ class SessionHistoryProvider(HistoryProvider):
 
     Args:
         manager: Where sessions live, blocking or not; None: the process-wide one.
-        user_id: Whose conversations; None takes a session whoever's it is, and creates it for "user". One provider
-            serves several users with `create_session`.
+        user_id: Whose conversations, and nobody else's; None takes a session whoever's it is, and creates it for
+            "user". One provider without a user serves several with `create_session`.
         source_id: Names this provider in an agent's session.
         load_messages: Whether the conversation is loaded before a run.
         store_inputs: Whether inputs are stored.
@@ -94,11 +95,12 @@ class SessionHistoryProvider(HistoryProvider):
             user_id: Whose it is; None: the provider's.
 
         Raises:
-            InvalidInputError: An id is not a non-empty string.
+            InvalidInputError: An id is not a non-empty string, or the provider is another user's.
         """
+        user_id = self._checked_user(user_id)
         session = AgentSession(session_id=None if session_id is None else check_name(session_id, field="session_id"))
         if user_id is not None:
-            session.state[self.source_id] = {_USER: check_name(user_id, field="user_id")}
+            session.state[self.source_id] = {_USER: user_id}
         return session
 
     async def get_messages(
@@ -149,7 +151,7 @@ class SessionHistoryProvider(HistoryProvider):
             state[_SEEN] = state.pop(_READ, state.get(_SEEN, 0))
             state[_OWN] = [stored[0].seq, stored[-1].seq]
 
-    async def report(self, session_id: str, *, user_id: str | None = None) -> LossReport:
+    async def loss_report(self, session_id: str, *, user_id: str | None = None) -> LossReport:
         """Return how a session reads as messages of Agent Framework: what is converted, what is left out, and why.
 
         Args:
@@ -158,7 +160,9 @@ class SessionHistoryProvider(HistoryProvider):
 
         Raises:
             SessionNotFoundError: The session is another user's, or was deleted.
+            InvalidInputError: The provider is another user's.
         """
+        user_id = self._checked_user(user_id)
         rows = await self._rows(session_id, None if user_id is None else {_USER: user_id})
         return read_as(AGENT_FRAMEWORK, rows, session_id=session_id).report
 
@@ -167,7 +171,7 @@ class SessionHistoryProvider(HistoryProvider):
     ) -> None:
         """Load the conversation into the run; of one that the service keeps only what it has not heard of."""
         if _is_kept_by_service(agent, context):
-            rows = _unheard(await self._rows(context.session_id, state), state)
+            rows = await self._unheard(context.session_id, state)
             context.extend_messages(self, read_as(AGENT_FRAMEWORK, rows, session_id=session.session_id).items)
             return
         inputs = [row for message in context.input_messages for row in messages_of(AGENT_FRAMEWORK, [message])]
@@ -182,14 +186,34 @@ class SessionHistoryProvider(HistoryProvider):
     def _conversation(self, session_id: str | None, state: dict[str, Any] | None) -> Conversation:
         if session_id is None:
             raise InvalidInputError("session_id: run the agent with a session, as in agent.run(..., session=session).")
-        user_id = (state or {}).get(_USER, self.user_id)
+        user_id = self.user_id or (state or {}).get(_USER)  # a state that was tampered with opens nothing to it
         return Conversation(self._manager, session_id, framework=AGENT_FRAMEWORK.name, user_id=user_id)
+
+    def _checked_user(self, user_id: str | None) -> str | None:
+        if user_id is not None and self.user_id not in (None, check_name(user_id, field="user_id")):
+            raise InvalidInputError(
+                "user_id: this provider holds another user's conversations. Make one with that user, or one with none."
+            )
+        return user_id
 
     async def _rows(self, session_id: str | None, state: dict[str, Any] | None) -> Sequence[SessionMessage]:
         rows = await self._conversation(session_id, state).messages()
         if state is not None:
             state[_READ] = max((row.seq or 0 for row in rows), default=0)
         return rows
+
+    async def _unheard(self, session_id: str | None, state: dict[str, Any]) -> list[SessionMessage]:
+        """Return what came after the service was last told of the session, and not by the run that told it."""
+        conversation = self._conversation(session_id, state)
+        rows: list[SessionMessage] = []
+        cursor: str | None = None
+        while True:
+            page = await conversation.messages(_PAGE, cursor=cursor)
+            rows, cursor = [*page, *rows], page.next_cursor
+            if cursor is None or _SEEN not in state or (rows and (rows[0].seq or 0) <= state[_SEEN]):
+                break
+        state[_READ] = max((row.seq or 0 for row in rows), default=0)
+        return _after(rows, state)
 
 
 # ---------------------------------------------------------------- who owns the history
@@ -200,8 +224,7 @@ def _is_kept_by_service(agent: SupportsAgentRun, context: SessionContext) -> boo
     return any((context.service_session_id, context.options.get("conversation_id"), defaults.get("conversation_id")))
 
 
-def _unheard(rows: Sequence[SessionMessage], state: dict[str, Any]) -> list[SessionMessage]:
-    """Return what came after the service was last told of the session, and not by the run that told it."""
+def _after(rows: Sequence[SessionMessage], state: dict[str, Any]) -> list[SessionMessage]:
     if _SEEN not in state:
         return []
     first, last = state[_OWN]

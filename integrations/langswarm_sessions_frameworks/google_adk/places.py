@@ -37,8 +37,9 @@ __all__ = [
 APP_STATE = "adk:app-state"
 _APP = "adk:app="
 _ID = "adk:id="
-_APP_KEY = "langswarm_sessions:app"
-_ID_KEY = "langswarm_sessions:id"
+_OURS = "langswarm_sessions:"  # what begins so in a context is an adapter's, of this framework or of another
+_APP_KEY = f"{_OURS}app"
+_ID_KEY = f"{_OURS}id"
 _OWN = "adk:"
 _LONGEST = 255
 _LONGEST_ID = 200
@@ -88,7 +89,7 @@ def adk_id(record: SessionRecord) -> str:
 
 def state_of(record: SessionRecord) -> dict[str, Any]:
     """Return the state of a session alone."""
-    return {key: value for key, value in record.context.items() if key not in (_APP_KEY, _ID_KEY)}
+    return {key: value for key, value in record.context.items() if not key.startswith(_OURS)}
 
 
 def tags_of(app_name: str, record: SessionRecord, session_id: str) -> tuple[str, ...]:

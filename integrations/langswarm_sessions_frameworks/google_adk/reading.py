@@ -18,7 +18,7 @@ from langswarm_sessions_frameworks.formats import read_as, restored
 from langswarm_sessions_frameworks.google_adk.format import GOOGLE_ADK
 from langswarm_sessions_frameworks.google_adk.rows import Mark, snapshot
 
-__all__ = ["ALL", "is_stored", "last_author", "mark_of_made", "newest", "rewound", "since", "within"]
+__all__ = ["ALL", "last_author", "mark_of_made", "newest", "rewound", "since", "stored_row", "within"]
 
 ALL = MessageFilter(for_model=True)
 """What a model may be given."""
@@ -46,13 +46,13 @@ async def newest(
     return await snapshot(here, replace(wanted, limit=count + 1), is_enough=is_enough)
 
 
-async def is_stored(here: Session, event: Event) -> bool:
-    """Whether this very event was appended before: whoever appends it again was not told that it is there."""
+async def stored_row(here: Session, event: Event) -> SessionMessage | None:
+    """Return the first row of this very event: whoever appends it again was not told that it is there."""
     try:
         row = await here.get_message(event.id)
     except MessageNotFoundError:
-        return False
-    return restored(GOOGLE_ADK, row) == [event]
+        return None
+    return row if restored(GOOGLE_ADK, row) == [event] else None
 
 
 async def rewound(here: Session, event: Event) -> tuple[str, ...]:

@@ -24,10 +24,10 @@ from langswarm_sessions_frameworks.google_adk.places import (
     row_ids,
     tags_of,
 )
-from langswarm_sessions_frameworks.google_adk.states import FRAMEWORK
+from langswarm_sessions_frameworks.google_adk.states import FRAMEWORK, Change
 from langswarm_sessions_frameworks.provider import FRAMEWORK_PROVIDER, register
 
-__all__ = ["Key", "Mark", "create", "find", "snapshot"]
+__all__ = ["Key", "Mark", "create", "find", "is_known_as", "snapshot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +101,20 @@ async def find(manager: SessionManager, key: Key) -> Session | None:
     except SessionNotFoundError:
         pass
     else:
-        if session.user_id == key.user_id and _is_known_as(session.record, key):
+        if is_known_as(session.record, key):
             return session
     tags = [app_tag(key.app_name), id_tag(key.session_id)]
     return next(iter(await manager.search_sessions(user_id=key.user_id, tags=tags, limit=1)), None)
 
 
-async def create(manager: SessionManager, key: Key, state: Mapping[str, Any]) -> Session:
+async def create(manager: SessionManager, key: Key, state: Mapping[str, Any], *, also: Mapping[str, Change]) -> Session:
     """Create a session in a state.
+
+    Args:
+        manager: Where sessions live.
+        key: What ADK knows the session by.
+        state: What it begins with.
+        also: Changes of other sessions that go with it.
 
     Raises:
         AlreadyExistsError: There is one.
@@ -118,7 +124,7 @@ async def create(manager: SessionManager, key: Key, state: Mapping[str, Any]) ->
         for row_id in row_ids(key.app_name, key.user_id, key.session_id):
             session = await _begun(manager, row_id, key)
             if session is not None:
-                await session.amend(Amendment(change=_beginning(key, state)))
+                await session.amend(Amendment(change=_beginning(key, state), also=also))
                 return session
     raise _exists(key)
 
@@ -173,8 +179,10 @@ def _claimed(record: SessionRecord, key: Key, state: Mapping[str, Any]) -> Sessi
     return replace(record, context=context, config=replace(record.config, tags=tags))
 
 
-def _is_known_as(record: SessionRecord, key: Key) -> bool:
-    return _is_open_to(record, key) and adk_id(record) == key.session_id and not _is_unfinished(record)
+def is_known_as(record: SessionRecord, key: Key) -> bool:
+    """Whether a session is the one ADK knows by a key."""
+    is_theirs = record.user_id == key.user_id and _is_open_to(record, key)
+    return is_theirs and adk_id(record) == key.session_id and not _is_unfinished(record)
 
 
 def _is_open_to(record: SessionRecord, key: Key) -> bool:

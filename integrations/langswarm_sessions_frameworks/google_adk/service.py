@@ -27,15 +27,15 @@ from langswarm_sessions_frameworks.google_adk.format import EventFormat, rows_of
 from langswarm_sessions_frameworks.google_adk.places import adk_id, app_tag, check_id, state_of
 from langswarm_sessions_frameworks.google_adk.reading import (
     ALL,
-    is_stored,
     last_author,
     mark_of_made,
     newest,
     rewound,
     since,
+    stored_row,
     within,
 )
-from langswarm_sessions_frameworks.google_adk.rows import Key, Mark, create, find, snapshot
+from langswarm_sessions_frameworks.google_adk.rows import Key, Mark, create, find, is_known_as, snapshot
 from langswarm_sessions_frameworks.google_adk.states import PAGE, Delta, SharedStates, merged
 
 __all__ = ["AdkSessionService"]
@@ -44,7 +44,7 @@ __all__ = ["AdkSessionService"]
 class AdkSessionService(BaseSessionService):
     """Keeps the sessions of ADK's runners: one session of ADK, one here, each event a message that holds it whole.
 
-    An event, and what it changes of the session's state, is stored in one transaction. A copy of a session that was
+    An event, and what it changes of any state, is stored in one transaction. A copy of a session that was
     read before somebody else appended is refused with ADK's `StaleSessionError`: told by the numbers of messages, so
     that clocks, rounding and upkeep never make one stale. An event that is appended again is stored once.
     `app:` and `user:` state is shared as ADK has it, and kept as the context of a session of its own; `temp:` state is
@@ -90,8 +90,8 @@ class AdkSessionService(BaseSessionService):
         """
         key = _key(app_name, user_id, session_id if session_id and session_id.strip() else new_id())
         delta = Delta(state or {})
-        session = await create(self._manager, key, delta.session)
-        await self._states.apply(delta, app_name=app_name, user_id=user_id)
+        also = await self._states.changes(delta, app_name=app_name, user_id=user_id)
+        session = await create(self._manager, key, delta.session, also=also)
         return await self._told(session.record, app_name, [])
 
     async def get_session(
@@ -182,22 +182,19 @@ class AdkSessionService(BaseSessionService):
         key = _key(session.app_name, session.user_id, session.id)
         async with self._lock(key):
             mark, here = await self._opened(session, key)
-            if await is_stored(here, event):
+            rows, there = rows_of(event), await stored_row(here, event)
+            if there is None:
+                delta = Delta(event.actions.state_delta)
+                also = await self._states.changes(delta, app_name=key.app_name, user_id=key.user_id)
+                change, gone = mark.change(key, delta.session), await rewound(here, event)
+                await here.amend(Amendment(append=rows, retract=gone, change=change, also=also))
+            elif there.seq != mark.seq + 1:  # the copy has it already, or does not know what came before it
                 return event
-            delta = Delta(event.actions.state_delta)
-            if delta.app or delta.user:
-                mark.check(here.record)
-                await self._states.apply(delta, app_name=key.app_name, user_id=key.user_id)
-            stored = await here.amend(
-                Amendment(
-                    append=rows_of(event), retract=await rewound(here, event), change=mark.change(key, delta.session)
-                )
-            )
-            _set_mark(session, replace(mark, seq=stored[-1].seq or 0))
+            _set_mark(session, replace(mark, seq=mark.seq + len(rows)))
         session.last_update_time = event.timestamp
         return self._commit_event_to_session(session, event)
 
-    async def report(self, *, app_name: str, user_id: str, session_id: str) -> LossReport:
+    async def loss_report(self, *, app_name: str, user_id: str, session_id: str) -> LossReport:
         """Return how a session reads as ADK's events: what is converted, what is left out, and why.
 
         Raises:
@@ -229,16 +226,19 @@ class AdkSessionService(BaseSessionService):
     async def _opened(self, session: AdkSession, key: Key) -> tuple[Mark, Session]:
         """Return up to where a copy was read, and the session it is a copy of."""
         written = session._storage_update_marker  # pyright: ignore[reportPrivateUsage]  # ADK's place for this
-        if written is not None:
-            mark = Mark.read(written)
-            try:
-                return mark, await self._manager.get_session(mark.row_id)
-            except SessionNotFoundError:
-                raise _not_found(session.id) from None
-        here = await find(self._manager, key)
-        if here is None:
+        if written is None:
+            found = await find(self._manager, key)
+            if found is None:
+                raise _not_found(session.id)
+            return await mark_of_made(session, found), found
+        mark = Mark.read(written)
+        try:
+            here = await self._manager.get_session(mark.row_id)
+        except SessionNotFoundError:
+            raise _not_found(session.id) from None
+        if not is_known_as(here.record, key):  # the copy was changed since it was read
             raise _not_found(session.id)
-        return await mark_of_made(session, here), here
+        return mark, here
 
 
 def _adk_session(record: SessionRecord, app_name: str, events: list[Event], state: dict[str, Any]) -> AdkSession:

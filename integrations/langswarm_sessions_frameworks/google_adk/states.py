@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from google.adk.sessions.state import State
 
 from langswarm_sessions.errors import SessionNotFoundError
 from langswarm_sessions.manager import SessionManager
+from langswarm_sessions.records import SessionRecord
 from langswarm_sessions.session import Session
 from langswarm_sessions_frameworks.google_adk.places import (
     APP_STATE,
@@ -25,6 +27,10 @@ __all__ = ["FRAMEWORK", "PAGE", "Delta", "SharedStates", "merged"]
 FRAMEWORK = "google-adk"
 PAGE = 500
 """How many sessions are listed at a time."""
+
+
+Change = Callable[[SessionRecord], SessionRecord]
+_DESCRIPTION = "Holds state of Google ADK; says nothing."
 
 
 class Delta:
@@ -79,28 +85,29 @@ class SharedStates:
             if (cursor := page.next_cursor) is None:
                 return found
 
-    async def apply(self, delta: Delta, *, app_name: str, user_id: str) -> None:
-        """Store what of a change concerns the app and the user."""
+    async def changes(self, delta: Delta, *, app_name: str, user_id: str) -> dict[str, Change]:
+        """Return what of a change concerns the app and the user, by the ids of the sessions that hold their states.
+
+        Those sessions are there once this returns; they change with what the change comes with: `Amendment(also=...)`.
+        """
+        found: dict[str, Change] = {}
         if delta.app:
-            place, tag = app_state_place(app_name), APP_STATE
-            await self._merge(place, delta.app, owner=state_owner(app_name), tag=tag)
+            place = await self._made(app_state_place(app_name), owner=state_owner(app_name))
+            found[place] = _merging(delta.app, tag=APP_STATE)
         if delta.user:
-            place, tag = user_state_place(app_name, user_id), user_state_tag(app_name)
-            await self._merge(place, delta.user, owner=user_id, tag=tag)
+            place = await self._made(user_state_place(app_name, user_id), owner=user_id)
+            found[place] = _merging(delta.user, tag=user_state_tag(app_name))
+        return found
 
     async def _read(self, place: str) -> dict[str, Any]:
         session = await self._find(place)
         return {} if session is None else dict(session.record.context)
 
-    async def _merge(self, place: str, delta: Mapping[str, Any], *, owner: str, tag: str) -> None:
-        session = await self._find(place)
-        if session is None:
+    async def _made(self, place: str, *, owner: str) -> str:
+        if await self._find(place) is None:
             register()
-            session = await self._manager.open_session(
-                place, user_id=owner, provider=FRAMEWORK_PROVIDER, model=FRAMEWORK
-            )
-            await session.update_config({"tags": [tag], "description": "Holds state of Google ADK; says nothing."})
-        await session.update_context(delta)
+            await self._manager.open_session(place, user_id=owner, provider=FRAMEWORK_PROVIDER, model=FRAMEWORK)
+        return place
 
     async def _find(self, place: str) -> Session | None:
         """Return the session that holds a state; one that was deleted as unused is used again, so it comes back."""
@@ -113,6 +120,15 @@ class SharedStates:
             return await self._manager.get_session(place)
         except SessionNotFoundError:
             return None
+
+
+def _merging(delta: Mapping[str, Any], *, tag: str) -> Change:
+    def merged_in(record: SessionRecord) -> SessionRecord:
+        tags = tuple(dict.fromkeys([*record.config.tags, tag]))
+        config = replace(record.config, tags=tags, description=_DESCRIPTION)
+        return replace(record, config=config, context={**record.context, **delta})
+
+    return merged_in
 
 
 def _of(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from langswarm_sessions_frameworks.openai_agents.items import Item, ItemsFormat,
 __all__ = ["ItemAssembler"]
 
 _ENCRYPTED = "__enc__"
+_UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
 
 
 class ItemAssembler(Assembler):
@@ -43,7 +44,7 @@ class ItemAssembler(Assembler):
         entries = tuple(entry for entry, _ in waiting)
         try:
             message = message_of(ItemsFormat(), [item for _, item in waiting])
-        except (InvalidInputError, ImportFormatError, KeyError, TypeError, ValueError, AttributeError):
+        except (InvalidInputError, ImportFormatError, *_UNREADABLE):
             return (Assembled(entries=entries, problem="it is not an item of the Responses API"),)
         return (Assembled(entries=entries, message=message),)
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
+from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.messages import (
     AudioPart,
     FilePart,
@@ -26,13 +27,15 @@ from langswarm_sessions.providers.openai.media import responses_take
 from langswarm_sessions.providers.tools import parse_arguments
 from langswarm_sessions_frameworks.formats import CROSSES, Fate, ItemFormat, Understood, converted
 
-__all__ = ["Item", "ItemsFormat", "grouped", "is_answer"]
+__all__ = ["Item", "ItemsFormat", "awaits_results", "grouped", "is_answer"]
 
 Item = dict[str, Any]
 
 _SPEAKERS = {"user": Role.USER, "system": Role.SYSTEM, "developer": Role.SYSTEM}
 _OUTPUT = "_output"
 _CALL = "_call"
+_APPROVAL = "mcp_approval_request"
+_APPROVED = "mcp_approval_response"
 _NOT_ARGUMENTS = frozenset({"id", "type", "call_id", "status", "name", "arguments", "input"})
 _NOTED = converted("the Responses API takes none of this type or in this place; a text says that it was there")
 _END = SessionMessage(role=Role.ASSISTANT)  # what stands before an answer is not new: a note takes a medium's place
@@ -52,8 +55,17 @@ class ItemsFormat(ItemFormat[Item]):
         return cast("Item", data)
 
     def understand(self, data: Sequence[Any]) -> Understood:
-        """Return what the items of one row say."""
-        items = cast("Sequence[Item]", data)
+        """Return what the items of one row say.
+
+        Raises:
+            InvalidInputError: They are not as the Responses API has them.
+        """
+        try:
+            return self._said(cast("Sequence[Item]", data))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise InvalidInputError("items: one of them is not an item of the Responses API.") from None
+
+    def _said(self, items: Sequence[Item]) -> Understood:
         first = items[0]
         if (role := _speaker(first)) is not None:
             return Understood(role=role, parts=_content_parts(first.get("content")))
@@ -74,7 +86,9 @@ class ItemsFormat(ItemFormat[Item]):
         """Return what becomes of a part."""
         if part in given_back(message, _model_of(message)):
             return CROSSES
-        if isinstance(part, ImagePart | FilePart) and message.kind is not MessageKind.INSTRUCTIONS:
+        if message.kind is MessageKind.INSTRUCTIONS:
+            return super().fate(message, part)
+        if isinstance(part, ImagePart | FilePart):
             return CROSSES if responses_take(part, message.role) else _NOTED
         if isinstance(part, AudioPart):
             return converted("its words are told as text") if part.transcript else _NOTED
@@ -98,6 +112,22 @@ def grouped(items: Iterable[Item]) -> list[list[Item]]:
 def is_answer(item: Item) -> bool:
     """Whether an item is the model's doing: a text, reasoning, a call."""
     return _speaker(item) is None and not _is_output(item)
+
+
+def awaits_results(items: Iterable[Item]) -> bool:
+    """Whether a call, or an approval that is asked for, has no answer among items."""
+    asked: set[object] = set()
+    answered: set[object] = set()
+    for item in items:
+        if _is_call(item):
+            asked.add(item["call_id"])
+        elif _is_output(item):
+            answered.add(item["call_id"])
+        elif _kind(item) == _APPROVAL:
+            asked.add(item.get("id"))
+        elif _kind(item) == _APPROVED:
+            answered.add(item.get("approval_request_id"))
+    return not asked <= answered
 
 
 def _begins_another(item: Item, group: Sequence[Item]) -> bool:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import weakref
 from dataclasses import dataclass
 from typing import Any
 
 from agents import RunContextWrapper
+from agents import Usage as UsedByRun
 
+from langswarm_sessions.errors import SessionError
 from langswarm_sessions.records import Lease, Usage
 from langswarm_sessions.turns import HeldTurn
 from langswarm_sessions_frameworks.conversation import Conversation
 
 __all__ = ["Runs"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -26,7 +31,8 @@ class Runs:
     """Lets one run of a session begin after the other.
 
     The SDK says when a run reads its history, not when it has ended. A run lets go of the session with its last word,
-    when the task it runs in ends or begins another run of the session, or when nobody holds its context any more.
+    when it pauses for an approval, when the task it runs in ends or begins another run of the session, or when nobody
+    holds its context any more.
 
     Args:
         conversation: The session.
@@ -49,6 +55,8 @@ class Runs:
             return
         turn = await self._conversation.hold(steps_aside=True)
         self._runs[context] = _Run(turn)
+        used = context.usage  # the SDK goes on counting in it
+        turn.count(lambda: _usage_of(used))
         weakref.finalize(context, turn.release, completed=False).atexit = False
         if (task := asyncio.current_task()) is not None:
             task.add_done_callback(lambda _: turn.release(completed=False))
@@ -64,12 +72,34 @@ class Runs:
         if run is None or run.is_over:
             return
         run.is_over = True
-        run.turn.release(completed=True, usage=_usage_of(context))
-        await run.turn.end()
+        run.turn.release(completed=True)
+        await _ended(run.turn)
+
+    async def pause(self, context: RunContextWrapper[Any]) -> None:
+        """Let go of the session: the run waits for somebody's approval, and is gone on with by another run."""
+        run = self._runs.get(context)
+        if run is None or run.is_over:
+            return
+        run.is_over = True
+        run.turn.count(lambda: None)  # the run that goes on with it counts its tokens, too
+        run.turn.release(completed=False)
+        await _ended(run.turn)
 
 
-def _usage_of(context: RunContextWrapper[Any]) -> Usage:
-    used = context.usage
+async def _ended(turn: HeldTurn) -> None:
+    """Wait until the end of a run is stored. What it said is stored already: a failure must not have it said again."""
+    try:
+        await turn.end()
+    except SessionError as error:
+        logger.warning(
+            "The end of a run could not be stored (%s): its session is free once its lease has expired.",
+            type(error).__name__,
+        )
+
+
+def _usage_of(used: UsedByRun) -> Usage | None:
+    if not used.total_tokens:
+        return None
     return Usage(
         input_tokens=used.input_tokens,
         output_tokens=used.output_tokens,

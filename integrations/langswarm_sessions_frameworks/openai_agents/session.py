@@ -14,7 +14,7 @@ from langswarm_sessions.records import Lease, SessionRecord
 from langswarm_sessions_frameworks.conversation import Conversation
 from langswarm_sessions_frameworks.extras import needed
 from langswarm_sessions_frameworks.formats import LossReport, Row, message_of, read_as
-from langswarm_sessions_frameworks.openai_agents.items import Item, ItemsFormat, grouped, is_answer
+from langswarm_sessions_frameworks.openai_agents.items import Item, ItemsFormat, awaits_results, grouped, is_answer
 
 try:
     from agents.memory import SessionSettings
@@ -112,13 +112,15 @@ class AgentsSession:
             SessionNotFoundError: It belongs to another user, or was deleted.
             SessionArchivedError: It is archived.
             TurnConflictError: The run no longer holds the session: another process took it over. Nothing was stored.
-            InvalidInputError: An item holds what JSON cannot.
+            InvalidInputError: An item holds what JSON cannot, or is none of the Responses API.
         """
         given = _checked(items)
         new = [message_of(_FORMAT, group) for group in grouped(given)]
         if new:
             await self._conversation.append(new, held=self._lease_of(wrapper))
-        if wrapper is not None and _is_last_word(given):
+        if wrapper is not None and awaits_results(given):  # the SDK adds calls with their results, unless it pauses
+            await self._runs.pause(wrapper)
+        elif wrapper is not None and _is_last_word(given):
             await self._runs.end(wrapper)
 
     async def pop_item(self, *, wrapper: RunContextWrapper[Any] | None = None) -> TResponseInputItem | None:

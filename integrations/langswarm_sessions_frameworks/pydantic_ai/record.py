@@ -14,7 +14,7 @@ from langswarm_sessions.records import SessionRecord
 
 __all__ = ["CONTEXT_KEY", "is_blank", "keeping", "kept_record", "newest_known", "revision_of"]
 
-CONTEXT_KEY = "pydantic_ai"
+CONTEXT_KEY = "langswarm_sessions:pydantic_ai"
 """Where the session's context holds it."""
 
 _RECORDS = TypeAdapter(ConversationRecord)

@@ -74,9 +74,14 @@ class SessionConversationStore(ConversationStore):
         """Return how a conversation reads in this format: what crosses, what is converted, what dropped, and why.
 
         Raises:
-            SessionNotFoundError: There is none.
+            SessionNotFoundError: There is none, or it is another user's.
         """
-        session = await self._manager.get_session(conversation_id)
+        session = await self._session(conversation_id)
+        if session is None:
+            raise SessionNotFoundError(
+                "There is no such conversation. Check the id, and whose conversations this store holds.",
+                session_id=conversation_id,
+            )
         stored = await session.list_messages(MessageFilter(for_model=True))
         return read_as(_FORMAT, stored, session_id=conversation_id).report
 
@@ -213,8 +218,8 @@ class SessionConversationStore(ConversationStore):
     def _note(self, conversation_id: str, entries: Sequence[str | None]) -> None:
         """Remember where entries are: histories are asked for by entry alone."""
         for entry_id in filter(None, entries):
+            self._places.pop(entry_id, None)  # it is the newest now
             self._places[entry_id] = conversation_id
-            self._places.move_to_end(entry_id)
         while len(self._places) > _MOST_PLACES:
             self._places.popitem(last=False)
 
@@ -260,8 +265,7 @@ class SessionConversationStore(ConversationStore):
         line = [entry.id for entry in wanted] if wanted else shown[: shown.index(kept_id) + 1] if kept_id else []
         shared = next((at for at, (one, other) in enumerate(zip(shown, line, strict=False)) if one != other), None)
         length = min(len(shown), len(line)) if shared is None else shared
-        kept = set(shown[:length])
-        return [message.message_id for message in stored if entry_id_of(message) not in kept], wanted[length:]
+        return _from_entry(stored, shown[length:]), wanted[length:]
 
     async def _history_to(self, session: Session, entry_id: str) -> list[ConversationEntry]:
         try:
@@ -270,6 +274,12 @@ class SessionConversationStore(ConversationStore):
             return await self.read_history(entry_id)
         except LookupError:
             raise ConversationConflict(session.session_id) from None
+
+
+def _from_entry(stored: Sequence[SessionMessage], left: Sequence[str]) -> list[str]:
+    """Return the ids of the rows from the first of some entries on: what stands before it is no branch's."""
+    start = next((at for at, message in enumerate(stored) if entry_id_of(message) in left[:1]), len(stored))
+    return [message.message_id for message in stored[start:]]
 
 
 def _entries(stored: Sequence[SessionMessage]) -> list[ConversationEntry]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, cast
 
 from langchain.agents.middleware import ModelRequest, ModelResponse
@@ -23,11 +24,11 @@ from langswarm_sessions.interfaces import (
     ProviderRequest,
     TextDelta,
 )
-from langswarm_sessions_langchain.agents.transcript import what_is_sent
+from langswarm_sessions_langchain.agents.transcript import answered_calls, what_is_sent
 from langswarm_sessions_langchain.runnable.bound import RUNNABLE_PROFILE, RUNNABLE_PROVIDER
 from langswarm_sessions_langchain.runnable.outputs import completed_of
 
-__all__ = ["AgentModelProvider", "CallModel", "split_answer"]
+__all__ = ["AgentModelProvider", "CallModel", "GraphModelProvider", "split_answer"]
 
 CallModel = Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
 
@@ -35,10 +36,11 @@ CallModel = Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]]
 class AgentModelProvider(EngineProvider):
     """Answers one turn with what is inside an agent's `wrap_model_call`: other middleware, and the agent's model.
 
+    The session owns the history: the model is given its window, and the run as the graph has it.
+
     Args:
         request: The agent's request.
         call: The handler, called in the thread and the context of the agent.
-        owns_history: Whether the session decides what is sent; else the request's messages are.
         model: What the model is called until the answer says it.
 
     Attributes:
@@ -49,10 +51,9 @@ class AgentModelProvider(EngineProvider):
     name = RUNNABLE_PROVIDER
     profile: ClassVar[ProviderProfile] = RUNNABLE_PROFILE
 
-    def __init__(self, request: ModelRequest[Any], call: CallModel, *, owns_history: bool, model: str) -> None:
+    def __init__(self, request: ModelRequest[Any], call: CallModel, *, model: str) -> None:
         self.request = request
         self._call = call
-        self._owns_history = owns_history
         self.model = model
         self.response: ModelResponse[Any] | None = None
 
@@ -74,7 +75,7 @@ class AgentModelProvider(EngineProvider):
 
     def translate(self, error: Exception) -> Exception:
         """Leave errors as they are, for the agent's own handling; but let a window that is too long be cut."""
-        if isinstance(error, LangChainContextOverflow) and self._owns_history:
+        if isinstance(error, LangChainContextOverflow):
             return ContextOverflowError(
                 "The conversation is longer than the model's context window; set max_messages in session_config.",
                 provider=self.name,
@@ -88,15 +89,29 @@ class AgentModelProvider(EngineProvider):
 
     def wanted(self, request: ProviderRequest) -> ModelRequest[Any]:
         """Return what the handler is asked: the agent's request, with the history of who owns it."""
-        if not self._owns_history:
-            return self.request
         sent = what_is_sent(request.messages, self.request.messages, self.request.state["messages"])
-        return self.request.override(messages=cast("Any", sent))
+        return self.request.override(messages=cast("Any", answered_calls(sent)))
 
     def completed(self, response: ModelResponse[Any]) -> Completed:
         """Return the end of the turn."""
         earlier, answer, _ = split_answer(response.result)
         return completed_of([*earlier, answer], model=self.model)
+
+
+class GraphModelProvider(AgentModelProvider):
+    """Answers one turn where the graph's state owns the history: the request says what the model is given."""
+
+    profile: ClassVar[ProviderProfile] = replace(RUNNABLE_PROFILE, owns_history=True)
+
+    @override
+    def translate(self, error: Exception) -> Exception:
+        """Leave every error as it is: what is sent is not the session's to cut."""
+        return error
+
+    @override
+    def wanted(self, request: ProviderRequest) -> ModelRequest[Any]:
+        """Return the agent's request, but for calls that were broken off."""
+        return self.request.override(messages=cast("Any", answered_calls(self.request.messages)))
 
 
 class _Heard(BaseCallbackHandler):

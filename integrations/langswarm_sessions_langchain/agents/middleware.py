@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import copy_context
 from typing import Annotated, Any, NotRequired
 
@@ -14,11 +14,11 @@ from langgraph.types import Command
 from typing_extensions import override
 
 from langswarm_sessions.blocking import BlockingSessionManager
-from langswarm_sessions.checks import check_name, check_wait
+from langswarm_sessions.checks import check_mapping, check_name, check_wait
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.factory import get_session_manager
 from langswarm_sessions.manager import SessionManager
-from langswarm_sessions_langchain.agents.runs import AgentRun, HistoryOwner, inside_tool, read_run
+from langswarm_sessions_langchain.agents.runs import AgentRun, HistoryOwner, read_run
 from langswarm_sessions_langchain.agents.steps import AgentSteps
 from langswarm_sessions_langchain.managers import checked_manager
 from langswarm_sessions_langchain.runnable.caller_thread import CallerThread
@@ -49,6 +49,7 @@ class SessionAgentMiddleware(AgentMiddleware[SessionAgentState, Any, Any]):
         manager: Where sessions live; None takes `get_session_manager()`.
         provider: Provider of sessions that are created; an existing session must have the same.
         model: Its model, likewise.
+        provider_config: Settings of that model for sessions that are created, as in `create_session`.
         user_id: Whose sessions, when the config does not say.
         history: "session" or "graph"; None: the graph if it has a checkpointer, or runs inside a tool.
         turn_wait: Seconds that a run waits for another run of its session in this process.
@@ -76,6 +77,7 @@ class SessionAgentMiddleware(AgentMiddleware[SessionAgentState, Any, Any]):
         manager: SessionManager | BlockingSessionManager | None = None,
         provider: str | None = None,
         model: str | None = None,
+        provider_config: Mapping[str, Any] | None = None,
         user_id: str | None = None,
         history: HistoryOwner | str | None = None,
         turn_wait: float = 30.0,
@@ -87,6 +89,7 @@ class SessionAgentMiddleware(AgentMiddleware[SessionAgentState, Any, Any]):
         checked = {key: None if value is None else check_name(value, field=key) for key, value in names.items()}
         self._provider, self._model, self._user_id = checked["provider"], checked["model"], checked["user_id"]
         self._history = _owner(history, provider=self._provider, model=self._model)
+        self._provider_config = _settings(provider_config, provider=self._provider)
         self._turn_wait = check_wait(turn_wait, field="turn_wait")
         self._owner = HistoryOwner.SESSION if self._provider is not None else self._history
 
@@ -140,12 +143,8 @@ class SessionAgentMiddleware(AgentMiddleware[SessionAgentState, Any, Any]):
         recorded = steps.manager.bridge.call(steps.before_tool, run, request)
         if recorded is not None:
             return recorded
-        try:
-            with inside_tool(run):
-                result = handler(request)
-        except BaseException:
-            steps.fail_tool(run, request)
-            raise
+        with steps.tool_running(run, request):
+            result = handler(request)
         return steps.manager.bridge.call(steps.after_tool, run, request, result)
 
     # Async
@@ -177,12 +176,8 @@ class SessionAgentMiddleware(AgentMiddleware[SessionAgentState, Any, Any]):
         recorded = await steps.before_tool(run, request)
         if recorded is not None:
             return recorded
-        try:
-            with inside_tool(run):
-                result = await handler(request)
-        except BaseException:
-            steps.fail_tool(run, request)
-            raise
+        with steps.tool_running(run, request):
+            result = await handler(request)
         return await steps.after_tool(run, request, result)
 
     def _run(self) -> AgentRun:
@@ -193,6 +188,7 @@ class SessionAgentMiddleware(AgentMiddleware[SessionAgentState, Any, Any]):
             manager=self._manager if self._manager is not None else get_session_manager(),
             provider=self._provider,
             model=self._model,
+            provider_config=self._provider_config,
             history=self._history,
             turn_wait=self._turn_wait,
             note_owner=self._note_owner,
@@ -214,3 +210,12 @@ def _owner(history: HistoryOwner | str | None, *, provider: str | None, model: s
             "Leave one out."
         )
     return owner
+
+
+def _settings(config: Mapping[str, Any] | None, *, provider: str | None) -> dict[str, Any]:
+    if config is not None and provider is None:
+        raise ConfigurationError(
+            "provider_config= belongs to provider= and model=: without them the agent's own model answers, with its "
+            "own settings. Leave it out."
+        )
+    return {} if config is None else dict(check_mapping(config, field="provider_config"))

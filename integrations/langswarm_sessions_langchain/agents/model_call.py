@@ -8,16 +8,28 @@ from dataclasses import replace
 from typing import Any, cast
 
 from langchain.agents.middleware import ModelRequest, ModelResponse
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, ToolMessage, convert_to_messages
 
+from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.manager import SessionManager
 from langswarm_sessions.session import Session
 from langswarm_sessions.turns import TurnInput
-from langswarm_sessions_langchain.agents.answering import AgentModelProvider, CallModel, split_answer
+from langswarm_sessions_langchain.agents.answering import (
+    AgentModelProvider,
+    CallModel,
+    GraphModelProvider,
+    split_answer,
+)
 from langswarm_sessions_langchain.agents.native import NativeModelProvider, keeps_threads
 from langswarm_sessions_langchain.agents.order import order_of
 from langswarm_sessions_langchain.agents.runs import RUN_KEY, AgentRun, HistoryOwner
-from langswarm_sessions_langchain.agents.session_model import RecordedAnswer, SessionCall, SessionSlot
+from langswarm_sessions_langchain.agents.session_model import (
+    SESSION_MODEL_TYPE,
+    RecordedAnswer,
+    SessionCall,
+    SessionSlot,
+)
 from langswarm_sessions_langchain.agents.stored import add, inputs_of, recorded_result
 from langswarm_sessions_langchain.agents.transcript import id_of, mark, turn_key
 from langswarm_sessions_langchain.messages import from_langchain
@@ -70,10 +82,9 @@ class AgentModelCall:
 
     async def _by_agents_model(self, call: CallModel, inputs: list[BaseMessage], key: str) -> ModelResponse[Any]:
         request, session = self._request, self._session
+        _refuse_session_model(request.model, session_id=session.session_id)
         name = next(iter(model_names(request.model)), RUNNABLE_PROVIDER)
-        owns_history = self._owner is HistoryOwner.SESSION
-        kind = NativeModelProvider if owns_history and keeps_threads(request.model) else AgentModelProvider
-        provider = kind(request, call, owns_history=owns_history, model=name)
+        provider = self._provider_kind()(request, call, model=name)
         told = request.system_message.text if request.system_message is not None else ""
         turn = session.run_turn(
             TurnInput(
@@ -88,9 +99,14 @@ class AgentModelCall:
         answer = answer_message(message, turn.completed)
         response = provider.response
         if turn.completed is None or response is None:
-            response = await call(request.override(model=RecordedAnswer(answer=answer)))
+            response = await call(request.override(model=RecordedAnswer.in_place_of(request.model, answer)))
         earlier, _, rest = split_answer(response.result)
         return replace(response, result=[*earlier, answer, *rest])
+
+    def _provider_kind(self) -> type[AgentModelProvider]:
+        if self._owner is HistoryOwner.GRAPH:
+            return GraphModelProvider
+        return NativeModelProvider if keeps_threads(self._request.model) else AgentModelProvider
 
     async def _by_session(self, call: CallModel, inputs: list[BaseMessage], key: str) -> ModelResponse[Any]:
         session, request = self._session, self._request
@@ -124,3 +140,17 @@ class AgentModelCall:
             mark(message, session_id=self._run.session_id)
         await add(self._manager, self._session, new)
         return response
+
+
+def _refuse_session_model(model: BaseChatModel, *, session_id: str) -> None:
+    """Refuse a session as the model of an agent whose conversation this session keeps: its turn would wait for itself.
+
+    Raises:
+        ConfigurationError: It is one.
+    """
+    if getattr(model, "_llm_type", None) == SESSION_MODEL_TYPE:
+        raise ConfigurationError(
+            "The agent's model is a SessionChatModel, and SessionAgentMiddleware keeps the same conversation. Pass its "
+            "provider and model to the middleware, SessionAgentMiddleware(provider=..., model=...), or leave one out.",
+            session_id=session_id,
+        )

@@ -17,7 +17,7 @@ from langswarm_sessions.messages import SessionMessage
 from langswarm_sessions.records import NativeKind
 from langswarm_sessions_langchain.agents.answering import AgentModelProvider
 from langswarm_sessions_langchain.agents.transcript import id_of
-from langswarm_sessions_langchain.messages import to_langchain
+from langswarm_sessions_langchain.messages import messages_to_langchain
 from langswarm_sessions_langchain.provider.mapping import without_server_ids
 from langswarm_sessions_langchain.provider.telling import failure_of
 from langswarm_sessions_langchain.runnable.bound import RUNNABLE_PROFILE
@@ -75,7 +75,7 @@ class NativeModelProvider(AgentModelProvider):
     def _unseen(self, messages: Sequence[SessionMessage]) -> list[Any]:
         graph = {id_of(message) for message in self.request.state["messages"]}
         beside = [message for message in self.request.messages if id_of(message) not in graph]
-        return [*map(to_langchain, messages), *beside]
+        return [*map(_kept_nowhere, messages_to_langchain(messages)), *beside]  # answers among them came otherwise
 
 
 def _kept_nowhere(message: Any) -> Any:

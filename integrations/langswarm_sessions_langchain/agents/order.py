@@ -22,7 +22,7 @@ __all__ = ["RunOrder", "order_of"]
 _LINGER_SECONDS = 1.0
 _FIRST_POLL_SECONDS = 0.002
 _LONGEST_POLL_SECONDS = 0.05
-_MANY = 1000
+_MANY = 1000  # sessions: more are looked through for those that were left
 
 
 @dataclass(slots=True)
@@ -49,6 +49,7 @@ class RunOrder:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._places: dict[str, _Place] = {}
+        self._swept_at = _MANY
 
     async def enter(self, session_id: str, run: str, *, seconds: float) -> None:
         """Begin a step of a run; wait while another run has the session.
@@ -112,7 +113,7 @@ class RunOrder:
 
     def _entered(self, session_id: str, run: str, ticket: object) -> bool:
         with self._lock:
-            if len(self._places) > _MANY:
+            if len(self._places) > self._swept_at:
                 self._forget_the_left()
             place = self._places.setdefault(session_id, _Place())
             if ticket not in place.line:
@@ -135,6 +136,7 @@ class RunOrder:
         for session_id, place in list(self._places.items()):
             if not place.line and place.is_free_for(""):
                 del self._places[session_id]
+        self._swept_at = max(_MANY, 2 * len(self._places))  # so that looking costs next to nothing each
 
 
 _orders: weakref.WeakKeyDictionary[SessionManager, RunOrder] = weakref.WeakKeyDictionary()

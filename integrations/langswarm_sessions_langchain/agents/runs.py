@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,8 +20,12 @@ __all__ = ["RUN_KEY", "AgentRun", "HistoryOwner", "inside_tool", "read_run"]
 RUN_KEY = "session_run"
 """Where in the graph's state the name of the run is."""
 
-_CHECKPOINTER = "__pregel_checkpointer"  # where LangGraph hands a run's checkpointer to its nodes
+# Where LangGraph hands a run's checkpointer to its nodes; there is no public way to ask. Were it to move, the session
+# would be taken to own the history, which is right but for what middleware removed; and history= always decides.
+_CHECKPOINTER = "__pregel_checkpointer"
 _UNNAMED = "agent"
+_LONGEST_ID = 255
+_KEPT_OF_ID = 200
 
 
 class HistoryOwner(StrEnum):
@@ -59,10 +64,18 @@ class AgentRun:
 
 @dataclass(frozen=True, slots=True)
 class _ToolOf:
-    """A tool that runs: the conversation the config names, and the session it is recorded in."""
+    """A tool that runs: the conversation the config names, the session it is recorded in, and the call of it."""
 
     named: str
     session_id: str
+    call_id: str
+
+    def session_of(self, agent: str) -> str:
+        """Return the session of an agent in the tool: one for each call, as calls may run side by side."""
+        own = "/".join(part for part in (self.session_id, agent, self.call_id) if part)
+        if len(own) <= _LONGEST_ID:
+            return own
+        return f"{own[:_KEPT_OF_ID]}/{hashlib.sha256(own.encode()).hexdigest()[:32]}"
 
 
 _tools: ContextVar[tuple[_ToolOf, ...]] = ContextVar("langswarm_sessions_agent_tools", default=())
@@ -84,7 +97,7 @@ def read_run(*, user_id: str | None, config: RunnableConfig | None = None) -> Ag
     user = configurable.get("user_id")
     outer = next((tool for tool in reversed(_tools.get()) if tool.named == named), None)
     return AgentRun(
-        session_id=named if outer is None else f"{outer.session_id}/{_agent_name(current)}",
+        session_id=named if outer is None else outer.session_of(_agent_name(current)),
         user_id=user_id if user is None else check_name(user, field="config['configurable']['user_id']"),
         is_nested=outer is not None,
         has_checkpointer=configurable.get(_CHECKPOINTER) is not None,
@@ -95,9 +108,14 @@ def read_run(*, user_id: str | None, config: RunnableConfig | None = None) -> Ag
 
 
 @contextmanager
-def inside_tool(run: AgentRun) -> Generator[None]:
-    """Mark what runs in the block as part of a tool of an agent: agents in it keep sessions of their own."""
-    tool = _ToolOf(_named(run.config.get("configurable") or {}), run.session_id)
+def inside_tool(run: AgentRun, call_id: str) -> Generator[None]:
+    """Mark what runs in the block as part of a tool of an agent: agents in it keep sessions of their own.
+
+    Args:
+        run: The agent's run.
+        call_id: The call of the tool.
+    """
+    tool = _ToolOf(_named(run.config.get("configurable") or {}), run.session_id, call_id)
     token = _tools.set((*_tools.get(), tool))
     try:
         yield

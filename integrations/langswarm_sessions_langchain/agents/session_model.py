@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,13 +16,20 @@ from pydantic import ConfigDict, Field
 from typing_extensions import override
 
 from langswarm_sessions.bridge import Bridge
+from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.messages import SessionMessage
 from langswarm_sessions.session import Session
 from langswarm_sessions.turns import TurnInput, TurnStream
+from langswarm_sessions_langchain.provider.profile import model_names
 from langswarm_sessions_langchain.runnable.config import read_options
-from langswarm_sessions_langchain.runnable.outputs import answer_message, last_chunk
+from langswarm_sessions_langchain.runnable.reading import answer_chunks, whole_answer
 
-__all__ = ["RecordedAnswer", "SessionCall", "SessionSlot"]
+__all__ = ["SESSION_MODEL_TYPE", "RecordedAnswer", "SessionCall", "SessionSlot"]
+
+_ASKED = frozenset({"tools", "tool_choice", "response_format", "idempotency_key", "timeout"})
+
+SESSION_MODEL_TYPE = "langswarm-session"
+"""What a session calls itself wherever it stands for a chat model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +57,7 @@ class SessionCall:
             kwargs: Tools, tool choice and response format.
             stream: Whether the answer is read in pieces.
         """
+        _refuse_settings(kwargs, session_id=self.session.session_id)
         asked = read_options(kwargs, bound=False)
         told = [message.text for message in messages[: _first_said(messages)]]
         has_some = self.session.record.instructions is not None
@@ -68,22 +76,11 @@ class SessionCall:
 
     async def answer(self, messages: Sequence[BaseMessage], kwargs: dict[str, Any]) -> AIMessage:
         """Return the whole answer."""
-        turn = self.turn(messages, kwargs, stream=False)
-        message = await turn.result()
-        return answer_message(message, turn.completed)
+        return await whole_answer(self.turn(messages, kwargs, stream=False))
 
-    async def chunks(self, messages: Sequence[BaseMessage], kwargs: dict[str, Any]) -> AsyncGenerator[AIMessageChunk]:
-        """Yield the answer in chunks that sum up to it; closing the generator interrupts the turn."""
-        turn = self.turn(messages, kwargs, stream=True)
-        said: list[AIMessageChunk] = []
-        try:
-            async for delta in turn:
-                if delta.text:
-                    said.append(AIMessageChunk(content=delta.text))
-                    yield said[-1]
-            yield last_chunk(answer_message(turn.message, turn.completed), said)
-        finally:
-            await turn.aclose()
+    def chunks(self, messages: Sequence[BaseMessage], kwargs: dict[str, Any]) -> AsyncGenerator[AIMessageChunk]:
+        """Return the answer in chunks that sum up to it; closing the generator interrupts the turn."""
+        return answer_chunks(self.turn(messages, kwargs, stream=True), run_id=None)
 
 
 class _Slot(BaseChatModel):
@@ -95,7 +92,7 @@ class _Slot(BaseChatModel):
 
     @property
     def _llm_type(self) -> str:
-        return "langswarm-session"
+        return SESSION_MODEL_TYPE
 
     @override
     def bind_tools(
@@ -157,6 +154,18 @@ class RecordedAnswer(_Slot):
     """Gives an answer that was stored before: the agent reads from it what it would have read from the model's."""
 
     answer: AIMessage = Field(repr=False, exclude=True)
+    model_name: str | None = None
+
+    @classmethod
+    def in_place_of(cls, model: BaseChatModel, answer: AIMessage) -> RecordedAnswer:
+        """Return what gives the answer, with what an agent reads off the model that gave it: how it answers in a form.
+
+        Args:
+            model: The model that was asked.
+            answer: Its answer.
+        """
+        name = next(iter(model_names(model)), None)
+        return cls(answer=answer, profile=getattr(model, "profile", None), model_name=name)
 
     @override
     def _generate(
@@ -167,6 +176,21 @@ class RecordedAnswer(_Slot):
         **kwargs: Any,
     ) -> ChatResult:
         return _result(self.answer)
+
+
+def _refuse_settings(kwargs: Mapping[str, Any], *, session_id: str) -> None:
+    """Refuse settings of the model, which are the session's: left out in silence they would seem to hold.
+
+    Raises:
+        InvalidInputError: There is one.
+    """
+    for name in kwargs.keys() - _ASKED:
+        raise InvalidInputError(
+            f"model_settings: {name!r} was set for a call that the session's provider answers; its settings are the "
+            f"session's: SessionAgentMiddleware(provider_config={{{name!r}: ...}}) for new sessions, "
+            "session.provider_session.update_provider_config for this one.",
+            session_id=session_id,
+        )
 
 
 def _first_said(messages: Sequence[BaseMessage]) -> int:

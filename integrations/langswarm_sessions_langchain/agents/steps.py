@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from langchain.agents.middleware import ModelRequest, ModelResponse
 from langchain.agents.middleware.types import ToolCallRequest
@@ -17,19 +18,22 @@ from langswarm_sessions.ids import new_id
 from langswarm_sessions.manager import SessionManager
 from langswarm_sessions.session import Session
 from langswarm_sessions_langchain.agents.answering import CallModel
+from langswarm_sessions_langchain.agents.continuing import known_again, replacing, said_again
 from langswarm_sessions_langchain.agents.model_call import AgentModelCall
 from langswarm_sessions_langchain.agents.order import order_of
-from langswarm_sessions_langchain.agents.runs import RUN_KEY, AgentRun, HistoryOwner
-from langswarm_sessions_langchain.agents.stored import add, inputs_of, note_end, recorded_result, said_again
+from langswarm_sessions_langchain.agents.runs import RUN_KEY, AgentRun, HistoryOwner, inside_tool
+from langswarm_sessions_langchain.agents.stored import add, inputs_of, note_end, recorded_result
 from langswarm_sessions_langchain.agents.transcript import newly_said
 from langswarm_sessions_langchain.runnable.bound import RUNNABLE_PROVIDER
-from langswarm_sessions_langchain.runnable.session import open_conversation
+from langswarm_sessions_langchain.runnable.session import check_same, open_conversation
 
 __all__ = ["AgentSteps"]
 
 logger = logging.getLogger("langswarm_sessions_langchain.agents")
 
 State = Mapping[str, Any]
+ToolAnswer = TypeVar("ToolAnswer")
+"""What running a tool comes to: a result, a command, or (LangGraph lets a tool return several) a list of these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,7 @@ class AgentSteps:
         manager: Where sessions live.
         provider: Provider of sessions that are created, and that existing ones must have (None: the agent's model).
         model: Its model, likewise.
+        provider_config: Settings of sessions that are created.
         history: Who owns the history, if that was said.
         turn_wait: Seconds to wait for another run of the session.
         note_owner: Told who owns the history.
@@ -48,6 +53,7 @@ class AgentSteps:
     manager: SessionManager
     provider: str | None
     model: str | None
+    provider_config: Mapping[str, Any] = field(repr=False)
     history: HistoryOwner | None
     turn_wait: float
     note_owner: Callable[[HistoryOwner], None] = field(repr=False)
@@ -57,66 +63,49 @@ class AgentSteps:
     async def begin(self, run: AgentRun, state: State) -> dict[str, Any]:
         """Begin a run: wait for the one before, and see whether this one goes on where another was broken off."""
         key = new_id()
-        order = order_of(self.manager)
-        await order.enter(run.session_id, key, seconds=self.turn_wait)
-        try:
+        async with self._step(run, {RUN_KEY: key}):
             session = await self._session(run)
             self._warn_of_lost_state(run, session, state["messages"])
-            change = await said_again(session, state["messages"])
-        except BaseException:
-            order.end(run.session_id, key)
-            raise
-        order.leave(run.session_id, key)
+            messages = list(state["messages"])
+            if self.owner(run, session) is HistoryOwner.SESSION:
+                messages = await known_again(session, messages) or messages
+            messages = await said_again(session, messages) or messages
+        change = replacing(messages) if _differ(messages, state["messages"]) else []
         return {RUN_KEY: key, **({"messages": change} if change else {})}
 
     async def call_model(self, run: AgentRun, request: ModelRequest[Any], call: CallModel) -> ModelResponse[Any]:
         """Answer a model call in a turn of the session."""
-        step = _Step(self, run, request.state)
-        await step.enter()
-        try:
+        async with self._step(run, request.state):
             session = await self._session(run)
             answering = AgentModelCall(self.manager, run, session, request, owner=self.owner(run, session))
-            response = await answering.answered(call)
-        except BaseException:
-            step.end()
-            raise
-        step.leave()
-        return response
+            return await answering.answered(call)
 
     async def before_tool(self, run: AgentRun, request: ToolCallRequest) -> ToolMessage | None:
-        """Begin a tool call; return its result if that was stored before."""
-        step = _Step(self, run, request.state)
-        await step.enter()
-        try:
+        """Begin a tool call, whose step lasts until `after_tool`; return its result if that was stored before."""
+        async with self._step(run, request.state) as step:
             session = await self._session(run)
             result = await recorded_result(session, request.tool_call["id"] or "", _messages(request.state))
-        except BaseException:
-            step.end()
-            raise
-        if result is not None:
-            step.leave()
+            step.goes_on = result is None
         return result
 
-    async def after_tool(
-        self, run: AgentRun, request: ToolCallRequest, result: ToolMessage | Command[Any]
-    ) -> ToolMessage | Command[Any]:
-        """Store the result of a tool call, and end its step."""
-        step = _Step(self, run, request.state)
+    @contextmanager
+    def tool_running(self, run: AgentRun, request: ToolCallRequest) -> Generator[None]:
+        """Run a tool in the block; one that fails, is interrupted or cancelled ends the run."""
+        is_done = False
         try:
-            session = await self._session(run)
-            if isinstance(result, ToolMessage):
-                await add(self.manager, session, [result])
-            else:
-                await add(self.manager, session, _results(result), of_command=True)
-        except BaseException:
-            step.end()
-            raise
-        step.leave()
-        return result
+            with inside_tool(run, request.tool_call["id"] or ""):
+                yield
+            is_done = True
+        finally:
+            if not is_done:
+                order_of(self.manager).end(run.session_id, _run_key(request.state))
 
-    def fail_tool(self, run: AgentRun, request: ToolCallRequest) -> None:
-        """End the step of a tool that failed, was interrupted or cancelled."""
-        _Step(self, run, request.state).end()
+    async def after_tool(self, run: AgentRun, request: ToolCallRequest, result: ToolAnswer) -> ToolAnswer:
+        """Store the result of a tool call, all that is in it or nothing, and end its step."""
+        async with self._step(run, request.state, is_entered=True):
+            session = await self._session(run)
+            await add(self.manager, session, _results(result), of_command=not isinstance(result, ToolMessage))
+        return result
 
     async def end(self, run: AgentRun, state: State) -> None:
         """End a run: store what is not yet, and free the session."""
@@ -134,6 +123,21 @@ class AgentSteps:
 
     # Parts of them
 
+    @asynccontextmanager
+    async def _step(self, run: AgentRun, state: object, *, is_entered: bool = False) -> AsyncGenerator[_Step]:
+        """Take a step of a run in its place among the runs of the session; one that fails ends the run."""
+        order, key, step, is_done = order_of(self.manager), _run_key(state), _Step(), False
+        if not is_entered:
+            await order.enter(run.session_id, key, seconds=self.turn_wait)
+        try:
+            yield step
+            is_done = True
+        finally:
+            if not is_done:
+                order.end(run.session_id, key)
+            elif not step.goes_on:
+                order.leave(run.session_id, key)
+
     async def _session(self, run: AgentRun) -> Session:
         session = await open_conversation(
             self.manager,
@@ -141,16 +145,9 @@ class AgentSteps:
             user_id=run.user_id,
             provider=self.provider or RUNNABLE_PROVIDER,
             model=self.model or RUNNABLE_PROVIDER,
+            provider_config=self.provider_config,
         )
-        for setting, name in {"provider": self.provider, "model": self.model}.items():
-            has = getattr(session, setting)
-            if name not in (None, has):
-                raise ConfigurationError(
-                    f"{setting}={name!r}: the session was created with {has!r}. Leave provider= and model= out to go "
-                    "on with what it has, or use another session_id.",
-                    session_id=run.session_id,
-                    provider=session.provider,
-                )
+        check_same(session, provider=self.provider, model=self.model)
         self.note_owner(self.owner(run, session))
         return session
 
@@ -185,23 +182,19 @@ class AgentSteps:
             )
 
 
+@dataclass(slots=True)
 class _Step:
-    """A step of a run, in its place among the runs of the session."""
+    """A step of a run; one that goes on is ended by somebody else."""
 
-    def __init__(self, steps: AgentSteps, run: AgentRun, state: object) -> None:
-        self._steps = steps
-        self._order = order_of(steps.manager)
-        self._session_id = run.session_id
-        self._run_key = str(cast("Mapping[str, Any]", state).get(RUN_KEY) if isinstance(state, Mapping) else None)
+    goes_on: bool = False
 
-    async def enter(self) -> None:
-        await self._order.enter(self._session_id, self._run_key, seconds=self._steps.turn_wait)
 
-    def leave(self) -> None:
-        self._order.leave(self._session_id, self._run_key)
+def _run_key(state: object) -> str:
+    return str(cast("Mapping[str, Any]", state).get(RUN_KEY) if isinstance(state, Mapping) else None)
 
-    def end(self) -> None:
-        self._order.end(self._session_id, self._run_key)
+
+def _differ(messages: Sequence[BaseMessage], before: Sequence[BaseMessage]) -> bool:
+    return len(messages) != len(before) or any(one is not other for one, other in zip(messages, before, strict=True))
 
 
 def _messages(state: object) -> list[BaseMessage]:
@@ -209,9 +202,13 @@ def _messages(state: object) -> list[BaseMessage]:
     return list(found or ())
 
 
-def _results(command: Command[Any]) -> list[BaseMessage]:
-    """Return the tool results in the state update of a command."""
-    update = command.update
-    messages = cast("Mapping[str, Any]", update).get("messages") if isinstance(update, Mapping) else None
-    listed = cast("Sequence[object]", messages) if isinstance(messages, list) else [messages]
-    return [message for message in listed if isinstance(message, ToolMessage)]
+def _results(answer: object) -> list[BaseMessage]:
+    """Return the tool results in what a tool came to: a result, the state update of a command, or several of these."""
+    if isinstance(answer, ToolMessage):
+        return [answer]
+    if isinstance(answer, Command):
+        update = answer.update
+        return _results(cast("Mapping[str, Any]", update).get("messages") if isinstance(update, Mapping) else None)
+    return (
+        [result for one in cast("list[object]", answer) for result in _results(one)] if isinstance(answer, list) else []
+    )

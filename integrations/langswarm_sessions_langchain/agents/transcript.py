@@ -6,13 +6,15 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
 
 from langswarm_sessions.ids import new_id
 from langswarm_sessions.messages import SessionMessage
-from langswarm_sessions_langchain.messages import to_langchain
+from langswarm_sessions.turns.input import input_digest
+from langswarm_sessions.window.repair import INTERRUPTED_RESULT
+from langswarm_sessions_langchain.messages import from_langchain, messages_to_langchain
 
-__all__ = ["id_of", "mark", "newest_answer", "newly_said", "turn_key", "what_is_sent"]
+__all__ = ["answered_calls", "id_of", "mark", "newest_answer", "newly_said", "turn_key", "what_is_sent"]
 
 _SESSION = "session_id"
 
@@ -46,7 +48,7 @@ def newly_said(messages: Sequence[BaseMessage], *, session_id: str) -> list[Base
 def turn_key(
     messages: Sequence[BaseMessage], inputs: Sequence[BaseMessage], *, session_id: str, agent: str = ""
 ) -> str:
-    """Return the idempotency key of a model call: the same for the same place in the same conversation.
+    """Return the idempotency key of a model call: the same for the same words at the same place in a conversation.
 
     Args:
         messages: Those of the graph's state.
@@ -56,7 +58,8 @@ def turn_key(
     """
     at = newest_answer(messages, session_id=session_id)
     asked = inputs or messages[at + 1 :]
-    place = [agent, messages[at].id if at >= 0 else None, [message.id for message in asked]]
+    words = input_digest([from_langchain(message) for message in asked])  # callers may use an id again
+    place = [agent, messages[at].id if at >= 0 else None, [message.id for message in asked], words]
     return f"agent-{hashlib.sha256(json.dumps(place).encode()).hexdigest()}"
 
 
@@ -72,7 +75,7 @@ def what_is_sent(
         requested: The messages of the request, as other middleware may have changed them.
         state: The messages of the graph's state.
     """
-    of_window = [to_langchain(message) for message in window]
+    of_window = messages_to_langchain(window)
     places = {message.id: at for at, message in enumerate(of_window)}
     graph_ids = {id_of(message) for message in state}
     # A model, or a cache of its answers, may give one id twice: it is the run's first message that counts.
@@ -84,6 +87,39 @@ def what_is_sent(
     own = [message for at, message in enumerate(requested) if at >= first or id_of(message) not in graph_ids]
     told = [message for message in before if message.type == "system"]
     return [*told, *(message for message in before if message.type != "system"), *own]
+
+
+def answered_calls(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
+    """Return messages with a result for every tool call: no service takes a call without one.
+
+    A run that was broken off between a call and its result leaves one in the graph's state. It gets a result that says
+    so, in what is sent; the state and the transcript stay as they are.
+
+    Args:
+        messages: What the model is to be given.
+    """
+    given: list[BaseMessage] = []
+    open_calls: list[ToolCall] = []
+    for at, message in enumerate(messages):
+        if not isinstance(message, ToolMessage):
+            given += map(_interrupted, open_calls)
+            open_calls = []
+        given.append(message)
+        if isinstance(message, AIMessage) and message.tool_calls:
+            answered = _answered_before_the_next(messages[at + 1 :])
+            open_calls = [call for call in message.tool_calls if call["id"] not in answered]
+    return [*given, *map(_interrupted, open_calls)]
+
+
+def _answered_before_the_next(later: Sequence[BaseMessage]) -> set[str]:
+    """Return the ids of the calls that are answered before others are made."""
+    is_next = (at for at, message in enumerate(later) if isinstance(message, AIMessage) and message.tool_calls)
+    until = next(is_next, len(later))
+    return {message.tool_call_id for message in later[:until] if isinstance(message, ToolMessage)}
+
+
+def _interrupted(call: ToolCall) -> BaseMessage:
+    return ToolMessage(INTERRUPTED_RESULT, tool_call_id=call["id"] or "", name=call["name"], status="error")
 
 
 def id_of(message: object) -> str | None:

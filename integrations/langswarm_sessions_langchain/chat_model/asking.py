@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 
 from langswarm_sessions.errors import ConfigurationError, InvalidInputError
 from langswarm_sessions.manager import SessionManager
-from langswarm_sessions.messages import Role
+from langswarm_sessions.messages import Role, SessionMessage
 from langswarm_sessions.records import MessageFilter
 from langswarm_sessions.session import Session
 from langswarm_sessions.turns import TurnInput, TurnStream
@@ -81,7 +82,7 @@ class ModelAsking:
                 messages=stored,
                 instructions=given.instructions,
                 options=self.ask.options,
-                idempotency_key=self.ask.idempotency_key or _key(said),
+                idempotency_key=self.ask.idempotency_key or await self._key(said, session, given.instructions),
                 timeout=self.ask.timeout,
                 stream=stream,
                 operation="tool_results" if results_only else "stream" if stream else "send",
@@ -105,21 +106,34 @@ class ModelAsking:
             return session
         if self.provider is None or model is None:
             raise ConfigurationError(
-                "A call without a session_id takes a session of its own, and there is no provider and model to create "
-                "it with: pass both, as in SessionChatModel(provider='openai', model='gpt-5')."
+                "A call without a session_id, and one that an agent's tool or middleware makes, takes a session of its "
+                "own, and there is no provider and model to create it with: pass both, as in "
+                "SessionChatModel(provider='openai', model='gpt-5')."
             )
         return await self.manager.create_session(
             self.ask.user_id or DEFAULT_USER, self.provider, self.model or model, provider_config=self.settings
         )
+
+    async def _key(self, said: NewMessages, session: Session, instructions: str | None) -> str | None:
+        if said.broken is not None:  # resumed in place, whatever the instructions say by now
+            storage = self.manager._services.storage  # pyright: ignore[reportPrivateUsage]
+            turn = await storage.load_turn(session.session_id, said.broken)
+            if turn is not None and turn.idempotency_key is not None:
+                return turn.idempotency_key
+        return _key(said, {"instructions": instructions, **self.ask.options.to_json()})
 
     async def _said(self, session: Session, given: GivenInput) -> NewMessages:
         """Return what the session does not hold of what the caller gave."""
         messages = given.messages
         if self.ask.session_id is None or not needs_transcript(messages):
             return NewMessages(messages=messages)
-        near = MessageFilter(limit=2 * len(messages) + _LOOKED_AT_MORE, for_model=True)
-        page = await session.list_messages(near)
+        near = 2 * len(messages) + _LOOKED_AT_MORE
+        page = await session.list_messages(MessageFilter(limit=near, for_model=True))
         said = new_messages(messages, page)
+        if said.unknown and page.next_cursor is not None:
+            # What a prompt begins with each time, examples say, is where the conversation begins.
+            first = MessageFilter(before_seq=session.record.cleared_seq + near, for_model=True)
+            said = new_messages(messages, _joined(await session.list_messages(first), page))
         if said.unknown and page.next_cursor is not None:
             said = new_messages(messages, await session.list_messages(MessageFilter(for_model=True)))
         if not said.messages:
@@ -130,10 +144,21 @@ class ModelAsking:
         return said
 
 
-def _key(said: NewMessages) -> str | None:
-    """Return the key of a turn whose newest message has an id: given again, it is the same turn and not another one."""
+def _joined(first: Sequence[SessionMessage], newest: Sequence[SessionMessage]) -> list[SessionMessage]:
+    known = {message.message_id for message in newest}
+    return [*(message for message in first if message.message_id not in known), *newest]
+
+
+def _key(said: NewMessages, asked: Mapping[str, Any]) -> str | None:
+    """Return the key of a turn whose newest message has an id: asked the same again, it is the same turn.
+
+    Args:
+        said: What the session is sent.
+        asked: The instructions and options: steps of a graph ask one message in several ways.
+    """
     newest = said.messages[-1]
     if newest.id is None or isinstance(newest, AIMessage):
         return None
-    named = f"{newest.id} {input_digest([from_langchain(newest)])}"
+    wanted = json.dumps(asked, sort_keys=True, default=str)
+    named = f"{newest.id} {input_digest([from_langchain(newest)])} {wanted}"
     return f"message:{hashlib.sha256(named.encode()).hexdigest()}"

@@ -14,6 +14,7 @@ from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.providers.settings import DOCUMENTED_SETTINGS
 from langswarm_sessions.records import TurnOptions
 from langswarm_sessions.tools import turn_options
+from langswarm_sessions_langchain.chat_model.aside import is_internal, session_in_graph
 
 __all__ = ["ModelAsk", "ids_in", "read_ask", "tool_choice_of", "wire_tool"]
 
@@ -46,8 +47,8 @@ class ModelAsk:
     timeout: float | None = None
 
 
-def ids_in(config: RunnableConfig, *, session_id: str | None, user_id: str | None) -> dict[str, str]:
-    """Return the ids a config names, as keyword arguments of the call.
+def ids_in(config: RunnableConfig, *, session_id: str | None, user_id: str | None) -> dict[str, str | None]:
+    """Return the ids of a call as its keyword arguments; None: no session, so one of its own, and no user.
 
     Args:
         config: The call's complete config.
@@ -58,15 +59,19 @@ def ids_in(config: RunnableConfig, *, session_id: str | None, user_id: str | Non
         InvalidInputError: An id is not a non-empty string.
     """
     configurable: Mapping[str, Any] = config.get("configurable") or {}
-    found: dict[str, str] = {}
-    named = configurable.get("session_id", session_id)
-    if named is None and "session_id" not in configurable:
-        named = configurable.get("thread_id")
-    if named is not None or "session_id" in configurable:
-        found["session_id"] = check_name(named, field="config['configurable']['session_id']")
     owner = configurable.get("user_id")
     owner = user_id if owner is None else check_name(owner, field="config['configurable']['user_id']")
-    return {**found, **({} if owner is None else {"user_id": owner})}
+    return {"session_id": _session_in(config, configurable, own=session_id), "user_id": owner}
+
+
+def _session_in(config: RunnableConfig, configurable: Mapping[str, Any], *, own: str | None) -> str | None:
+    if "session_id" not in configurable and own is not None:
+        return None if is_internal(config) else own
+    key = "session_id" if "session_id" in configurable else "thread_id"
+    if key == "thread_id" and configurable.get(key) is None:
+        return None
+    named = check_name(configurable[key], field=f"config['configurable'][{key!r}]")
+    return None if is_internal(config) else session_in_graph(config, named)
 
 
 def read_ask(kwargs: Mapping[str, Any], *, stop: Sequence[str] | None) -> ModelAsk:

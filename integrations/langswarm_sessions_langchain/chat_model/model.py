@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
+from langchain_core.messages.utils import count_tokens_approximately
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import ConfigurableFieldSpec, Runnable, RunnableConfig, ensure_config
 from langchain_core.tools import BaseTool
@@ -19,7 +20,6 @@ from typing_extensions import override
 from langswarm_sessions.blocking import BlockingSessionManager
 from langswarm_sessions.checks import check_name
 from langswarm_sessions.errors import ConfigurationError
-from langswarm_sessions.factory import get_session_manager
 from langswarm_sessions.manager import SessionManager
 from langswarm_sessions_langchain.chat_model.asking import ModelAsking
 from langswarm_sessions_langchain.chat_model.call import ids_in, read_ask, tool_choice_of, wire_tool
@@ -28,10 +28,12 @@ from langswarm_sessions_langchain.managers import checked_manager
 from langswarm_sessions_langchain.runnable.as_tool import text_tool
 from langswarm_sessions_langchain.runnable.config import CONFIG_SPECS, GROUPED_BY
 from langswarm_sessions_langchain.runnable.copying import Reconnecting
+from langswarm_sessions_langchain.runnable.nesting import StreamWithin
 
 __all__ = ["SessionChatModel"]
 
 _NAMES = ("provider", "model", "session_id", "user_id")
+_KEYS = ("api_key", "access_token", "secret", "password")
 _SETTINGS = ("temperature", "max_tokens", "timeout", "stop")
 
 _opened: ContextVar[list[AsyncGenerator[Any]] | None] = ContextVar("langswarm_sessions_opened_streams", default=None)
@@ -82,7 +84,7 @@ class SessionChatModel(Reconnecting, BaseChatModel):
     max_tokens: int | None = None
     timeout: float | None = None
     stop: list[str] | None = None
-    provider_config: dict[str, Any] = Field(default_factory=dict[str, Any])
+    provider_config: dict[str, Any] = Field(default_factory=dict[str, Any], repr=False)
     streaming: bool = False
     cache: bool = Field(default=False, exclude=True)  # pyright: ignore[reportIncompatibleVariableOverride]
 
@@ -113,6 +115,21 @@ class SessionChatModel(Reconnecting, BaseChatModel):
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> Any:
         params = super()._get_ls_params(stop=stop or self.stop, **kwargs)
         return {**params, "ls_provider": self.provider or "langswarm_sessions"}
+
+    @override
+    def get_num_tokens(self, text: str) -> int:
+        """Return about how many tokens a text has; only the provider's own tokenizer knows."""
+        return count_tokens_approximately([HumanMessage(text)], extra_tokens_per_message=0)
+
+    @override
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
+        """Return about how many tokens messages have, as for `trim_messages(token_counter=model)`.
+
+        Args:
+            messages: The messages.
+            tools: Tools that are sent along, in any form `bind_tools` takes.
+        """
+        return count_tokens_approximately(messages, tools=[wire_tool(tool) for tool in tools or ()])
 
     # Calls, which know their session by the config
 
@@ -164,16 +181,12 @@ class SessionChatModel(Reconnecting, BaseChatModel):
         named, ids = self._named(config, kwargs)
         chunks = cast("AsyncGenerator[AIMessageChunk]", super().astream(input, named, stop=stop, **ids))
         opened: list[AsyncGenerator[Any]] = []
-        try:
-            chunk = await _first(chunks, opened)
+        # LangChain would leave the stream it opens to the garbage collector.
+        async with aclosing(StreamWithin(chunks, opened=opened)) as stream:
+            chunk = await _first(stream, opened)
             while chunk is not None:
                 yield chunk
-                chunk = await anext(chunks, None)
-        finally:
-            # LangChain would leave the stream it opened to the garbage collector.
-            for stream in opened:
-                await stream.aclose()
-            await chunks.aclose()
+                chunk = await anext(stream, None)
 
     @override
     def stream_events(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
@@ -246,10 +259,9 @@ class SessionChatModel(Reconnecting, BaseChatModel):
         return stream
 
     def _asking(self, stop: list[str] | None, kwargs: Mapping[str, Any]) -> ModelAsking:
-        manager = get_session_manager() if self.manager is None else checked_manager(self.manager)
         _, named = self._named(None, kwargs)
         return ModelAsking(
-            manager=manager,
+            manager=self._manager_in_force(),
             provider=self.provider,
             model=self.model,
             settings=self._settings(),
@@ -319,6 +331,11 @@ def _checked(values: dict[str, Any], *, known: Mapping[str, Any]) -> dict[str, A
             f"SessionChatModel: unknown argument {name!r}. Settings of the model go into provider_config=; keys and "
             "retries belong to the manager: create_session_manager(providers={...: key}, retry=RetryPolicy(...))."
         )
+    for name in given.get("provider_config", {}):
+        if str(name).endswith(_KEYS):  # what a model is configured with is shown to tracers
+            raise ConfigurationError(
+                f"provider_config: {name!r} belongs to the manager: create_session_manager(providers={{...: key}})."
+            )
     if given.get("cache"):
         raise ConfigurationError("cache: an answer from a cache would be no turn of the session. Leave it out.")
     if "manager" in given:
@@ -347,7 +364,7 @@ async def _generations(chunks: AsyncGenerator[AIMessageChunk]) -> AsyncGenerator
             yield ChatGenerationChunk(message=chunk)
 
 
-async def _first(chunks: AsyncGenerator[AIMessageChunk], opened: list[AsyncGenerator[Any]]) -> AIMessageChunk | None:
+async def _first(chunks: AsyncIterator[AIMessageChunk], opened: list[AsyncGenerator[Any]]) -> AIMessageChunk | None:
     """Return the first chunk, if there is one, and note the streams that are opened for it."""
     token = _opened.set(opened)
     try:

@@ -8,7 +8,7 @@ from typing import Any, cast
 from langchain_core.runnables import RunnableConfig
 
 from langswarm_sessions.errors import InvalidInputError, SessionAccessError
-from langswarm_sessions.records.checkpoints import CheckpointAddress, CheckpointEntry
+from langswarm_sessions.records.checkpoints import CheckpointAddress
 
 __all__ = [
     "DEFAULT_USER",
@@ -52,10 +52,6 @@ class Place:
     def config(self, checkpoint_id: str, **more: Any) -> RunnableConfig:
         """Return a config that addresses a checkpoint of this place."""
         return config_of(self.address, checkpoint_id, names_user=self.names_user, **more)
-
-    def config_of_entry(self, entry: CheckpointEntry) -> RunnableConfig:
-        """Return the config of a checkpoint that may be of another namespace or thread."""
-        return config_of(entry.address, entry.checkpoint_id, names_user=self.names_user)
 
 
 def config_of(address: CheckpointAddress, checkpoint_id: str, *, names_user: bool, **more: Any) -> RunnableConfig:

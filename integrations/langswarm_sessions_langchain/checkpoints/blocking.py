@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
+    BaseCheckpointSaver,
     ChannelVersions,
     Checkpoint,
     CheckpointMetadata,
     CheckpointTuple,
     DeltaChannelHistory,
 )
+
+from langswarm_sessions_langchain.checkpoints.copying import CopyReport, OnProgress
 
 if TYPE_CHECKING:
     from langswarm_sessions_langchain.checkpoints.saver import SessionCheckpointSaver
@@ -84,6 +88,22 @@ class BlockingFace:
         """Remove the checkpoints of threads."""
         saver = self._saver()
         saver.manager.bridge.call(saver.aprune, thread_ids, strategy=strategy)
+
+    def delete_inactive_threads(self, days: float, *, all_users: bool = False) -> int:
+        """Remove the threads in which nothing has happened for this many days."""
+        saver = self._saver()
+        return saver.manager.bridge.call(saver.adelete_inactive_threads, days, all_users=all_users)
+
+    def copy_from(
+        self,
+        source: BaseCheckpointSaver[Any] | str | Path,
+        *,
+        on_progress: OnProgress | None = None,
+        dry_run: bool = False,
+    ) -> CopyReport:
+        """Copy all threads of another saver into those of this saver's user; the source is only read."""
+        saver = self._saver()
+        return saver.manager.bridge.call(saver.acopy_from, source, on_progress=on_progress, dry_run=dry_run)
 
     def _saver(self) -> SessionCheckpointSaver:
         return cast("SessionCheckpointSaver", self)

@@ -26,7 +26,7 @@ from langswarm_sessions_langchain.checkpoints.sources import (
     SourceId,
     opened_source,
 )
-from langswarm_sessions_langchain.checkpoints.writing import body_of, encoded_values, remember, run_of
+from langswarm_sessions_langchain.checkpoints.writing import body_of, encoded_values, encoded_write, remember, run_of
 
 __all__ = ["CopyProgress", "CopyReport", "OnProgress", "copy_all"]
 
@@ -51,12 +51,16 @@ OnProgress = Callable[[CopyProgress], object]
 class CopyReport:
     """What a copy did, or with `dry_run` would do: `checkpoints == copied + already_there`.
 
+    A thread that went on here after an earlier copy, and in the source as well, has two ends. Neither is lost: its
+    newest checkpoint stays the one from here, and what is copied can be reached by its checkpoint ids.
+
     Args:
         threads: Threads of the source.
         checkpoints: Checkpoints of the source.
         copied: Those that were stored.
         already_there: Those that were there before.
         writes: What tasks had written after the checkpoints that were stored.
+        diverged: Threads with two ends, of which something was copied.
         dry_run: Whether nothing was stored.
     """
 
@@ -65,6 +69,7 @@ class CopyReport:
     copied: int
     already_there: int
     writes: int
+    diverged: int
     dry_run: bool
 
 
@@ -76,10 +81,10 @@ async def copy_all(
     on_progress: OnProgress | None,
     dry_run: bool,
 ) -> CopyReport:
-    """Do what `SessionCheckpointSaver.copy_from` says."""
+    """Do what `SessionCheckpointSaver.acopy_from` says."""
     async with opened_source(source, codec=backend.codec) as opened:
         found = await opened.ids()
-        copy = _Copy(backend, opened, user_id=user_id, dry_run=dry_run)
+        copy = _Copy(backend, opened, frozenset(found), user_id=user_id, dry_run=dry_run)
         for done, one in enumerate(found, start=1):
             await copy.take(one)
             if on_progress is not None:
@@ -90,14 +95,25 @@ async def copy_all(
 class _Copy:
     """One copy on its way; checkpoints come thread by thread, oldest first."""
 
-    def __init__(self, backend: Backend, source: CheckpointSource, *, user_id: str, dry_run: bool) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        source: CheckpointSource,
+        found: frozenset[SourceId],
+        *,
+        user_id: str,
+        dry_run: bool,
+    ) -> None:
         self._backend = backend
         self._source = source
+        self._found = found
         self._user_id = user_id
         self._dry_run = dry_run
         self._counts: Counter[str] = Counter()
         self._thread: str | None = None
         self._there: set[tuple[str, str]] = set()
+        self._gone_on: set[str] = set()
+        self._diverged: set[str] = set()
         self._versions: dict[tuple[str, str], Mapping[str, Version]] = {}
 
     async def take(self, found: SourceId) -> None:
@@ -110,6 +126,8 @@ class _Copy:
             return
         given = await self._source.load(found)
         self._counts["copied"] += 1
+        if found.namespace in self._gone_on:
+            self._diverged.add(found.thread_id)
         self._counts["writes"] += len(given.writes)
         if not self._dry_run:
             await self._store(found, given)
@@ -123,6 +141,7 @@ class _Copy:
             copied=self._counts["copied"],
             already_there=self._counts["already_there"],
             writes=self._counts["writes"],
+            diverged=len(self._diverged),
             dry_run=self._dry_run,
         )
 
@@ -133,6 +152,14 @@ class _Copy:
         self._there = {
             (entry.address.namespace, entry.checkpoint_id) async for entry in entries_of(self._backend, query)
         }
+        namespaces = {namespace for namespace, _ in self._there}
+        self._gone_on = {namespace for namespace in namespaces if await self._has_gone_on(thread_id, namespace)}
+
+    async def _has_gone_on(self, thread_id: str, namespace: str) -> bool:
+        """Whether the newest checkpoint of a namespace is one that the source does not have."""
+        address = CheckpointAddress(user_id=self._user_id, thread_id=thread_id, namespace=namespace)
+        newest = await self._backend.store.load_checkpoint(address, None)
+        return newest is not None and SourceId(thread_id, newest.entry.checkpoint_id, namespace) not in self._found
 
     async def _store(self, found: SourceId, given: GivenCheckpoint) -> None:
         """Store the writes, then the checkpoint: one that is there has all its writes."""
@@ -143,7 +170,7 @@ class _Copy:
                 task_id=write.task_id,
                 index=write.index,
                 channel=write.channel,
-                value=codec.dump(write.value, f"What was written to channel {write.channel!r}"),
+                value=encoded_write(backend, write.channel, write.value),
                 task_path=write.task_path,
             )
             for write in given.writes
@@ -162,6 +189,7 @@ class _Copy:
             values=tuple(value for value, _ in encodings),
             run_id=run_of(given.metadata),
             now=now(),
+            moves_head=found.namespace not in self._gone_on,
         )
         if writes:
             await backend.store.put_writes(address, found.checkpoint_id, writes)

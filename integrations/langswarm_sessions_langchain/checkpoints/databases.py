@@ -6,11 +6,13 @@ import asyncio
 import json
 import sqlite3
 from abc import ABC, abstractmethod
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from langgraph.checkpoint.base import Checkpoint
+from langgraph.checkpoint.serde.types import TASKS
 
 from langswarm_sessions.errors import ImportFormatError, InvalidInputError, MissingDependencyError, StorageError
 from langswarm_sessions.records.checkpoints import Encoded
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DatabaseSource", "PostgresSource", "SqliteSource"]
 
+_SENDS_ARE_CHANNELS = 4  # the form of checkpoints from which on; before, they are their parent's writes
 _IDS = "SELECT thread_id, checkpoint_id, checkpoint_ns FROM checkpoints"
 
 
@@ -82,32 +85,50 @@ class SqliteSource(DatabaseSource):
 
     def __init__(self, path: str | Path, codec: Codec) -> None:
         super().__init__(codec)
-        file = Path(path).expanduser()
-        if not file.is_file():
-            raise InvalidInputError(f"copy_from: there is no file {str(file)!r}. Check the path.")
-        # Without a write-ahead log nobody writes, and a file that never changes is opened without leaving a trace.
-        mode = "mode=ro" if file.with_name(f"{file.name}-wal").exists() else "mode=ro&immutable=1"
-        self._connection = sqlite3.connect(f"file:{quote(str(file))}?{mode}", uri=True, check_same_thread=False)
-        try:
+        self._file = Path(path).expanduser()
+        if not self._file.is_file():
+            raise InvalidInputError(f"source: there is no file {str(self._file)!r}. Check the path.")
+        self._at_rest = self._state_at_rest()
+        self._connection = self._connected()
+        with ExitStack() as failing:
+            failing.callback(self._connection.close)
             writes = {str(row[1]) for row in self._rows("PRAGMA table_info(writes)", ())}
             checkpoints = {str(row[1]) for row in self._rows("PRAGMA table_info(checkpoints)", ())}
-        except BaseException:
-            self._connection.close()
-            raise
-        if not {"thread_id", "checkpoint_ns", "type", "checkpoint"} <= checkpoints or "task_id" not in writes:
-            self._connection.close()
-            raise ImportFormatError(f"{file}: no tables of a SqliteSaver are in this file. Name its database.")
+            if not {"thread_id", "checkpoint_ns", "type", "checkpoint"} <= checkpoints or "task_id" not in writes:
+                raise ImportFormatError(f"{self._file}: this file has no tables of a SqliteSaver. Name it.")
+            failing.pop_all()
         self._path_column = "task_path" if "task_path" in writes else "''"
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
+    def _connected(self) -> sqlite3.Connection:
+        # A file that nobody writes to is opened without leaving a trace beside it.
+        mode = "mode=ro" if self._at_rest is None else "mode=ro&immutable=1"
+        return sqlite3.connect(f"file:{quote(str(self._file))}?{mode}", uri=True, check_same_thread=False)
+
+    def _state_at_rest(self) -> tuple[int, int] | None:
+        """Return what changes when somebody writes to the file; None while somebody has it open to write."""
+        logs = (self._file.with_name(f"{self._file.name}-{kind}") for kind in ("wal", "journal"))
+        if any(log.exists() for log in logs):
+            return None
+        found = self._file.stat()
+        return found.st_mtime_ns, found.st_size
+
     def _rows(self, statement: str, values: tuple[str, ...]) -> list[tuple[Any, ...]]:
         try:
-            return self._connection.execute(statement, values).fetchall()
+            rows = self._connection.execute(statement, values).fetchall()
         except sqlite3.Error as error:
-            raise StorageError(f"The database to copy from failed ({type(error).__name__}: {error}).") from error
+            if self._at_rest == self._state_at_rest():
+                raise StorageError(f"The database to copy from failed ({type(error).__name__}: {error}).") from error
+            rows = None
+        if self._at_rest is None or (rows is not None and self._at_rest == self._state_at_rest()):
+            return rows or []
+        self._connection.close()  # somebody writes by now: read it again, with locks
+        self._at_rest = None
+        self._connection = self._connected()
+        return self._rows(statement, values)
 
     def _load(self, place: tuple[str, str, str]) -> GivenCheckpoint:
         where = "WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?"
@@ -147,15 +168,17 @@ class PostgresSource(DatabaseSource):
         self._errors = psycopg.Error
         try:
             self._connection: psycopg.Connection[tuple[Any, ...]] = psycopg.connect(url, autocommit=True)
-            self._connection.read_only = True
-            tables = self._rows("SELECT to_regclass('checkpoints'), to_regclass('checkpoint_blobs')", ())
         except psycopg.Error as error:
             raise StorageError(
                 f"The database to copy from cannot be reached ({type(error).__name__}). Check its URL."
             ) from error
-        if None in tables[0]:
-            self._connection.close()
-            raise ImportFormatError("No tables of a PostgresSaver are in this database. Check its URL.")
+        with ExitStack() as failing:
+            failing.callback(self._connection.close)
+            self._connection.read_only = True
+            tables = self._rows("SELECT to_regclass('checkpoints'), to_regclass('checkpoint_blobs')", ())
+            if None in tables[0]:
+                raise ImportFormatError("No tables of a PostgresSaver are in this database. Check its URL.")
+            failing.pop_all()
 
     def close(self) -> None:
         """Close the connection."""
@@ -182,10 +205,25 @@ class PostgresSource(DatabaseSource):
         )
         values = {channel: self._decoded(kind, data) for channel, kind, data in self._rows(of_channel, place)}
         inline: dict[str, Any] = checkpoint.get("channel_values") or {}
+        whole: dict[str, Any] = {**checkpoint, "channel_values": {**inline, **values}}
+        if parent is not None and checkpoint["v"] < _SENDS_ARE_CHANNELS:
+            self._add_sends(whole, (place[0], place[1], parent))
         writes = f"SELECT task_id, idx, channel, type, blob, task_path FROM checkpoint_writes {where}"
         return GivenCheckpoint(
-            checkpoint=cast("Checkpoint", {**checkpoint, "channel_values": {**inline, **values}}),
+            checkpoint=cast("Checkpoint", whole),
             metadata=dict(metadata),
             parent_id=parent,
             writes=self._writes(writes, place),
         )
+
+    def _add_sends(self, checkpoint: dict[str, Any], parent: tuple[str, str, str]) -> None:
+        """Give a checkpoint of an old form the sends that wait in it, as a PostgresSaver does when it reads one."""
+        statement = (
+            "SELECT type, blob FROM checkpoint_writes WHERE thread_id = %s AND checkpoint_ns = %s "
+            f"AND checkpoint_id = %s AND channel = '{TASKS}' ORDER BY task_path, task_id, idx"
+        )
+        sends = [self._decoded(kind, data) for kind, data in self._rows(statement, parent)]
+        if sends:
+            versions: dict[str, Any] = checkpoint["channel_versions"]
+            checkpoint["channel_values"][TASKS] = sends
+            versions[TASKS] = max(versions.values(), default="1")

@@ -25,8 +25,8 @@ __all__ = ["OrderedGraph"]
 class OrderedGraph(Runnable[Any, Any]):
     """A compiled graph each of whose runs waits for its thread; made by `SessionCheckpointSaver.ordered`.
 
-    `invoke`, `stream`, `batch`, `update_state`, their async twins and `astream_events` run in the thread's turn; all
-    else, such as `get_state`, is the graph's own.
+    `invoke`, `stream`, `batch`, `update_state`, `bulk_update_state`, their async twins and `astream_events` run in the
+    thread's turn; all else, such as `get_state`, is the graph's own.
     """
 
     def __init__(self, graph: Runnable[Any, Any], saver: SessionCheckpointSaver, wait: float | None) -> None:
@@ -84,12 +84,34 @@ class OrderedGraph(Runnable[Any, Any]):
         """Stream the events of a run; the turn lasts until the stream is read to its end or closed."""
         if version == "v3":
             raise InvalidInputError(
-                "Version v3 of astream_events needs the turn to be held: async with saver.turn(...)."
+                "Version v3 of events is read from the graph itself: hold the thread with async with saver.turn(...)."
             )
         events = cast("Any", self._graph).astream_events(input, config, version=version, **kwargs)
         async with self._turn(config), aclosing(cast("AsyncGenerator[Any]", events)) as found:
             async for event in found:
                 yield event
+
+    def stream_events(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Generator[Any]:
+        """Refuse: blocking events are of version v3.
+
+        Raises:
+            InvalidInputError: Always.
+        """
+        raise InvalidInputError(
+            "Version v3 of events is read from the graph itself: hold the thread with with saver.turn(...)."
+        )
+
+    def bulk_update_state(self, config: RunnableConfig, supersteps: Any) -> RunnableConfig:
+        """Apply several updates in the thread's turn."""
+        with self._turn(config):
+            return cast("RunnableConfig", cast("Any", self._graph).bulk_update_state(config, supersteps))
+
+    async def abulk_update_state(self, config: RunnableConfig, supersteps: Any) -> RunnableConfig:
+        """Apply several updates in the thread's turn."""
+        async with self._turn(config):
+            return cast("RunnableConfig", await cast("Any", self._graph).abulk_update_state(config, supersteps))
 
     def update_state(self, config: RunnableConfig, values: Any, *args: Any, **kwargs: Any) -> RunnableConfig:
         """Update the state in the thread's turn."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -21,8 +22,6 @@ from langswarm_sessions_langchain.checkpoints.backend import Backend
 from langswarm_sessions_langchain.checkpoints.values import decode_value, known_of
 
 __all__ = ["entries_of", "get_tuple", "history_of", "list_tuples"]
-
-_PAGE = 50
 
 
 async def get_tuple(backend: Backend, place: Place, config: RunnableConfig) -> CheckpointTuple | None:
@@ -54,6 +53,8 @@ async def list_tuples(
     place = None if config is None else place_of(config, user_id=user_id)
     query = _query_of(place, config, user_id=user_id, before=before)
     left = limit
+    if left is not None and left < query.limit and not wanted:
+        query = replace(query, limit=max(1, left))
     async for entry in entries_of(backend, query):
         if left is not None and left <= 0:
             return
@@ -74,26 +75,14 @@ async def list_tuples(
 
 
 async def entries_of(backend: Backend, query: CheckpointQuery) -> AsyncIterator[CheckpointEntry]:
-    """Yield checkpoints without their values, newest first, a page at a time."""
-    last: CheckpointEntry | None = None
+    """Yield checkpoints without their values, newest first, as many at a time as the query's limit says."""
     while True:
-        page = await backend.store.list_checkpoints(
-            CheckpointQuery(
-                user_id=query.user_id,
-                thread_id=query.thread_id,
-                namespace=query.namespace,
-                checkpoint_id=query.checkpoint_id,
-                before=query.before,
-                run_ids=query.run_ids,
-                after=last,
-                limit=_PAGE,
-            )
-        )
+        page = await backend.store.list_checkpoints(query)
         for entry in page:
             yield entry
-        if len(page) < _PAGE:
+        if len(page) < query.limit:
             return
-        last = page[-1]
+        query = replace(query, after=page[-1])
 
 
 async def history_of(backend: Backend, place: Place, channels: Sequence[str]) -> Mapping[str, DeltaChannelHistory]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,8 +20,9 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from langswarm_sessions.blocking import BlockingSessionManager
-from langswarm_sessions.checks import check_name, check_wait
-from langswarm_sessions.errors import ConfigurationError, InvalidInputError
+from langswarm_sessions.checks import check_days, check_name, check_wait
+from langswarm_sessions.errors import ConfigurationError, InvalidInputError, SessionAccessError
+from langswarm_sessions.ids import now
 from langswarm_sessions.manager import SessionManager
 from langswarm_sessions_langchain.checkpoints.addresses import DEFAULT_USER, place_of, thread_name
 from langswarm_sessions_langchain.checkpoints.backend import Backend
@@ -74,6 +76,7 @@ class SessionCheckpointSaver(BlockingFace, BaseCheckpointSaver[str]):
         if serde is not None and allowed:
             raise ConfigurationError("allowed_classes is for the built-in serializer; configure your serde instead.")
         super().__init__(serde=serde or strict_serializer(allowed))
+        self._is_strict = serde is None
         self._given = None if manager is None else checked_manager(manager)
         self.user_id = None if user_id is None else check_name(user_id, field="user_id")
         self._known = KnownValues()
@@ -103,7 +106,16 @@ class SessionCheckpointSaver(BlockingFace, BaseCheckpointSaver[str]):
     # What LangGraph calls
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """Return the checkpoint a config addresses, the newest of its thread if it names none; None without one."""
+        """Return the checkpoint a config addresses, the newest of its thread if it names none; None without one.
+
+        Args:
+            config: With `configurable.thread_id`, and perhaps `checkpoint_ns`, `checkpoint_id` and `user_id`.
+
+        Raises:
+            InvalidInputError: It names no thread.
+            SessionAccessError: It names another user than the saver's.
+            StorageError: The checkpoint holds what may not be rebuilt, or was stored with another serializer.
+        """
         return await get_tuple(self._backend(), place_of(config, user_id=self.user_id), config)
 
     async def alist(
@@ -137,6 +149,12 @@ class SessionCheckpointSaver(BlockingFace, BaseCheckpointSaver[str]):
     ) -> RunnableConfig:
         """Store a checkpoint; return the config that addresses it.
 
+        Args:
+            config: Of the checkpoint before, or of the thread.
+            checkpoint: What to store.
+            metadata: What is known of it.
+            new_versions: The channels whose values are new with it.
+
         Raises:
             TurnConflictError: Another run has gone on from the checkpoint this one began at; nothing was stored.
             InvalidInputError: A value cannot be stored, or not be rebuilt; nothing was stored.
@@ -149,8 +167,15 @@ class SessionCheckpointSaver(BlockingFace, BaseCheckpointSaver[str]):
     ) -> None:
         """Store what a task wrote, so that it need not run again.
 
+        Args:
+            config: Of the checkpoint that the task ran after.
+            writes: Channels and values.
+            task_id: Which task.
+            task_path: Its place among the tasks of the step.
+
         Raises:
             TurnConflictError: The checkpoint was refused.
+            InvalidInputError: A value cannot be stored, or not be rebuilt; nothing was stored.
         """
         place = place_of(config, user_id=self.user_id)
         await put_writes(self._backend(), place, config, writes, task_id=task_id, task_path=task_path)
@@ -164,17 +189,29 @@ class SessionCheckpointSaver(BlockingFace, BaseCheckpointSaver[str]):
     # Keeping threads
 
     async def adelete_thread(self, thread_id: str) -> None:
-        """Remove a thread of the saver's user with all its checkpoints."""
+        """Remove a thread of the saver's user with all its checkpoints; nothing happens when there is none.
+
+        Args:
+            thread_id: Which thread.
+        """
         backend = self._backend()
         with backend.span("delete"):
             await backend.store.delete_thread(self._user, thread_name(thread_id))
 
     async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
-        """Remove the checkpoints that runs made, but for what other checkpoints need of them."""
+        """Remove the checkpoints that runs made, but for what other checkpoints need of them.
+
+        Args:
+            run_ids: Runs in threads of the saver's user.
+        """
         await delete_for_runs(self._backend(), self._user, run_ids)
 
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """Copy a thread of the saver's user with all its checkpoints.
+
+        Args:
+            source_thread_id: The thread to copy.
+            target_thread_id: A thread that is not there yet.
 
         Raises:
             SessionNotFoundError: There is no such thread.
@@ -202,6 +239,27 @@ class SessionCheckpointSaver(BlockingFace, BaseCheckpointSaver[str]):
                 await self.adelete_thread(thread_id)
         else:
             await prune_threads(self._backend(), self._user, [thread_name(thread_id) for thread_id in thread_ids])
+
+    async def adelete_inactive_threads(self, days: float, *, all_users: bool = False) -> int:
+        """Remove the threads in which nothing has happened for this many days; return how many.
+
+        Args:
+            days: Days without a checkpoint or a write. Threads that wait for a human count as well.
+            all_users: Everybody's threads, not only those of the saver's user.
+
+        Raises:
+            SessionAccessError: `all_users` with a saver for one user.
+        """
+        if all_users and self.user_id is not None:
+            raise SessionAccessError(
+                "This saver is for the threads of one user. Leave all_users out, or take a saver without user_id."
+            )
+        before = now() - timedelta(days=check_days(days, field="days"))
+        backend = self._backend()
+        with backend.span("delete") as op:
+            count = await backend.store.delete_inactive_threads(before, user_id=None if all_users else self._user)
+            op.done(count=count)
+        return count
 
     def get_next_version(self, current: Any, channel: None) -> Any:
         """Return a channel's next version: higher than all before, and another one in each branch of a thread."""
@@ -242,7 +300,7 @@ class SessionCheckpointSaver(BlockingFace, BaseCheckpointSaver[str]):
         """
         return OrderedGraph.of(graph, saver=self, wait=wait)
 
-    async def copy_from(
+    async def acopy_from(
         self,
         source: BaseCheckpointSaver[Any] | str | Path,
         *,
@@ -255,12 +313,21 @@ class SessionCheckpointSaver(BlockingFace, BaseCheckpointSaver[str]):
 
         Args:
             source: A saver, the path of a SqliteSaver's database, or the URL of a PostgresSaver's.
-            on_progress: Called with a CopyProgress after each checkpoint.
+            on_progress: Called with a CopyProgress after each checkpoint, on the event loop; must not block.
             dry_run: Only count.
+
+        Returns:
+            What was copied, and what was there already.
 
         Raises:
             InvalidInputError: There is no such file, or a checkpoint holds what may not be rebuilt.
+            ImportFormatError: The database is no saver's.
             MissingDependencyError: The package that reads the source is not installed.
+            StorageError: The source cannot be reached or read.
+
+        Example:
+            >>> report = await saver.acopy_from("checkpoints.sqlite")
+            >>> assert report.checkpoints == report.copied + report.already_there
         """
         return await copy_all(self._backend(), source, user_id=self._user, on_progress=on_progress, dry_run=dry_run)
 
@@ -269,4 +336,6 @@ class SessionCheckpointSaver(BlockingFace, BaseCheckpointSaver[str]):
         return self.user_id or DEFAULT_USER
 
     def _backend(self) -> Backend:
-        return Backend.of(self.manager, codec=Codec(self.serde), known=self._known, runs=self._runs)
+        return Backend.of(
+            self.manager, codec=Codec(self.serde, is_strict=self._is_strict), known=self._known, runs=self._runs
+        )

@@ -7,18 +7,19 @@ import threading
 import weakref
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from langswarm_sessions.bridge import current_caller
 from langswarm_sessions.config import Strategy
 from langswarm_sessions.errors import SessionBusyError, SessionError, SessionExistsError, SessionNotFoundError
 from langswarm_sessions.ids import new_id, now
 from langswarm_sessions.manager import SessionManager
 from langswarm_sessions.messages import TurnState
-from langswarm_sessions.records import BeginTurn, Begun, Busy, FinishTurn, Lease, SessionRecord
+from langswarm_sessions.records import THREAD_TURNS, BeginTurn, Begun, FinishTurn, Lease, SessionRecord
 from langswarm_sessions.storage.liveness import this_process
 from langswarm_sessions.turns.deadline import Deadline
+from langswarm_sessions.turns.line.admission import admitted
 from langswarm_sessions.turns.line.gate import SessionGates
 from langswarm_sessions.turns.line.held import HeldLease
 from langswarm_sessions.turns.line.keeper import LeaseKeeper
@@ -26,10 +27,7 @@ from langswarm_sessions.turns.waiting import to_the_end
 
 __all__ = ["ThreadTurn"]
 
-_FIRST_POLL_SECONDS = 0.002
-_LONGEST_POLL_SECONDS = 0.05
 _PROVIDER, _MODEL = "runnable", "langgraph"
-_OWNER = "langgraph-turns"
 
 
 class ThreadTurn:
@@ -56,7 +54,7 @@ class ThreadTurn:
         entered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._leave = asyncio.Event()
         # A task of its own, so that the turn may be left from another task than the one that entered it.
-        self._holder = asyncio.ensure_future(self._hold(entered, self._leave))
+        self._holder = asyncio.ensure_future(self._hold(entered, self._leave, current_caller()))
         try:
             await asyncio.wait((self._holder, entered), return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
@@ -85,8 +83,8 @@ class ThreadTurn:
         """Let the next one in."""
         self._manager.bridge.call(self.__aexit__)
 
-    async def _hold(self, entered: asyncio.Future[None], leave: asyncio.Event) -> None:
-        async with self._line.turn(self._session_id, thread_id=self._thread_id, seconds=self._wait):
+    async def _hold(self, entered: asyncio.Future[None], leave: asyncio.Event, caller: object | None) -> None:
+        async with self._line.turn(self._session_id, thread_id=self._thread_id, seconds=self._wait, caller=caller):
             if not entered.done():
                 entered.set_result(None)
             await leave.wait()
@@ -102,28 +100,35 @@ class _Line:
         self._lease_seconds = services.lease_seconds
         self._gates = SessionGates()
         self._keeper = LeaseKeeper(services.storage, lease_seconds=services.lease_seconds)
+        self._callers: dict[str, object | None] = {}
 
     @asynccontextmanager
-    async def turn(self, session_id: str, *, thread_id: str, seconds: float) -> AsyncGenerator[None]:
+    async def turn(
+        self, session_id: str, *, thread_id: str, seconds: float, caller: object | None
+    ) -> AsyncGenerator[None]:
         """Hold the turn of a thread within the block.
 
         Args:
             session_id: The session that is held in its place.
             thread_id: The thread, for errors.
             seconds: How long to wait.
+            caller: The task or thread that asks for it.
 
         Raises:
             SessionBusyError: It took longer.
         """
         patience = Deadline.after(seconds)
         if not await self._gates.enter(session_id, seconds=seconds):
-            raise _busy(thread_id, seconds)
+            is_own = caller is not None and self._callers.get(session_id) is caller
+            raise _held_already(thread_id) if is_own else _busy(thread_id, seconds)
         held = HeldLease(self._storage, self._keeper, _lost)
         try:
             held.take(await self._taken(session_id, thread_id, patience))
+            self._callers[session_id] = caller
             try:
                 yield
             finally:
+                del self._callers[session_id]
                 lease = held.current
                 await held.let_go()
                 if lease is not None:
@@ -132,32 +137,20 @@ class _Line:
             self._gates.leave(session_id)
 
     async def _taken(self, session_id: str, thread_id: str, patience: Deadline) -> Lease:
-        """Come again until no other process holds the thread; whoever gives up leaves the line."""
-        pause = _FIRST_POLL_SECONDS
-        begin = self._beginning(session_id)
-        try:
-            while True:
-                try:
-                    begun = await self._storage.begin_turn(begin)
-                except SessionNotFoundError:
-                    begin = replace(begin, ticket=None)
-                    with suppress(SessionExistsError):
-                        await self._storage.insert_session(_session(session_id))
-                    continue
-                if isinstance(begun, Begun):
-                    return begun.lease
-                assert isinstance(begun, Busy)
-                begin = replace(begin, ticket=begun.ticket)
+        """Wait until no other process holds the thread."""
+        while True:
+            with suppress(SessionExistsError):
+                await self._storage.insert_session(_session(session_id))
+            try:
+                begun = await admitted(self._storage, self._beginning(session_id), patience)
+            except SessionNotFoundError:  # whoever was here before took its place away in this very moment
                 if patience.left == 0:
-                    raise _busy(thread_id, patience.seconds or 0)
-                await asyncio.sleep(pause)
-                pause = min(pause * 1.5, _LONGEST_POLL_SECONDS)
-                begin = replace(begin, now=now())
-        except BaseException:
-            if begin.ticket is not None:
-                with suppress(SessionError):
-                    await self._storage.leave_line(session_id, begin.ticket)
-            raise
+                    raise
+            except SessionBusyError:
+                raise _busy(thread_id, patience.seconds or 0) from None
+            else:
+                assert isinstance(begun, Begun)
+                return begun.lease
 
     async def _finish(self, lease: Lease) -> None:
         store = self._storage.checkpoints
@@ -199,7 +192,7 @@ def _session(session_id: str) -> SessionRecord:
     moment = now()
     return SessionRecord(
         session_id=session_id,
-        user_id=_OWNER,
+        user_id=THREAD_TURNS,
         provider=_PROVIDER,
         model=_MODEL,
         strategy=Strategy.CLIENT,
@@ -211,6 +204,14 @@ def _session(session_id: str) -> SessionRecord:
 def _busy(thread_id: str, seconds: float) -> SessionBusyError:
     return SessionBusyError(
         f"Another run has held the thread for {round(seconds, 2):g} s. Try again, or raise wait= (or turn_wait=).",
+        session_id=thread_id,
+    )
+
+
+def _held_already(thread_id: str) -> SessionBusyError:
+    return SessionBusyError(
+        "The one that waits for the thread holds its turn already. Within saver.turn(...) run the graph itself, not "
+        "saver.ordered(graph); read a stream to its end, or close it, before the next run.",
         session_id=thread_id,
     )
 

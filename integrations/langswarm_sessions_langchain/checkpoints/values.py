@@ -55,13 +55,12 @@ def encode_value(
     if found is None:
         return NewValue(channel=channel, version=version, kind="whole", value=codec.dump(value, what)), None
     kind, items = found
-    plain = [codec.dump_plain(item, what) for item in items]
+    plain = codec.dump_each(items, what)
     fingerprints = b"".join(map(_fingerprint, plain))
     kept, outline = _shared(plain, fingerprints, known)
-    rest = items[kept:]
-    encoded = plain[kept:] if codec.is_repeatable else [codec.dump_unchecked(item, what) for item in rest]
-    for item in encoded:
-        codec.check(item, what)
+    encoded = [
+        codec.seal(item, codec.check(form, what), what) for item, form in zip(items[kept:], plain[kept:], strict=True)
+    ]
     base, base_owner, _ = outline[-1] if outline else (None, None, 0)
     new = NewValue(
         channel=channel,
@@ -84,7 +83,7 @@ def decode_value(codec: Codec, stored: StoredValue) -> Any:
     """
     if stored.kind == "whole":
         return codec.load(stored.segments[-1].value)
-    items = [codec.load(item) for item in _encoded_items(stored.segments)]
+    items = codec.load_each(_encoded_items(stored.segments))
     return items if stored.kind == "items" else _Snapshot(items)
 
 

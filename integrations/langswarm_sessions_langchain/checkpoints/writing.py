@@ -21,6 +21,7 @@ from langswarm_sessions.records.checkpoints import (
     CheckpointAddress,
     CheckpointOutcome,
     CheckpointWrite,
+    Encoded,
     NewCheckpoint,
     NewValue,
 )
@@ -28,7 +29,16 @@ from langswarm_sessions_langchain.checkpoints.addresses import Place, must_exten
 from langswarm_sessions_langchain.checkpoints.backend import Backend
 from langswarm_sessions_langchain.checkpoints.values import KnownValue, encode_value
 
-__all__ = ["body_of", "encoded_values", "next_version", "put_checkpoint", "put_writes", "remember", "run_of"]
+__all__ = [
+    "body_of",
+    "encoded_values",
+    "encoded_write",
+    "next_version",
+    "put_checkpoint",
+    "put_writes",
+    "remember",
+    "run_of",
+]
 
 _UNVERSIONED = "@"
 
@@ -103,7 +113,7 @@ async def put_writes(
             task_id=task_id,
             index=WRITES_IDX_MAP.get(channel, index),
             channel=channel,
-            value=backend.codec.dump(value, f"What was written to channel {channel!r}"),
+            value=encoded_write(backend, channel, value),
             task_path=task_path,
         )
         for index, (channel, value) in enumerate(writes)
@@ -111,6 +121,15 @@ async def put_writes(
     with backend.span("append") as op:
         await backend.store.put_writes(place.address, checkpoint_id, encoded)
         op.done(count=len(encoded), size=sum(len(write.value.data) for write in encoded))
+
+
+def encoded_write(backend: Backend, channel: str, value: object) -> Encoded:
+    """Return what a task wrote to a channel, as it is stored.
+
+    Raises:
+        InvalidInputError: It cannot be stored.
+    """
+    return backend.codec.dump(value, f"What was written to channel {channel!r}")
 
 
 def encoded_values(

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from langchain_core.messages import (
@@ -41,7 +42,16 @@ from langswarm_sessions_langchain.messages.building import build
 from langswarm_sessions_langchain.messages.content import parts_of, with_additional
 from langswarm_sessions_langchain.messages.plain_json import plain_json
 
-__all__ = ["PAYLOAD_FORMAT", "from_langchain", "payload_of", "restored_langchain", "to_langchain", "usage_of"]
+__all__ = [
+    "PAYLOAD_FORMAT",
+    "from_langchain",
+    "messages_to_langchain",
+    "one_result_each",
+    "payload_of",
+    "restored_langchain",
+    "to_langchain",
+    "usage_of",
+]
 
 PAYLOAD_FORMAT = "langchain"
 _PAYLOAD_VERSION = 1
@@ -118,16 +128,69 @@ def to_langchain(message: SessionMessage) -> BaseMessage:
         What `from_langchain` was given, if it came from LangChain and was not edited since; else a message built
         from its parts. Its id is never None once the message was stored.
 
+    Raises:
+        InvalidInputError: It has the results of several tool calls, as other frameworks keep them; LangChain has a
+            message for each: `messages_to_langchain` returns them.
+
     Example:
         >>> to_langchain(SessionMessage(role="assistant", content="hello")).text
         'hello'
     """
+    if len(message.tool_results) > 1:
+        raise InvalidInputError(
+            "message: it has the results of several tool calls, and LangChain has a message for each; use "
+            "messages_to_langchain([message]).",
+            session_id=message.session_id or None,
+        )
     restored = restored_langchain(message)
     if restored is None:
         restored = build(message)
     if restored.id is None and message.message_id:
         restored.id = message.message_id
     return restored
+
+
+def messages_to_langchain(messages: Iterable[SessionMessage]) -> list[BaseMessage]:
+    """Return messages of ours as LangChain's: one each, but one per result where several came in one message.
+
+    Args:
+        messages: In order, whichever provider or framework they came from.
+
+    Returns:
+        What `to_langchain` makes of them. Of several results the first has the message's id, the others that id with
+        their place behind it: `<id>:1`, `<id>:2`.
+
+    Example:
+        >>> results = [ToolResult(tool_call_id="a", content="1"), ToolResult(tool_call_id="b", content="2")]
+        >>> [m.text for m in messages_to_langchain([SessionMessage(role="tool", parts=results)])]
+        ['1', '2']
+    """
+    found: list[BaseMessage] = []
+    times: dict[str, int] = {}
+    for single in chain.from_iterable(map(one_result_each, messages)):
+        made = to_langchain(single)
+        if isinstance(made, ToolMessage) and made.id:
+            before = times.get(made.id, 0)
+            times[made.id] = before + 1
+            if before:
+                made.id = f"{made.id}:{before}"
+        found.append(made)
+    return found
+
+
+def one_result_each(message: SessionMessage) -> list[SessionMessage]:
+    """Return a message that has the results of several tool calls as several; what came beside them is with the last.
+
+    Args:
+        message: Any message; one with a single result, or none, is returned as it is.
+    """
+    results = message.tool_results
+    if len(results) < 2:
+        return [message]
+    beside = [part for part in message.parts if not isinstance(part, ToolResult)]
+    told: list[list[Part]] = [[result] for result in results]
+    told[-1] += beside
+    return [replace(message, content="", parts=parts) for parts in told]
 
 
 def payload_of(message: BaseMessage) -> dict[str, Any]:

@@ -112,10 +112,14 @@ class RunnableProvider(EngineProvider):
         return error
 
     async def _outputs(self, value: Any) -> AsyncGenerator[Any]:
-        with inside_turn(self._call.session_id):
-            async with aclosing(self._opened(value)) as outputs:
-                async for output in outputs:
-                    yield output
+        with inside_turn(self._call.session_id) as turn:
+            try:
+                async with aclosing(self._opened(value)) as outputs:
+                    async for output in outputs:
+                        yield output
+            except BaseException:
+                await turn.leave_streams()
+                raise
 
     async def _opened(self, value: Any) -> AsyncGenerator[Any]:
         call = self._call

@@ -19,7 +19,7 @@ from langchain_core.prompt_values import PromptValue
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.interfaces import ProviderRequest
 from langswarm_sessions.messages import SessionMessage
-from langswarm_sessions_langchain.messages import from_langchain, to_langchain
+from langswarm_sessions_langchain.messages import from_langchain, messages_to_langchain, to_langchain
 
 __all__ = ["GivenInput", "MessageKeys", "SessionInput", "bound_input", "pick", "read_input"]
 
@@ -103,7 +103,7 @@ def bound_input(given: GivenInput, request: ProviderRequest, keys: MessageKeys) 
         InvalidInputError: `history_messages_key` is set and the input is not a dict.
     """
     at = _first_new(request.messages)
-    history = [to_langchain(message) for message in request.messages[:at]]
+    history = messages_to_langchain(request.messages[:at])
     new = _new_messages(given, request.messages[at:])
     told = _instructions(given, request)
     everything = [*told, *history, *new]
@@ -181,7 +181,7 @@ def _first_new(messages: Sequence[SessionMessage]) -> int:
 def _new_messages(given: GivenInput, stored: Sequence[SessionMessage]) -> list[BaseMessage]:
     """Return the input as the caller made it (artifacts and all), except where it was edited before it was stored."""
     if len(stored) != len(given.messages):
-        return [to_langchain(message) for message in stored]
+        return messages_to_langchain(stored)
     return [
         _identified(message, kept) if read.parts == kept.parts and read.role is kept.role else to_langchain(kept)
         for message, read, kept in zip(given.messages, given.stored, stored, strict=True)

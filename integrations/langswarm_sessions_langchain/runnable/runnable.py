@@ -19,7 +19,6 @@ from typing_extensions import override
 from langswarm_sessions.blocking import BlockingSessionManager
 from langswarm_sessions.checks import check_name
 from langswarm_sessions.errors import ConfigurationError
-from langswarm_sessions.factory import get_session_manager
 from langswarm_sessions.manager import SessionManager
 from langswarm_sessions_langchain.managers import checked_manager
 from langswarm_sessions_langchain.runnable.as_tool import argument_types, text_tool
@@ -30,6 +29,7 @@ from langswarm_sessions_langchain.runnable.config import CONFIG_SPECS, named_con
 from langswarm_sessions_langchain.runnable.copying import Reconnecting
 from langswarm_sessions_langchain.runnable.drawing import graph_around
 from langswarm_sessions_langchain.runnable.inputs import MessageKeys, SessionInput
+from langswarm_sessions_langchain.runnable.nesting import StreamWithin
 from langswarm_sessions_langchain.runnable.outputs import add_output
 
 __all__ = ["SessionRunnable"]
@@ -201,7 +201,7 @@ class SessionRunnable(Reconnecting, RunnableSerializable[Any, AIMessage]):
         async def inputs() -> AsyncIterator[SessionInput]:
             yield input
 
-        async with aclosing(self._chunks_of(inputs(), config, **kwargs)) as chunks:
+        async with aclosing(StreamWithin(self._chunks_of(inputs(), config, **kwargs))) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -215,7 +215,7 @@ class SessionRunnable(Reconnecting, RunnableSerializable[Any, AIMessage]):
     async def atransform(
         self, input: AsyncIterator[SessionInput], config: RunnableConfig | None = None, **kwargs: Any
     ) -> AsyncIterator[AIMessage]:
-        async with aclosing(self._chunks_of(input, config, **kwargs)) as chunks:
+        async with aclosing(StreamWithin(self._chunks_of(input, config, **kwargs))) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -230,7 +230,7 @@ class SessionRunnable(Reconnecting, RunnableSerializable[Any, AIMessage]):
     def _invoke(
         self, input: SessionInput, run_manager: CallbackManagerForChainRun, config: RunnableConfig, **kwargs: Any
     ) -> AIMessage:
-        thread = CallerThread[AIMessage](self._manager().bridge)
+        thread = CallerThread[AIMessage](self._manager_in_force().bridge)
         asking = self._asking(config, kwargs, callbacks=run_manager.get_child(), thread=thread)
         [answer] = thread.iterate(lambda: asking.answer(input))
         return answer
@@ -252,7 +252,7 @@ class SessionRunnable(Reconnecting, RunnableSerializable[Any, AIMessage]):
         value: Any = None
         for part in inputs:
             value = add_output(value, part)
-        thread = CallerThread[AIMessage](self._manager().bridge)
+        thread = CallerThread[AIMessage](self._manager_in_force().bridge)
         asking = self._asking(config, kwargs, thread=thread)
         yield from thread.iterate(lambda: asking.chunks(value, run_id=str(run_manager.run_id)))
 
@@ -280,7 +280,7 @@ class SessionRunnable(Reconnecting, RunnableSerializable[Any, AIMessage]):
         thread: CallerThread[Any] | None = None,
     ) -> Asking:
         return Asking(
-            manager=self._manager(),
+            manager=self._manager_in_force(),
             bound=self.bound,
             provider=self.provider,
             model=self.model,
@@ -293,6 +293,3 @@ class SessionRunnable(Reconnecting, RunnableSerializable[Any, AIMessage]):
             kwargs=kwargs,
             thread=thread,
         )
-
-    def _manager(self) -> SessionManager:
-        return self.manager if self.manager is not None else get_session_manager()

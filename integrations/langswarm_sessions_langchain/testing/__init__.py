@@ -1,6 +1,6 @@
 """A conformance kit for chat message histories, published as `langswarm_sessions.testing.langchain`.
 
-Every name is loaded when it is first used; `HistoryContract` alone needs pytest.
+Every name is loaded when it is first used; `HistoryContract` alone needs pytest and pytest-asyncio.
 """
 
 from __future__ import annotations

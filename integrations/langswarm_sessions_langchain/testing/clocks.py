@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, tzinfo
 from types import ModuleType
@@ -15,7 +15,7 @@ __all__ = ["clock_that"]
 
 
 @contextmanager
-def clock_that(history: object, *, steps: float) -> Generator[None]:
+def clock_that(history: object, *, steps: float, also: Collection[str] = ()) -> Generator[None]:
     """Let the wall clock stand still, or run in steps, for the packages that a history is made of.
 
     `time.time`, `time.time_ns` and `datetime.now` are replaced in the modules of these packages and in `time` itself;
@@ -24,6 +24,7 @@ def clock_that(history: object, *, steps: float) -> Generator[None]:
     Args:
         history: Whose packages.
         steps: Seconds added at each look: 0 stands still, a negative number runs backwards.
+        also: Further packages whose modules are changed.
     """
     state = [time.time()]
 
@@ -32,7 +33,7 @@ def clock_that(history: object, *, steps: float) -> Generator[None]:
         return state[0]
 
     fakes = _fakes(now)
-    roots = {kind.__module__.partition(".")[0] for kind in type(history).__mro__} - {"builtins", "abc"}
+    roots = {*also, *(kind.__module__.partition(".")[0] for kind in type(history).__mro__)} - {"builtins", "abc"}
     with ExitStack() as stack:
         for module in [time, *(found for name, found in list(sys.modules.items()) if name.partition(".")[0] in roots)]:
             for name, fake in _found_in(module, fakes):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from langchain_core.messages import AIMessage, HumanMessage
 
-from langswarm_sessions_langchain.testing.kit import Broken, NotApplicable, Rig, check, expect
+from langswarm_sessions_langchain.testing.kit import Broken, NotApplicable, Rig, check, error_of, expect
 from langswarm_sessions_langchain.testing.ordering import numbered
-from langswarm_sessions_langchain.testing.subject import Face
+from langswarm_sessions_langchain.testing.subject import Face, OpenHistory
 
 if TYPE_CHECKING:
     from langchain_core.chat_history import BaseChatMessageHistory
@@ -20,34 +20,45 @@ GROUP = "failures"
 @check(GROUP, "A turn that could not be stored is lost for good if nobody is told.")
 async def failed_writes_raise(rig: Rig) -> str | None:
     """Adding to a backend that fails raises."""
-    await _each_raises(rig, "adding", lambda history, face: rig.add(history, numbered(2), face=face))
-    return None
+    return await _each_raises(rig, "adding", lambda history, face: rig.add(history, numbered(2), face=face))
 
 
 @check(GROUP, "An empty history instead of an error lets the model forget everything, silently.")
 async def failed_reads_raise(rig: Rig) -> str | None:
     """Reading from a backend that fails raises."""
-    await _each_raises(rig, "reading", lambda history, face: rig.read(history, face=face))
-    return None
+    return await _each_raises(rig, "reading", lambda history, face: rig.read(history, face=face))
 
 
 @check(GROUP, "Who believes that a conversation is gone must be right.")
 async def failed_clears_raise(rig: Rig) -> str | None:
     """Clearing a backend that fails raises."""
-    await _each_raises(rig, "clearing", lambda history, face: rig.clear(history, face=face))
-    return None
+    return await _each_raises(rig, "clearing", lambda history, face: rig.clear(history, face=face))
 
 
-async def _each_raises(rig: Rig, doing: str, use: Callable[[BaseChatMessageHistory, Face], Awaitable[object]]) -> None:
+async def _each_raises(rig: Rig, doing: str, use: Callable[[BaseChatMessageHistory, Face], Awaitable[object]]) -> str:
     fails = rig.subject.failing
     if fails is None:
         raise NotApplicable("nothing that could fail was named")
+    raised: list[str] = []
     for face in sorted(rig.subject.faces):
-        try:
-            await use(await rig.open(by=fails), face)
-        except Exception:  # noqa: BLE001 - told, whatever the error is
-            continue
-        raise Broken(f"{doing} raised nothing although the backend failed ({face})")
+        history = await _opened_to_fail(rig, fails)
+        error = await error_of(use(history, face))
+        expect(error is not None, f"{doing} raised nothing although the backend failed ({face})")
+        raised.append(type(error).__name__)
+    return f"raises {' and '.join(dict.fromkeys(raised))}"
+
+
+async def _opened_to_fail(rig: Rig, fails: OpenHistory) -> BaseChatMessageHistory:
+    """Open the history whose backend fails; it is using it that must raise."""
+    opened: list[BaseChatMessageHistory] = []
+
+    async def open_it() -> None:
+        opened.append(await rig.open(by=fails))
+
+    error = await error_of(open_it())
+    if error is not None:
+        raise Broken("`failing` itself raised: it must open the history, and break its backend then") from error
+    return opened[0]
 
 
 @check(GROUP, "Half a turn, a call without its result, is refused by every provider from then on.")
@@ -57,12 +68,8 @@ async def all_or_none(rig: Rig) -> str | None:
     history = await rig.open(session_id)
     await rig.add(history, [HumanMessage("before")])
     unstorable = AIMessage("two", additional_kwargs={"connection": object()})
-    try:
-        await rig.add(history, [HumanMessage("one"), unstorable, HumanMessage("three")])
-    except Exception:  # noqa: BLE001 - refusing it is fine
-        refused = True
-    else:
-        refused = False
+    error = await error_of(rig.add(history, [HumanMessage("one"), unstorable, HumanMessage("three")]))
+    refused = error is not None
     said = await rig.said(await rig.open(session_id))
     expect(said[:1] == ["before"], "what was stored before is gone")
     expect(len(said) in (1, 4), f"{len(said) - 1} of 3 messages were stored")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from langchain_core.messages import AIMessage, HumanMessage
 
-from langswarm_sessions_langchain.testing.kit import Broken, Rig, check, expect, in_thread, texts
+from langswarm_sessions_langchain.testing.kit import Broken, Rig, check, error_of, expect, in_thread, texts
 from langswarm_sessions_langchain.testing.ordering import numbered
 from langswarm_sessions_langchain.testing.subject import Face
 
@@ -50,11 +50,8 @@ async def apart(rig: Rig) -> str | None:
     ]
     taken: list[str] = []
     for session_id in dict.fromkeys(alike):
-        try:
-            await rig.add(await rig.open(session_id), [HumanMessage(f"in {session_id}")])
-        except Exception:  # noqa: BLE001 - refused: nobody reads what is not there
-            continue
-        taken.append(session_id)
+        if await error_of(_say_in(rig, session_id, f"in {session_id}")) is None:  # of refused ones nobody reads
+            taken.append(session_id)
     expect(base in taken, "a new session cannot be written to")
     for session_id in taken:
         said = await rig.said(await rig.open(session_id))
@@ -65,12 +62,13 @@ async def apart(rig: Rig) -> str | None:
 @check(SESSIONS, "Code that forgets the id must not put all users into one conversation.")
 async def empty_id_refused(rig: Rig) -> str | None:
     """An empty session id is refused."""
-    try:
-        history = await rig.open("")
-        await rig.add(history, [HumanMessage("whose?")])
-    except Exception:  # noqa: BLE001 - refused, however it says so
-        return None
-    raise Broken("it takes an empty session id, and all without an id share it")
+    refused = await error_of(_say_in(rig, "", "whose?"))
+    expect(refused is not None, "it takes an empty session id, and all without an id share it")
+    return None
+
+
+async def _say_in(rig: Rig, session_id: str, text: str) -> None:
+    await rig.add(await rig.open(session_id), [HumanMessage(text)])
 
 
 # ---------------------------------------------------------------- clearing
@@ -134,22 +132,25 @@ async def messages_are_copies(rig: Rig) -> str | None:
 async def blocking_and_async(rig: Rig) -> str | None:
     """What one face writes, the other one reads, on one history."""
     history = await rig.open()
-    try:
-        await rig.add(history, numbered(1), face=Face.BLOCKING)
-        await rig.add(history, numbered(1, start=1), face=Face.ASYNC)
-        await in_thread(lambda: history.add_user_message("2"))
-        await in_thread(lambda: history.add_ai_message("3"))
-        both = [texts(await rig.read(history, face=face)) for face in Face]
-        expect(both == [["0", "1", "2", "3"]] * 2, "the two faces do not read the same")
-        for face in Face:
-            await rig.add(history, numbered(1), face=face)
-            await rig.clear(history, face=face)
-            expect(texts(await rig.read(history, face=face)) == [], f"messages are left after clearing ({face})")
-    except Broken:
-        raise
-    except Exception as error:
-        raise Broken(f"one of its faces is missing: {type(error).__name__}: {error}"[:160]) from error
+    error = await error_of(_by_turns(rig, history))
+    if error is not None and not isinstance(error, Broken):
+        raise Broken(f"one of its faces is missing: {type(error).__name__}: {error}") from error
+    if error is not None:
+        raise error
     return None
+
+
+async def _by_turns(rig: Rig, history: BaseChatMessageHistory) -> None:
+    await rig.add(history, numbered(1), face=Face.BLOCKING)
+    await rig.add(history, numbered(1, start=1), face=Face.ASYNC)
+    await in_thread(lambda: history.add_user_message("2"))
+    await in_thread(lambda: history.add_ai_message("3"))
+    both = [texts(await rig.read(history, face=face)) for face in Face]
+    expect(both == [["0", "1", "2", "3"]] * 2, "the two faces do not read the same")
+    for face in Face:
+        await rig.add(history, numbered(1), face=face)
+        await rig.clear(history, face=face)
+        expect(texts(await rig.read(history, face=face)) == [], f"messages are left after clearing ({face})")
 
 
 @check(FACES, "Notebooks, and sync callbacks of async servers, call it where a loop runs already.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -22,6 +23,7 @@ __all__ = [
     "Rig",
     "all_of",
     "check",
+    "error_of",
     "expect",
     "in_thread",
     "registered",
@@ -88,6 +90,22 @@ def expect(holds: bool, otherwise: str) -> None:
         raise Broken(otherwise)
 
 
+async def error_of(using: Awaitable[object]) -> Exception | None:
+    """Return what using a history raised: whatever it is, it is a verdict on the history, not an error of the kit.
+
+    Args:
+        using: A call of the history.
+
+    Returns:
+        The error; None when the call returned.
+    """
+    try:
+        await using
+    except Exception as error:  # noqa: BLE001 - somebody's history may raise anything; each check judges it
+        return error
+    return None
+
+
 def texts(messages: Sequence[BaseMessage]) -> list[str]:
     """Return what the messages say."""
     return [str(message.content) for message in messages]
@@ -96,6 +114,7 @@ def texts(messages: Sequence[BaseMessage]) -> list[str]:
 async def in_thread(work: Callable[[], T]) -> T:
     """Run blocking work in a thread of its own, which nobody waits for when it never ends."""
     loop = asyncio.get_running_loop()
+    context = contextvars.copy_context()
     outcome: asyncio.Future[T] = loop.create_future()
 
     def settle(settle_with: Callable[[Any], None], value: object) -> None:
@@ -104,7 +123,9 @@ async def in_thread(work: Callable[[], T]) -> T:
 
     def run() -> None:
         try:
-            found: Any = (outcome.set_result, work())
+            found: Any = (outcome.set_result, context.run(work))
+        except StopIteration as error:  # a future takes any other error
+            found = (outcome.set_exception, RuntimeError(f"raised StopIteration: {error}"))
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised where it is awaited
             found = (outcome.set_exception, error)
         if not loop.is_closed():
@@ -149,13 +170,21 @@ class Rig:
         self._opened.append(await history if inspect.isawaitable(history) else history)
         return self._opened[-1]
 
-    async def close(self) -> None:
-        """Let go of all that was opened."""
+    async def close(self) -> Exception | None:
+        """Let go of all that was opened, whatever closing some of it raises.
+
+        Returns:
+            The first error.
+        """
+        errors: list[Exception | None] = []
         while self._opened:
-            history = self._opened.pop()
-            closing = None if self.subject.close is None else self.subject.close(history)
-            if closing is not None:
-                await closing
+            errors.append(await error_of(self._close(self._opened.pop())))
+        return next((error for error in errors if error is not None), None)
+
+    async def _close(self, history: BaseChatMessageHistory) -> None:
+        closing = None if self.subject.close is None else self.subject.close(history)
+        if closing is not None:
+            await closing
 
     async def add(
         self, history: BaseChatMessageHistory, messages: Sequence[BaseMessage], *, face: Face | None = None

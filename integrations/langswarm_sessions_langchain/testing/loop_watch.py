@@ -67,7 +67,9 @@ def blocking_calls() -> Generator[set[str]]:
 
 def _blocking_call(frame: FrameType, event: str, arg: Any) -> str | None:
     if event == "call":
-        return _PYTHON.get((frame.f_globals.get("__name__", ""), frame.f_code.co_qualname))
+        known = _PYTHON.get((frame.f_globals.get("__name__", ""), frame.f_code.co_qualname))
+        asks = known is not None and frame.f_locals.get("timeout") == 0  # an executor, for an idle worker: no waiting
+        return None if asks else known
     if event != "c_call":
         return None
     owner, name = getattr(arg, "__self__", None), getattr(arg, "__name__", "")

@@ -15,7 +15,7 @@ from langswarm_sessions_langchain.testing.contents import (
     rich_answer,
     tool_exchange,
 )
-from langswarm_sessions_langchain.testing.kit import Broken, Rig, check, expect
+from langswarm_sessions_langchain.testing.kit import Broken, Rig, check, error_of, expect
 
 GROUP = "losslessness"
 
@@ -44,9 +44,8 @@ async def message_types(rig: Rig) -> str | None:
     """All of LangChain's types, with name and role."""
     problems: list[str] = []
     for message in every_type():
-        try:
-            await _expect_whole(rig, [message])
-        except Exception as error:  # noqa: BLE001 - each type has its own verdict
+        error = await error_of(_expect_whole(rig, [message]))
+        if error is not None:
             problems.append(str(error) if isinstance(error, Broken) else f"{type(message).__name__} is refused")
     expect(not problems, "; ".join(problems))
     return None
@@ -134,13 +133,9 @@ async def unicode_and_size(rig: Rig) -> str | None:
     """Emoji, scripts, markup, blank and empty texts, a megabyte."""
     problems: list[str] = []
     for name, text in odd_texts().items():
-        try:
-            [found] = await _round_trip(rig, [HumanMessage(text)])
-        except Exception as error:  # noqa: BLE001 - each text has its own verdict
-            problems.append(f"{name}: {type(error).__name__}")
-            continue
-        if found.content != text:
-            problems.append(f"{name}: not as it was")
+        error = await error_of(_expect_whole(rig, [HumanMessage(text)], fields=frozenset({"content"})))
+        if error is not None:
+            problems.append(f"{name}: {'not as it was' if isinstance(error, Broken) else type(error).__name__}")
     expect(not problems, "; ".join(problems))
     return None
 

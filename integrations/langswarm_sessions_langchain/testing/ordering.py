@@ -44,11 +44,11 @@ async def clock_stands_or_goes_back(rig: Rig) -> str | None:
     session_id = rig.new_session_id()
     history = await rig.open(session_id)
     await rig.read(history)
-    with clock_that(history, steps=0.0):
+    with clock_that(history, steps=0.0, also=rig.subject.clocks):
         for message in numbered(6):
             await rig.add(history, [message])
         await rig.add(history, numbered(6, start=6))
-    with clock_that(history, steps=-1.0):
+    with clock_that(history, steps=-1.0, also=rig.subject.clocks):
         for message in numbered(6, start=12):
             await rig.add(history, [message])
         await rig.add(history, numbered(6, start=18))

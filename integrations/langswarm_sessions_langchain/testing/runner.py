@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions_langchain.testing import (
@@ -16,7 +16,7 @@ from langswarm_sessions_langchain.testing import (
     purity,
     size,
 )
-from langswarm_sessions_langchain.testing.kit import Broken, Check, NotApplicable, Rig, registered
+from langswarm_sessions_langchain.testing.kit import Broken, Check, NotApplicable, Rig, error_of, registered
 from langswarm_sessions_langchain.testing.report import CheckResult, HistoryReport, Verdict
 from langswarm_sessions_langchain.testing.subject import HistorySubject, OpenHistory
 
@@ -52,7 +52,8 @@ async def check_history(
         history: What is tested; a function that opens the history of a session id will do.
         name: What it is called in the report; by default what the subject says, else its class's name.
         only: Names of checks; all by default.
-        patience: Seconds after which a check that does not come to its end is broken.
+        patience: Seconds after which a check that does not come to its end is given up: it is "unfinished" then. A
+            call that never lets go of the event loop cannot be given up.
 
     Returns:
         A result for each check; nothing the history does is raised.
@@ -76,22 +77,14 @@ async def check_history(
 
 
 async def run_check(entry: Check, rig: Rig, *, patience: float = 120.0) -> CheckResult:
-    """Run one check and tell what it found."""
-    verdict, detail = Verdict.HOLDS, ""
-    try:
-        async with asyncio.timeout(patience):
-            detail = await entry.run(rig) or ""
-    except NotApplicable as why:
-        verdict, detail = Verdict.NOT_APPLICABLE, str(why)
-    except TimeoutError:
-        verdict, detail = Verdict.BROKEN, f"did not come to its end within {patience:g} seconds"
-    except Broken as seen:
-        verdict, detail = Verdict.BROKEN, str(seen)
-    except Exception as error:  # noqa: BLE001 - whatever somebody's history raises is a verdict on it
-        first = (str(error).strip().splitlines() or [""])[0]
-        verdict, detail = Verdict.BROKEN, f"raised {type(error).__name__}: {first}"
-    finally:
-        await rig.close()
+    """Run one check and tell what it found.
+
+    Args:
+        entry: The check.
+        rig: What it works with; all that it opens is closed again.
+        patience: Seconds after which it is given up.
+    """
+    verdict, detail, error = await _ended(entry, rig, patience)
     return CheckResult(
         check=entry.name,
         group=entry.group,
@@ -99,11 +92,65 @@ async def run_check(entry: Check, rig: Rig, *, patience: float = 120.0) -> Check
         reason=entry.reason,
         verdict=verdict,
         detail=detail if len(detail) <= _DETAIL_LENGTH else f"{detail[: _DETAIL_LENGTH - 1]}…",
+        error=error,
     )
 
 
-async def _class_of(rig: Rig) -> str:
+async def _ended(entry: Check, rig: Rig, patience: float) -> tuple[Verdict, str, Exception | None]:
+    """Return how a check came to its end, in what words, and by which error of the history's."""
+    noted: list[str | None] = []
+    closing: list[Exception | None] = []
+
+    async def run() -> None:
+        noted.append(await entry.run(rig))
+
+    async def close() -> None:
+        closing.append(await rig.close())
+
+    raised: Exception | None = None
+    finished = closed = False
     try:
-        return type(await rig.open()).__name__
-    except Exception:  # noqa: BLE001 - the report tells of it
-        return ""
+        raised, finished = await _within(patience, run())
+    finally:
+        _, closed = await _within(patience, close())
+    if not (finished and closed):
+        return Verdict.UNFINISHED, f"did not come to its end within {patience:g} seconds", None
+    if raised is None and closing[0] is not None:
+        return Verdict.BROKEN, f"closing it raised {_told(closing[0])}", closing[0]
+    match raised:
+        case None:
+            return Verdict.HOLDS, noted[0] or "", None
+        case NotApplicable():
+            return Verdict.NOT_APPLICABLE, str(raised), None
+        case Broken():
+            return Verdict.BROKEN, str(raised), raised.__cause__ if isinstance(raised.__cause__, Exception) else None
+        case _:
+            return Verdict.BROKEN, f"raised {_told(raised)}", raised
+
+
+async def _within(seconds: float, work: Awaitable[object]) -> tuple[Exception | None, bool]:
+    """Return what some work raised, and whether it came to its end in time: a `TimeoutError` may be its own."""
+    raised: Exception | None = None
+    try:
+        async with asyncio.timeout(seconds):
+            raised = await error_of(work)
+    except TimeoutError:
+        return None, False
+    return raised, True
+
+
+def _told(error: Exception) -> str:
+    """Return an error's class and the first line of what it says."""
+    first = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first}".removesuffix(": ")
+
+
+async def _class_of(rig: Rig) -> str:
+    opened: list[object] = []
+
+    async def open_one() -> None:
+        opened.append(await rig.open())
+
+    await error_of(open_one())  # the checks tell of what it raises
+    await rig.close()
+    return "".join(type(history).__name__ for history in opened)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
@@ -49,6 +49,7 @@ class HistorySubject:
         tail: Opens a history that reads some of the newest messages alone, if there is such a thing.
         close: Called with each history that was opened, when the check is over.
         new_session_id: Makes session ids.
+        clocks: Packages beside its own that ask for the time, so that a check can set their clock back too.
 
     Example:
         >>> HistorySubject(name="files", open=lambda session_id: FileChatMessageHistory(f"{session_id}.json"))
@@ -62,3 +63,4 @@ class HistorySubject:
     tail: OpenTail | None = field(default=None, repr=False)
     close: CloseHistory | None = field(default=None, repr=False)
     new_session_id: Callable[[], str] = field(default=lambda: str(uuid4()), repr=False)
+    clocks: Collection[str] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -68,16 +68,10 @@ def count_threads(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(inner)).scalar_one()
 
 
-def thread_ids(connection: Connection) -> Iterator[Sequence[str]]:
-    """Yield pages of thread ids, in order."""
-    after: str | None = None
-    while True:
-        query = select(_thread).select_from(_CHECKPOINTS).where(_of_graph).distinct().order_by(_thread).limit(_PAGE)
-        page = list(connection.execute(query if after is None else query.where(_thread > after)).scalars())
-        if not page:
-            return
-        after = page[-1]
-        yield page
+def thread_ids(connection: Connection, after: str | None) -> Sequence[str]:
+    """Return a page of thread ids, in order: those after another one (None: the first)."""
+    query = select(_thread).select_from(_CHECKPOINTS).where(_of_graph).distinct().order_by(_thread).limit(_PAGE)
+    return list(connection.execute(query if after is None else query.where(_thread > after)).scalars())
 
 
 def newest_checkpoint(

@@ -10,31 +10,34 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple
-from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from langswarm_sessions.errors import ConfigurationError, MissingDependencyError, StorageError
+from langswarm_sessions.storage.foreign.sqlite_file import SQLiteFile
 
 __all__ = ["ForeignDatabase"]
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-_WAL = b"\x02\x02"  # bytes 18 and 19 of a SQLite file that has a write-ahead log
 _BLOCKING = {  # a thread of its own reads: an async driver has no place there
     "sqlite+aiosqlite": "sqlite",
     "postgres": "postgresql",
     "postgresql+asyncpg": "postgresql+psycopg",
     "postgresql+psycopg_async": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
     "mysql+aiomysql": "mysql+pymysql",
     "mysql+asyncmy": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
     "mariadb+aiomysql": "mariadb+pymysql",
     "mariadb+asyncmy": "mariadb+pymysql",
 }
 _READ_ONLY = {"mysql": "SET SESSION TRANSACTION READ ONLY", "mariadb": "SET SESSION TRANSACTION READ ONLY"}
+_SHOWN = ("host", "port", "unix_socket")  # of a URL's options: others may be a password
+_ATTEMPTS = 5
 
 
 class ForeignDatabase:
@@ -51,7 +54,6 @@ class ForeignDatabase:
     def __init__(self, url: str) -> None:
         self._url = _blocking_url(url)
         self._file = _file_of(self._url)
-        self._frozen: tuple[int, int] | None = None
         self._engine = self._made_engine()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="langswarm-sessions-source")
         self._connection: Connection | None = None
@@ -59,16 +61,25 @@ class ForeignDatabase:
     @property
     def name(self) -> str:
         """Which database it is, without its password."""
-        return self._url.render_as_string(hide_password=True) if self._file is None else str(self._file)
+        if self._file is not None:
+            return str(self._file.path)
+        shown = {name: value for name, value in self._url.query.items() if name in _SHOWN}
+        return self._url.set(query=shown).render_as_string(hide_password=True)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a SQLite file, which an open statement keeps others from writing to."""
+        return self._file is not None
 
     def __repr__(self) -> str:
         return f"ForeignDatabase({self.name!r})"
 
     async def read(self, unit: Callable[[Connection, *Ts], T], *args: *Ts) -> T:
-        """Return what a function reads off a connection, all of it from one state of the database.
+        """Return what a function reads off a connection.
 
         Args:
-            unit: Called with the connection and `args`.
+            unit: Called with the connection and `args`; of a SQLite file it must leave no statement open, and is called
+                again when the file was written to meanwhile by somebody who had not opened it before.
             *args: What it is given.
 
         Raises:
@@ -77,7 +88,7 @@ class ForeignDatabase:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, unit, args)
 
     async def pages(self, unit: Callable[[Connection, *Ts], Iterator[T]], *args: *Ts) -> AsyncGenerator[T]:
-        """Yield what a generator over a connection yields, each piece when it is asked for.
+        """Yield what a generator over a server's connection yields, each piece when it is asked for.
 
         Args:
             unit: Called with the connection and `args`.
@@ -101,36 +112,49 @@ class ForeignDatabase:
         return await self.read(_columns)
 
     async def close(self) -> None:
-        """Close the connection and end the thread; a second call does nothing.
-
-        Raises:
-            StorageError: The file was written to while it was read by somebody who had not opened it before.
-        """
+        """Close the connection and end the thread; a second call does nothing."""
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         except RuntimeError:  # closed before
             return
         self._thread.shutdown(wait=False)
-        if self._frozen is not None and self._frozen != _stamp(self._file):
-            raise StorageError(
-                f"{self.name} was written to while it was read. Read it again: what was taken over is passed by."
-            )
 
     def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._disconnect()
         self._engine.dispose()
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+        if self._file is not None:
+            self._file.close()
 
     def _run(self, unit: Callable[..., T], args: tuple[Any, ...]) -> T:
         with self._translated():
-            if self._connection is None:
-                self._connection = self._engine.connect()
-                if self._url.get_backend_name() == "postgresql":
-                    self._connection = self._connection.execution_options(
-                        isolation_level="REPEATABLE READ", postgresql_readonly=True
-                    )
-            return unit(self._connection, *args)
+            for _ in range(_ATTEMPTS):
+                try:
+                    result = unit(self._connected(), *args)
+                except (SQLAlchemyError, sqlite3.Error):
+                    if not self._is_stale():
+                        raise
+                else:
+                    if not self._is_stale():
+                        return result
+                self._disconnect()
+        raise StorageError(f"{self.name} was written to whenever it was read. Read it while it is less busy.")
+
+    def _is_stale(self) -> bool:
+        return self._file is not None and self._file.is_stale
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+            if self._url.get_backend_name() == "postgresql":
+                self._connection = self._connection.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
+        return self._connection
 
     @contextmanager
     def _translated(self) -> Generator[None]:
@@ -145,68 +169,38 @@ class ForeignDatabase:
     def _made_engine(self) -> Engine:
         options: dict[str, Any] = {"poolclass": NullPool, "hide_parameters": True}
         if self._file is not None:
-            options["creator"] = self._connect_file
+            options["creator"] = self._file.connect
+        backend = self._url.get_backend_name()
         try:
             engine = create_engine(self._url, **options)
-        except (NoSuchModuleError, ModuleNotFoundError) as error:
-            missing = getattr(error, "name", None) or self._url.drivername
-            raise MissingDependencyError(
-                f"Reading {self._url.get_backend_name()} needs its driver: pip install {missing}."
-            ) from error
-        statement = _READ_ONLY.get(self._url.get_backend_name())
-        if statement is not None:
-            event.listen(engine, "connect", partial(_execute, statement=statement))
+        except NoSuchModuleError:
+            raise ConfigurationError(
+                f"SQLAlchemy knows no database {self._url.drivername!r}. Give a URL such as sqlite:///chat.db, "
+                "postgresql://user:password@host/name or mysql://user:password@host/name."
+            ) from None
+        except ModuleNotFoundError as error:
+            raise MissingDependencyError(f"Reading {backend} needs its driver: pip install {error.name}.") from error
+        if backend in _READ_ONLY:
+            event.listen(engine, "connect", partial(_execute, statement=_READ_ONLY[backend]))
         return engine
-
-    def _connect_file(self) -> sqlite3.Connection:
-        """Open the file to be read.
-
-        SQLite makes two files beside one that has a write-ahead log, also to read it, and cannot take them away again.
-        Where no program has the file open they are not needed, as long as that stays so; `close` looks.
-        """
-        assert self._file is not None
-        if not self._file.is_file():
-            raise ConfigurationError(f"There is no file {self._file}. Name the database to read.")
-        mode = "mode=ro"
-        if _has_wal(self._file) and not _wal_of(self._file).exists():
-            self._frozen = _stamp(self._file)
-            mode = "mode=ro&immutable=1"
-        address = f"file:{quote(str(self._file))}?{mode}"
-        return sqlite3.connect(address, uri=True, check_same_thread=False, timeout=30.0)
 
 
 def _blocking_url(given: str) -> URL:
     try:
         url = make_url(given)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise ConfigurationError(
             "The source must be a SQLAlchemy URL, such as sqlite:///chat.db or postgresql://user:password@host/name."
         ) from None
     return url.set(drivername=_BLOCKING.get(url.drivername, url.drivername))
 
 
-def _file_of(url: URL) -> Path | None:
+def _file_of(url: URL) -> SQLiteFile | None:
     if url.get_backend_name() != "sqlite":
         return None
     if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
         raise ConfigurationError("The source must be a SQLite file: sqlite:///path/of/the/file.db.")
-    return Path(url.database).expanduser().absolute()
-
-
-def _wal_of(file: Path) -> Path:
-    return file.with_name(f"{file.name}-wal")
-
-
-def _has_wal(file: Path) -> bool:
-    with file.open("rb") as opened:
-        return opened.read(20)[18:20] == _WAL
-
-
-def _stamp(file: Path | None) -> tuple[int, int]:
-    """Return what changes when a file is written to, or opened to be written."""
-    assert file is not None
-    wal, state = _wal_of(file), file.stat()
-    return (state.st_mtime_ns, -1 if wal.exists() and wal.stat().st_size else state.st_size)
+    return SQLiteFile(Path(url.database).expanduser().absolute())
 
 
 def _columns(connection: Connection) -> Mapping[str, tuple[str, ...]]:

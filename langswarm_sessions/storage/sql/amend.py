@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection, bindparam, select, update
 
+from langswarm_sessions.errors import SessionNotFoundError
 from langswarm_sessions.messages import MessageKind, SessionMessage
 from langswarm_sessions.records import Amendment, Finished, NativeState, SessionRecord
 from langswarm_sessions.storage.sql.counting import (
@@ -25,6 +26,8 @@ from langswarm_sessions.storage.sql.session_store import change_session
 from langswarm_sessions.storage.sql.tables import messages, sessions
 
 __all__ = ["amend_session"]
+
+_MOST_PARAMETERS = 10_000
 
 _NAMED = (
     messages.c.session_id == bindparam("of_session"),
@@ -66,6 +69,11 @@ def amend_session(connection: Connection, session_id: str, amendment: Amendment)
     before = (checked(found, session_id) if held is None else checked_holder(found, held)).record
     if amendment.change is not None:
         before = change_session(connection, session_id, amendment.change) or before
+    for other_id in sorted(amendment.also):  # in one order, so that no two of these wait for each other
+        if change_session(connection, other_id, amendment.also[other_id]) is None:
+            raise SessionNotFoundError(
+                "There is no session with this id. Create it, or check the id.", session_id=other_id
+            )
     if amendment.retract:
         before = _retract(connection, before, amendment.retract)
     new = amendment.append
@@ -83,11 +91,12 @@ def _retract(connection: Connection, before: SessionRecord, ids: Sequence[str]) 
     What is said next follows the newest message that is left, in the tree of parents too.
     """
     visible = {"of_session": before.session_id, "cleared": before.cleared_seq}
-    rows = connection.execute(_SHOWN, {**visible, "ids": list(ids)}).all()
-    shown = [message_of(row) for row in rows]
+    shown: list[SessionMessage] = []
+    for some in _portions(ids):
+        shown += [message_of(row) for row in connection.execute(_SHOWN, {**visible, "ids": some})]
+        connection.execute(_RETRACT, {"of_session": before.session_id, "ids": some})
     if not shown:
         return before
-    connection.execute(_RETRACT, {"of_session": before.session_id, "ids": list(ids)})
     amounts = {name: -amount for name, amount in count_messages(shown).items()}
     native = None if before.native is not None and _is_known_to(before.native, shown) else before.native
     newest, told = _NEWEST.first(connection, visible), before.instructions
@@ -114,4 +123,12 @@ def _is_known_to(native: NativeState, retracted: Sequence[SessionMessage]) -> bo
 
 def _known(connection: Connection, session_id: str, given: Sequence[SessionMessage]) -> set[str]:
     ids = [message.message_id for message in given if message.message_id]
-    return set(connection.execute(_KNOWN, {"of_session": session_id, "ids": ids}).scalars()) if ids else set()
+    found = (connection.execute(_KNOWN, {"of_session": session_id, "ids": some}) for some in _portions(ids))
+    return {known for rows in found for known in rows.scalars()}
+
+
+def _portions(ids: Sequence[str]) -> Iterator[list[str]]:
+    """Yield ids in as many at a time as every database takes as parameters of one statement, each once."""
+    distinct = list(dict.fromkeys(ids))
+    for start in range(0, len(distinct), _MOST_PARAMETERS):
+        yield distinct[start : start + _MOST_PARAMETERS]

@@ -8,13 +8,15 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Float, and_, case, cast, distinct, func, select
 
 from langswarm_sessions.messages import TurnState
-from langswarm_sessions.records import Analytics, SessionStatus
+from langswarm_sessions.records import THREAD_TURNS, Analytics, SessionStatus
+from langswarm_sessions.storage.sql.checkpoints.tables import checkpoint_threads, checkpoints
 from langswarm_sessions.storage.sql.tables import messages, sessions, turns
 
 __all__ = ["analytics", "row_counts"]
 
 _TURNS = turns.join(sessions, sessions.c.session_id == turns.c.session_id)
-_NOT_DELETED = sessions.c.status != SessionStatus.DELETED.value
+_CONVERSATION = sessions.c.user_id != THREAD_TURNS
+_NOT_DELETED = and_(sessions.c.status != SessionStatus.DELETED.value, _CONVERSATION)
 _COMPLETED = turns.c.state == TurnState.COMPLETED.value
 
 
@@ -51,8 +53,10 @@ def analytics(connection: Connection, start: datetime | None, end: datetime | No
 
 
 def row_counts(connection: Connection) -> dict[str, int]:
-    """Return how many sessions of each status, messages and turns there are."""
-    grouped = connection.execute(select(sessions.c.status, func.count()).group_by(sessions.c.status))
+    """Return how many sessions of each status, messages, turns, threads of graphs and their checkpoints there are."""
+    grouped = connection.execute(
+        select(sessions.c.status, func.count()).where(_CONVERSATION).group_by(sessions.c.status)
+    )
     by_status: dict[str, int] = {row[0]: row[1] for row in grouped}
     counts = {f"{status.value}_sessions": by_status.get(status.value, 0) for status in SessionStatus}
     return {
@@ -60,6 +64,8 @@ def row_counts(connection: Connection) -> dict[str, int]:
         **counts,
         "messages": connection.execute(select(func.count()).select_from(messages)).scalar_one(),
         "turns": connection.execute(select(func.count()).select_from(turns)).scalar_one(),
+        "checkpoint_threads": connection.execute(select(func.count()).select_from(checkpoint_threads)).scalar_one(),
+        "checkpoints": connection.execute(select(func.count()).select_from(checkpoints)).scalar_one(),
     }
 
 

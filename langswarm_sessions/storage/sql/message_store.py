@@ -123,6 +123,8 @@ def list_messages(connection: Connection, session_id: str, wanted: MessageFilter
     if wanted.cursor is not None:
         (before,) = read_cursor(wanted.cursor, int)
         query = query.where(messages.c.seq < before)
+    if wanted.before_seq is not None:
+        query = query.where(messages.c.seq < wanted.before_seq)
     query = query.order_by(messages.c.seq.desc())
     if limit is not None:
         query = query.limit(limit + 1)

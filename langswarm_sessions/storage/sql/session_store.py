@@ -10,8 +10,9 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, ins
 from sqlalchemy.exc import IntegrityError
 
 from langswarm_sessions.errors import InvalidInputError, SessionExistsError
-from langswarm_sessions.records import Page, SessionFilter, SessionRecord, SessionStatus
+from langswarm_sessions.records import THREAD_TURNS, Page, SessionFilter, SessionRecord, SessionStatus
 from langswarm_sessions.storage.sql.casefold import holds_text
+from langswarm_sessions.storage.sql.checkpoints.threads import delete_threads
 from langswarm_sessions.storage.sql.cursors import page_size, read_cursor, write_cursor
 from langswarm_sessions.storage.sql.locate import find_session
 from langswarm_sessions.storage.sql.prepared import Prepared
@@ -112,7 +113,7 @@ def change_status(connection: Connection, wanted: SessionFilter, status: Session
 def purge_batch(connection: Connection, deleted_before: datetime) -> list[str]:
     """Destroy some of the sessions deleted before a time, with all that belongs to them; none left when it is empty."""
     due = (
-        select(sessions.c.session_id, sessions.c.next_seq)
+        select(sessions.c.session_id, sessions.c.user_id, sessions.c.next_seq)
         .where(
             sessions.c.deleted_at.is_not(None),
             sessions.c.deleted_at < deleted_before,
@@ -121,16 +122,17 @@ def purge_batch(connection: Connection, deleted_before: datetime) -> list[str]:
         .order_by(sessions.c.deleted_at)
         .limit(200)
     )
-    chosen: list[str] = []
+    chosen: dict[str, str] = {}
     size = 0
-    for session_id, next_seq in connection.execute(due).all():
-        chosen.append(session_id)
+    for session_id, user_id, next_seq in connection.execute(due).all():
+        chosen[session_id] = user_id
         size += next_seq
         if size >= _PURGE_MESSAGES:
             break
     if chosen:
         connection.execute(delete(sessions).where(sessions.c.session_id.in_(chosen)))
-    return chosen
+        delete_threads(connection, [(user_id, session_id) for session_id, user_id in chosen.items()])
+    return list(chosen)
 
 
 def _store_tags(connection: Connection, record: SessionRecord) -> None:
@@ -156,7 +158,7 @@ def _moment_of(microseconds: int) -> datetime:
 
 def _conditions(wanted: SessionFilter) -> list[ColumnElement[bool]]:
     statuses = [status.value for status in wanted.statuses or _NOT_DELETED]
-    found: list[ColumnElement[bool]] = [sessions.c.status.in_(statuses)]
+    found: list[ColumnElement[bool]] = [sessions.c.status.in_(statuses), sessions.c.user_id != THREAD_TURNS]
     if wanted.user_id is not None:
         found.append(sessions.c.user_id == wanted.user_id)
     if wanted.provider is not None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import JSON, BigInteger, ColumnElement, Dialect, Select, select
+from sqlalchemy import JSON, BigInteger, ColumnElement, Dialect, LargeBinary, Select, select
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["PlainJSON", "UtcTime", "from_microseconds", "select_all", "to_microseconds"]
+__all__ = ["Payload", "PlainJSON", "UtcTime", "from_microseconds", "select_all", "to_microseconds"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -44,3 +44,10 @@ class UtcTime(TypeDecorator[datetime]):
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
         """Return what is read."""
         return None if value is None else from_microseconds(value)
+
+
+class Payload(TypeDecorator[bytes]):
+    """Bytes that hold what users said: everything of a graph's state passes here, on its way in and out."""
+
+    impl = LargeBinary
+    cache_ok = True

@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = ["SessionGates"]
 
@@ -59,9 +60,14 @@ class SessionGates:
                 self._step_out(session_id, place)
         return True
 
-    def leave(self, session_id: str) -> None:
-        """Let the next one in. Not called by the turn that is in (but by one that died), it does nothing."""
-        task = _this_task()
+    def leave(self, session_id: str, of: asyncio.Task[Any] | None = None) -> None:
+        """Let the next one in. For a turn that is not in (but for one that died), it does nothing.
+
+        Args:
+            session_id: Whose gate.
+            of: The turn's task, named by whoever ends a turn that cannot end itself; None: the task that calls.
+        """
+        task = _this_task() if of is None else weakref.ref(of)
         with self._lock:
             line = self._lines.get(session_id)
             if line and task is not None and line[0].task == task:

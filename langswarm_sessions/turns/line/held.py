@@ -22,12 +22,21 @@ class HeldLease:
         storage: Where leases are.
         keeper: Beats them.
         lost: Called on the turn's loop when somebody took the lease over.
+        is_left: Whether the turn is over, and its loop does not run to say so; asked in the keeper's thread.
     """
 
-    def __init__(self, storage: EngineStorage, keeper: LeaseKeeper, lost: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        storage: EngineStorage,
+        keeper: LeaseKeeper,
+        lost: Callable[[], None],
+        *,
+        is_left: Callable[[], bool] | None = None,
+    ) -> None:
         self._storage = storage
         self._keeper = keeper
         self._lost = lost
+        self._is_left = is_left
         self._is_watched = False
         self._is_kept = False
         self.current: Lease | None = None
@@ -36,7 +45,7 @@ class HeldLease:
         """Hold a lease, in place of the one before; `kept` says that its turn has ended."""
         self._stop()
         self.current, self._is_watched, self._is_kept = lease, True, kept
-        self._keeper.hold(lease, partial(self._tell, lease))
+        self._keeper.hold(lease, partial(self._tell, lease), is_left=self._is_left)
 
     def leave_to_storage(self) -> None:
         """Say nothing of a loss any more: from here on it is the storage that knows."""

@@ -25,6 +25,7 @@ class _Held:
     lease: Lease
     loop: asyncio.AbstractEventLoop
     lost: Callable[[], None]
+    is_left: Callable[[], bool] | None
     since: float
 
 
@@ -48,9 +49,16 @@ class LeaseKeeper:
         self._thread: threading.Thread | None = None
         self._pid = 0
 
-    def hold(self, lease: Lease, lost: Callable[[], None]) -> None:
-        """Keep a lease until `release`; `lost` is called on the turn's loop when somebody took it over."""
-        held = _Held(lease, asyncio.get_running_loop(), lost, monotonic())
+    def hold(self, lease: Lease, lost: Callable[[], None], *, is_left: Callable[[], bool] | None = None) -> None:
+        """Keep a lease until `release`.
+
+        Args:
+            lease: Which.
+            lost: Called on the turn's loop when somebody took it over.
+            is_left: Asked before each beat, in the keeper's thread: whether its turn is over, and its loop does not
+                run to say so. Such a lease expires at once.
+        """
+        held = _Held(lease, asyncio.get_running_loop(), lost, is_left, monotonic())
         with self._lock:
             if self._pid != os.getpid():
                 self._held.clear()  # after a fork: those are the parent's
@@ -83,7 +91,11 @@ class LeaseKeeper:
             while not stop.wait(self._interval) and self._is_needed(stop):
                 with self._lock:
                     due = [held for held in self._held.values() if monotonic() - held.since >= self._interval / 2]
-                self._beat(due)
+                left = [held for held in due if held.is_left is not None and held.is_left()]
+                self._beat([held for held in due if held not in left])
+                self._beat(left, seconds=0)
+                for held in left:
+                    self.release(held.lease)
         finally:  # whatever ended it: the next turn starts another thread
             with self._lock:
                 self._step_down()
@@ -101,10 +113,10 @@ class LeaseKeeper:
         if self._thread is threading.current_thread():
             self._thread = None
 
-    def _beat(self, due: list[_Held]) -> None:
+    def _beat(self, due: list[_Held], *, seconds: float | None = None) -> None:
         if not due:
             return
-        expires_at = now() + timedelta(seconds=self._lease_seconds)
+        expires_at = now() + timedelta(seconds=self._lease_seconds if seconds is None else seconds)
         try:
             lost = self._storage.beat([held.lease for held in due], expires_at)
         except Exception as error:  # noqa: BLE001 - leases outlive two missed beats, and one failure must not end the keeping

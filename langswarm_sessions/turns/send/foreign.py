@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import weakref
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Self
@@ -27,6 +29,8 @@ from langswarm_sessions.turns.waiting import to_the_end
 from langswarm_sessions_otel import TurnScope
 
 __all__ = ["HeldTurn"]
+
+logger = logging.getLogger(__name__)
 
 
 class HeldTurn:
@@ -55,13 +59,15 @@ class HeldTurn:
         self._services = services
         self._gates = gates
         self._record = record
-        self._lease = HeldLease(services.storage, keeper, self._lost)
+        self._lease = HeldLease(services.storage, keeper, self._lost, is_left=self._is_left)
         self._released = asyncio.Event()
         self._taken: asyncio.Future[Lease] | None = None
         self._task: asyncio.Task[None] | None = None
         self._state = TurnState.INTERRUPTED
-        self._usage: Usage | None = None
+        self._usage: Callable[[], Usage | None] = _unknown
         self._steps_aside = steps_aside
+        self._is_over = False
+        self._is_awaited = False
         self._taker: weakref.ref[object] | None = None
 
     @property
@@ -93,7 +99,7 @@ class HeldTurn:
         loop = asyncio.get_running_loop()
         self._taken = loop.create_future()
         self._task = task = loop.create_task(self._hold(self._taken), name=f"run in {self._record.session_id}")
-        task.add_done_callback(_told)
+        task.add_done_callback(self._tell)
         waiting: set[asyncio.Future[Any]] = {task, self._taken}
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -104,22 +110,43 @@ class HeldTurn:
             task.result()
         return self._taken.result()
 
+    def count(self, usage: Callable[[], Usage | None]) -> None:
+        """Say what to ask for the run's tokens, however it ends, unless `release` is told them.
+
+        Args:
+            usage: Returns those used so far; None: unknown.
+        """
+        self._usage = usage
+
     def release(self, *, completed: bool, usage: Usage | None = None) -> None:
         """Let go of the session, soon; from any thread. A second call does nothing.
 
+        Where the loop it was taken on has stopped and stays open, as that of a `run_sync`, it is let go of within a
+        third of the time a lease lives.
+
         Args:
             completed: Whether the run came to its end; else the turn is interrupted.
-            usage: Tokens of the run, if known.
+            usage: Tokens of the run; None: what `count` was told to ask says.
         """
         if self._task is None or self._task.done():
             return
+        self._is_over = True
         with suppress(RuntimeError):  # its loop is closed, and with it the turn was released
             self._task.get_loop().call_soon_threadsafe(self._release, completed, usage)
 
     async def end(self) -> None:
-        """Wait until it is released and this is stored."""
-        if self._task is not None:
-            await asyncio.wait({self._task})
+        """Wait until it is released and this is stored.
+
+        Raises:
+            SessionError: Its end could not be stored: the session is free once the lease has expired.
+        """
+        task = self._task
+        if task is None:
+            return
+        self._is_awaited = True
+        await asyncio.wait({task})
+        if not task.cancelled() and isinstance(error := task.exception(), SessionError):
+            raise error
 
     def interrupt(self) -> Future[None] | None:
         """Release it as interrupted, from any thread; return what is done when this is stored, if it still runs."""
@@ -150,16 +177,28 @@ class HeldTurn:
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Release it."""
         self.release(completed=kind is None)
-        await self.end()
+        if kind is None:
+            await self.end()
+        elif self._task is not None:  # what went wrong in the block is told, not that its end was not stored as well
+            await asyncio.wait({self._task})
 
     def _release(self, completed: bool, usage: Usage | None) -> None:
         if not self._released.is_set():
             self._state = TurnState.COMPLETED if completed else TurnState.INTERRUPTED
-            self._usage = usage
+            if usage is not None:
+                self._usage = lambda: usage
             self._released.set()
 
     def _lost(self) -> None:
         self._released.set()
+
+    def _is_left(self) -> bool:
+        """Let the next one of this process in, and say so, when it was released on a loop that does not run."""
+        task = self._task
+        if not self._is_over or task is None or task.get_loop().is_running():
+            return False
+        self._gates.leave(self._record.session_id, of=task)
+        return True
 
     async def _hold(self, taken: asyncio.Future[Lease]) -> None:
         record, services = self._record, self._services
@@ -191,6 +230,7 @@ class HeldTurn:
                 taken.set_result(begun.lease)
                 await self._released.wait()
         finally:
+            usage = self._usage()
             finish = FinishTurn(
                 lease=begun.lease,
                 state=self._state,
@@ -198,20 +238,18 @@ class HeldTurn:
                 provider=self._record.provider,
                 model=self._record.model,
                 mode=Mode.CLIENT.value,
-                usage=self._usage,
+                usage=usage,
                 duration_ms=(monotonic() - started) * 1000,
                 traceparent=span.traceparent,
             )
-            if self._usage is not None:
-                span.finished(input_tokens=self._usage.input_tokens, output_tokens=self._usage.output_tokens)
+            if usage is not None:
+                span.finished(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
             if self._state is not TurnState.COMPLETED:
                 span.interrupted("abandoned")
             self._lease.leave_to_storage()
             try:
                 with suppress(TurnConflictError):  # taken over, and with it the turn ended
                     await to_the_end(self._services.storage.finish_turn(finish))
-            except SessionError:
-                pass  # the lease expires
             finally:
                 await self._lease.let_go()
 
@@ -228,8 +266,19 @@ class HeldTurn:
             user_id=self._record.user_id,
         )
 
+    def _tell(self, task: asyncio.Task[None]) -> None:
+        """Log that its end could not be stored, unless somebody waits for it; what else failed was told by `take`."""
+        error = None if task.cancelled() else task.exception()
+        was_taken = self._taken is not None and self._taken.done() and not self._taken.cancelled()
+        if error is not None and was_taken and not self._is_awaited:
+            logger.warning(
+                "The end of a run of session %s could not be stored (%s): other turns of it wait until its lease of "
+                "%g s has expired.",
+                self._record.session_id,
+                type(error).__name__,
+                self._services.lease_seconds,
+            )
 
-def _told(task: asyncio.Task[None]) -> None:
-    """Take note of a failure that nobody waits for any more: it was told to whoever asked for the turn."""
-    if not task.cancelled():
-        task.exception()
+
+def _unknown() -> Usage | None:
+    return None

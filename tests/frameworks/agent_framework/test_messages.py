@@ -58,7 +58,7 @@ async def test_what_was_stored_comes_back_as_it_was(manager: SessionManager) -> 
     await provider.save_messages("s", messages)
     back = await provider.get_messages("s")
     assert [message.to_dict() for message in back] == [message.to_dict() for message in messages]
-    assert (await provider.report("s")).is_lossless
+    assert (await provider.loss_report("s")).is_lossless
 
 
 def test_what_is_changed_in_what_was_read_does_not_reach_the_row() -> None:

@@ -47,7 +47,7 @@ async def test_an_agent_goes_on_with_what_langchain_began(manager: SessionManage
     provider = SessionHistoryProvider(manager)
     await agent_of(client, provider).run("Thanks", session=AgentSession(session_id="s1"))
     assert client.told == [[*TOLD, ("user", "Thanks")]]
-    assert (await provider.report("s1")).is_lossless
+    assert (await provider.loss_report("s1")).is_lossless
 
     back = await history.aget_messages()
     assert [(message.type, message.text) for message in back[-2:]] == [("human", "Thanks"), ("ai", "You are welcome.")]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from agent_framework import AgentSession, Content, Message, tool
 
-from langswarm_sessions import Role, SessionManager, create_session_manager
-from langswarm_sessions.errors import SessionNotFoundError
+from langswarm_sessions import Role, SessionManager, SessionMessage, create_session_manager
+from langswarm_sessions.errors import InvalidInputError, SessionNotFoundError
+from langswarm_sessions.records import Page
 from langswarm_sessions_frameworks.agent_framework import SessionHistoryProvider
+from langswarm_sessions_frameworks.conversation import Conversation
 from tests.frameworks.agent_framework.scripted import ScriptedClient, agent_of, calls
 
 
@@ -168,6 +171,21 @@ async def test_one_provider_keeps_the_users_apart(manager: SessionManager) -> No
         await provider.get_messages("hers", state=kept.state[provider.source_id])
 
 
+async def test_a_provider_of_one_user_opens_nobody_elses_conversations(manager: SessionManager) -> None:
+    await SessionHistoryProvider(manager, user_id="bob").save_messages("his", [Message("user", ["a secret"])])
+    hers = SessionHistoryProvider(manager, user_id="ada")
+    for state in (None, {}, {"user_id": "bob"}):
+        with pytest.raises(SessionNotFoundError):
+            await hers.get_messages("his", state=state)
+        with pytest.raises(SessionNotFoundError):
+            await hers.save_messages("his", [Message("user", ["hi"])], state=state)
+    with pytest.raises(InvalidInputError, match="user_id"):
+        hers.create_session("his", user_id="bob")
+    with pytest.raises(InvalidInputError, match="user_id"):
+        await hers.loss_report("his", user_id="bob")
+    assert await rows(manager, "his") == [("user", "a secret")]
+
+
 class TestServiceThatKeepsTheConversation:
     async def test_it_is_sent_the_new_input_alone(self, manager: SessionManager) -> None:
         client = ScriptedClient(["Hello.", "Sunny."], keeps="conv_1")
@@ -187,6 +205,30 @@ class TestServiceThatKeepsTheConversation:
         await (await manager.get_session("trip")).add_message(Role.USER, "I live in Oslo.")
         await agent.run("Where do I live?", session=AgentSession.from_dict(session.to_dict()))
         assert client.told[1] == [("user", "I live in Oslo."), ("user", "Where do I live?")]
+
+    async def test_of_a_long_conversation_only_what_it_has_not_heard_is_read(
+        self, manager: SessionManager, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        client = ScriptedClient(["Hello.", "Noted."], keeps="conv_1")
+        agent = agent_of(client, SessionHistoryProvider(manager))
+        session = agent.create_session(session_id="trip")
+        await manager.create_session("user", "framework", "agent-framework", session_id="trip")
+        await manager.append_messages("trip", [SessionMessage(role=Role.USER, content="old") for _ in range(300)])
+        await agent.run("Hi", session=session)
+        news = [SessionMessage(role=Role.USER, content=str(number)) for number in range(70)]
+        await manager.append_messages("trip", news)
+        read: list[int] = []
+        messages = Conversation.messages
+
+        async def counted(self: Conversation, limit: int | None = None, **more: Any) -> Page[SessionMessage]:
+            page = await messages(self, limit, **more)
+            read.append(len(page))
+            return page
+
+        monkeypatch.setattr(Conversation, "messages", counted)
+        await agent.run("Well?", session=session)
+        assert client.told[1] == [*(("user", str(number)) for number in range(70)), ("user", "Well?")]
+        assert sum(read) <= 150
 
     async def test_it_hears_what_others_said_while_it_answered(self, manager: SessionManager) -> None:
         @tool(approval_mode="never_require")

@@ -8,6 +8,7 @@ from typing import Any
 
 from google.adk.events import Event, EventActions
 from google.genai import types
+from hypothesis import given, settings
 
 from langswarm_sessions import Role, SessionManager
 from langswarm_sessions.messages import (
@@ -27,9 +28,10 @@ from langswarm_sessions.messages import (
 )
 from langswarm_sessions_frameworks.formats import read_as
 from langswarm_sessions_frameworks.google_adk import AdkSessionService, EventFormat
-from langswarm_sessions_frameworks.google_adk.format import rows_of
+from langswarm_sessions_frameworks.google_adk.format import GOOGLE_ADK, rows_of
 from langswarm_sessions_frameworks.openai_agents.items import ItemsFormat
 from tests.frameworks.google_adk.scripted import call, model_of, run, runner_of
+from tests.frameworks.losses import check_report, conversations
 
 HERE = Path(__file__).parent
 
@@ -74,7 +76,7 @@ async def test_an_agent_goes_on_with_what_others_began(service: AdkSessionServic
     assert answer is not None
     assert (answer.name, answer.id) == ("look", "c1")
 
-    report = await service.report(app_name="trips", user_id="ada", session_id="s1")
+    report = await service.loss_report(app_name="trips", user_id="ada", session_id="s1")
     assert (report.messages, report.restored) == (7, 2)
     assert [note.part for note in report.crossing.dropped] == ["reasoning"]
     assert [note.why for note in report.crossing.converted] == [
@@ -133,6 +135,12 @@ async def test_the_openai_agents_sdk_reads_what_an_agent_said(
         "function_call_output",
         "message",
     ]
+
+
+@settings(derandomize=True, deadline=None, max_examples=40)
+@given(told=conversations())
+def test_a_report_is_true_of_what_is_read(told: list[SessionMessage]) -> None:
+    check_report(GOOGLE_ADK, told, GOOGLE_ADK.dump)
 
 
 def test_messages_of_others_become_events() -> None:

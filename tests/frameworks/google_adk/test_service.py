@@ -87,7 +87,7 @@ class TestSessions:
         with pytest.raises(SessionNotFoundError):
             await service.append_event(Session(id="none", **ADA), event())
         with pytest.raises(SessionNotFoundError):
-            await service.report(**ADA, session_id="none")
+            await service.loss_report(**ADA, session_id="none")
 
     async def test_ids_of_ours_open_nothing(self, service: AdkSessionService, manager: SessionManager) -> None:
         await service.create_session(app_name="trips", user_id="eve", session_id="s1")
@@ -95,6 +95,14 @@ class TestSessions:
         for session in await manager.search_sessions():
             if session.session_id != "s1":
                 assert await service.get_session(**ADA, session_id=session.session_id) is None
+
+    async def test_a_copy_that_was_made_another_user_s_writes_nothing(self, service: AdkSessionService) -> None:
+        made = await service.create_session(**ADA, session_id="s1")
+        stolen = made.model_copy(update={"user_id": "eve"})
+        with pytest.raises(SessionNotFoundError):
+            await service.append_event(stolen, event("mine", state={"user:a": 1}))
+        assert (await read(service)).events == []
+        assert await service.get_user_state(app_name="trips", user_id="eve") == {}
 
     async def test_wrong_names_are_refused(self, service: AdkSessionService) -> None:
         wrong: list[dict[str, Any]] = [{"user_id": ""}, {"app_name": " "}, {"session_id": "x" * 201}]
@@ -202,7 +210,7 @@ class TestEvents:
         for one in (whole, silent):
             await service.append_event(made, one)
         assert (await read(service)).events == [whole, silent]
-        assert (await service.report(**ADA, session_id="s1")).is_lossless
+        assert (await service.loss_report(**ADA, session_id="s1")).is_lossless
 
     async def test_one_that_is_appended_again_is_stored_once(self, service: AdkSessionService) -> None:
         made = await service.create_session(**ADA, session_id="s1")
@@ -212,6 +220,20 @@ class TestEvents:
         await service.append_event(await read(service), one.model_copy(deep=True))
         again = await read(service)
         assert (len(again.events), again.state) == (2, {"a": 2})
+
+    async def test_a_copy_that_was_not_told_goes_on_once_it_appends_again(self, service: AdkSessionService) -> None:
+        made = await service.create_session(**ADA, session_id="s1")
+        untold = await read(service)
+        results = [
+            types.Part(function_response=types.FunctionResponse(id=call_id, name="f", response={"result": "done"}))
+            for call_id in ("c1", "c2")
+        ]
+        for one in (event("one"), Event(author="guide", content=types.Content(role="user", parts=results))):
+            await service.append_event(made, one.model_copy(deep=True))
+            await service.append_event(untold, one)
+        assert [one.id for one in untold.events] == [one.id for one in made.events]
+        await service.append_event(untold, event("last"))
+        assert [words(one) for one in (await read(service)).events] == ["one", "", "last"]
 
     async def test_another_one_under_the_same_id_is_kept(self, service: AdkSessionService) -> None:
         made = await service.create_session(**ADA, session_id="s1")
@@ -313,6 +335,19 @@ class TestState:
         state = (await read(service, made[0].id)).state
         assert state == {f"{scope}:k{number}": number for scope in ("app", "user") for number in range(8)}
 
+    async def test_it_is_stored_with_its_event_or_not_at_all(self, service: AdkSessionService, manager: Any) -> None:
+        made = await service.create_session(**ADA, session_id="s1", state={"a": 1, "app:b": 1, "user:c": 1})
+        change = {"a": 2, "app:b": 2, "user:c": 2}
+        with pytest.raises(InvalidInputError):
+            await service.append_event(made, event("half a \ud800 pair", state=change))
+        with pytest.raises(AlreadyExistsError):
+            await service.create_session(**ADA, session_id="s1", state=change)
+        await manager.archive_session("s1")
+        with pytest.raises(SessionArchivedError):
+            await service.append_event(made, event("late", state=change))
+        again = await read(service)
+        assert (again.state, again.events) == ({"a": 1, "app:b": 1, "user:c": 1}, [])
+
     async def test_it_outlives_being_cleaned_up_as_long_as_it_is_used(
         self, service: AdkSessionService, manager: Any
     ) -> None:
@@ -328,6 +363,7 @@ class TestState:
         here = await manager.get_session("s1")
         assert (await here.get_context()).get("mood") == "fine"
         await here.update_context({"mood": "better"})
+        await here.update_context({"langswarm_sessions:another_adapter": {"kept": "apart"}})
         assert (await read(service)).state == {"mood": "better"}
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agents import Runner, SQLiteSession
+from agents import Runner, RunState, SQLiteSession, function_tool
 
 from langswarm_sessions import SessionBusyError, SessionManager, create_session_manager
 from langswarm_sessions_frameworks import AgentsSession
-from tests.frameworks.openai_agents.scripted import QUIET, Scripted, agent, says
+from tests.frameworks.openai_agents.scripted import QUIET, Scripted, agent, calls, says
 
 ROOT = Path(__file__).parents[3]
 
@@ -76,6 +76,29 @@ async def test_a_stream_that_is_left_lets_the_next_one_in(manager: SessionManage
         break
     await run(session, 1)
     assert words(await session.get_items())[-2:] == ["u1", "a1"]
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+async def test_a_run_that_pauses_for_an_approval_holds_nobody_up(is_streamed: bool) -> None:
+    @function_tool(needs_approval=True)
+    def book() -> str:
+        return "booked"
+
+    script = Scripted([says("Shall I?"), calls("book", call_id="c1")], [says("Done.", id="msg_2")])
+    booking = agent(script, tools=[book])
+    async with create_session_manager(storage="memory", turn_wait=0.5) as manager:
+        session = AgentsSession("s", manager=manager)
+        paused = await Runner.run(booking, "Book it.", session=session, run_config=QUIET)
+        await asyncio.create_task(run(session, 1))
+        state: RunState[Any] = await RunState.from_string(booking, paused.to_state().to_string())
+        state.approve(state.get_interruptions()[0])
+        if is_streamed:
+            resumed = Runner.run_streamed(booking, state, session=session, run_config=QUIET)
+            assert [event async for event in resumed.stream_events()]
+        else:
+            await Runner.run(booking, state, session=session, run_config=QUIET)
+        roles = [message.role.value for message in await (await manager.get_session("s")).get_messages()]
+    assert roles == ["user", "assistant", "user", "assistant", "tool", "assistant"]
 
 
 async def test_a_run_waits_for_turns_of_send_message_and_they_for_it(manager: SessionManager) -> None:

@@ -21,7 +21,7 @@ from agents import (
     input_guardrail,
 )
 
-from langswarm_sessions import SessionManager, create_session_manager
+from langswarm_sessions import SessionManager, StorageError, create_session_manager
 from langswarm_sessions.messages import Role
 from langswarm_sessions_frameworks import AgentsSession
 from tests.frameworks.openai_agents.scripted import QUIET, Scripted, agent, calls, says, thinks
@@ -117,6 +117,20 @@ async def test_what_was_said_before_a_failure_is_stored_and_the_session_is_free(
     assert kinds(await session.get_items()) == ["user", "user", "function_call", "function_call_output"]
     result = await Runner.run(agent(Scripted([says("Here.")])), "Still there?", session=session, run_config=QUIET)
     assert result.final_output == "Here."
+    assert (await (await manager.get_session("s")).get_metrics()).total_tokens == 10  # of both that were answered
+
+
+async def test_an_answer_that_is_stored_is_not_lost_with_the_end_of_its_run(
+    manager: SessionManager, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr(manager._services.storage, "finish_turn", fail)
+    session = AgentsSession("s", manager=manager)
+    assert (await Runner.run(agent(Scripted([says("Here.")])), "Hi", session=session, run_config=QUIET)).final_output
+    assert kinds(await session.get_items()) == ["user", "message"]
+    assert "The end of a run could not be stored (StorageError)" in caplog.text
 
 
 async def test_a_tripped_guardrail_leaves_the_session_free(manager: SessionManager) -> None:

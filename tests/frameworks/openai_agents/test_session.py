@@ -6,6 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
+from agents import Runner
+from agents.extensions.memory import EncryptedSession
 from agents.memory import OpenAIResponsesCompactionSession, Session, SessionSettings, SQLiteSession
 
 from langswarm_sessions import InvalidInputError, SessionManager, SessionNotFoundError
@@ -13,6 +15,7 @@ from langswarm_sessions.errors import SessionArchivedError
 from langswarm_sessions.messages import MessageKind
 from langswarm_sessions.records import MessageFilter
 from langswarm_sessions_frameworks import AgentsSession
+from tests.frameworks.openai_agents.scripted import QUIET, Scripted, agent, says
 
 ODD = ["", "a\0b", "é\u0301 𝔘𝔫𝔦 🧑‍🚀", "'; DROP TABLE messages; --", "\r\n\t ", "x" * 10_000]
 
@@ -138,6 +141,15 @@ async def test_a_batch_is_stored_whole_or_not_at_all(session: AgentsSession) -> 
     nothing: Any = ["text"]
     with pytest.raises(InvalidInputError, match=r"items\[0\] must be a dict"):
         await session.add_items(nothing)
+    malformed: list[Any] = [
+        {"type": "message", "role": "assistant", "content": [None]},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text"}]},
+        {"type": "reasoning", "summary": ["hm"]},
+        {"role": "user", "content": "half a \ud800 pair"},
+    ]
+    for item in malformed:
+        with pytest.raises(InvalidInputError, match="items"):
+            await session.add_items([user("fine"), item])
     assert await session.get_items() == []
 
 
@@ -170,6 +182,20 @@ async def test_the_sdks_compaction_works_over_it(session: AgentsSession) -> None
     assert await wrapped.get_items() == [user("u"), answer("a")]
     await wrapped.add_items([user("v")])
     assert await session.get_items() == [user("u"), answer("a"), user("v")]
+
+
+async def test_the_sdks_encryption_works_over_it(session: AgentsSession) -> None:
+    encrypting: Any = EncryptedSession
+    wrapped = encrypting("s", session, "a key of high entropy, for the sake of this test")
+    questions = [f"u{number}" for number in range(4)]
+    await asyncio.gather(
+        *(Runner.run(agent(Scripted([says("a")])), text, session=wrapped, run_config=QUIET) for text in questions)
+    )
+    told = [item.get("content") for item in await wrapped.get_items()]
+    assert (sorted(told[::2]), len(told)) == (questions, 8)
+    assert (await wrapped.pop_item())["role"] == "assistant"
+    assert len(await session.get_items()) == 7
+    assert "u0" not in str(await session.get_items())
 
 
 async def test_many_items_are_read_in_pages(session: AgentsSession) -> None:

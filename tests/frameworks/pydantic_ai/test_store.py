@@ -16,8 +16,8 @@ from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls
 from pydantic_ai.models.test import TestModel
 from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults
 
-from langswarm_sessions import SessionExistsError, SessionManager
-from langswarm_sessions.messages import Role
+from langswarm_sessions import SessionExistsError, SessionManager, SessionMessage, SessionNotFoundError
+from langswarm_sessions.messages import ReasoningPart, Role
 from langswarm_sessions.records import MessageFilter
 from langswarm_sessions_frameworks import SessionConversationStore, SessionMessages
 
@@ -231,6 +231,38 @@ async def test_a_branch_that_was_left_is_hidden_and_stored(
     assert [row.content for row in await session.get_messages()] == ["Be kind.", "one", "answer to 1"]
     stored = await session.list_messages(MessageFilter(with_retracted=True))
     assert [row.content for row in stored][3:] == ["two", second.output]
+
+
+@pytest.mark.parametrize(("at", "left"), [(0, ["Be brief."]), (2, ["Be brief.", "one", "Mock response to: one", ""])])
+async def test_a_branch_leaves_alone_what_stands_before_it_and_is_no_message(
+    durable: SessionManager, store: SessionConversationStore, at: int, left: list[str]
+) -> None:
+    session = await durable.create_session("user", "mock", "mock-model", session_id="trip")
+    await session.send_message("one", instructions="Be brief.")
+    await durable.append_messages("trip", [SessionMessage(role=Role.ASSISTANT, parts=[ReasoningPart(text="hm")])])
+    await session.send_message("two")
+    loaded = await store.load("trip")
+    assert loaded is not None
+    branched = await store.branch("trip", at=at, expected_revision=loaded.revision)
+    assert [row.content for row in await session.get_messages()] == left
+    assert session.record.instructions == "Be brief."
+    branched.messages.append(ModelRequest(parts=[UserPromptPart("three")]))
+    await store.save(branched)
+    again = await store.load("trip")
+    assert again is not None
+    assert again.messages == branched.messages
+
+
+async def test_another_users_conversation_is_not_reported_on(
+    durable: SessionManager, store: SessionConversationStore
+) -> None:
+    await store.save(
+        Conversation(conversation_id="hers", messages=[ModelRequest(parts=[UserPromptPart("x")])]), scope="alice"
+    )
+    assert (await SessionConversationStore(durable, user_id="alice").loss_report("hers")).messages == 1
+    for conversation_id in ("hers", "nothing"):
+        with pytest.raises(SessionNotFoundError, match="no such conversation"):
+            await SessionConversationStore(durable, user_id="bob").loss_report(conversation_id)
 
 
 async def test_scopes_are_users(durable: SessionManager, store: SessionConversationStore) -> None:

@@ -1,4 +1,4 @@
-"""Transcripts changed outside turns: taken back, appended, checked, all or nothing."""
+"""Transcripts changed outside turns, as sessions do it; what storages must do of it is in their contract."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from langswarm_sessions import InvalidInputError, SessionManager, SessionMessage, StorageError, create_session_manager
-from langswarm_sessions.errors import SessionArchivedError, SessionNotFoundError, TurnConflictError
+from langswarm_sessions.errors import SessionArchivedError, SessionNotFoundError
 from langswarm_sessions.messages import MessageKind
 from langswarm_sessions.records import Amendment, MessageFilter, SessionRecord
 from langswarm_sessions.session import Session
@@ -48,75 +48,26 @@ async def test_a_native_thread_that_holds_what_was_taken_back_starts_anew(sessio
     assert (await session.send_message("again")).content == "Mock response to: again"
 
 
-async def test_a_native_thread_that_never_heard_of_it_goes_on(session: Session) -> None:
-    await session.send_message("one")
-    native = session.record.native
-    later = await session.add_message("user", "two")
-    await session.retract_messages([later.message_id])
-    assert session.record.native == native
+async def test_as_many_as_one_likes_are_taken_back(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("langswarm_sessions.storage.sql.amend._MOST_PARAMETERS", 2)
+    batch = tuple(said(str(number), message_id=f"m{number}") for number in range(7))
+    await session.amend(Amendment(append=batch))
+    assert await session.amend(Amendment(append=batch, skip_known=True)) == []
+    await session.retract_messages([f"m{number}" for number in range(1, 6)] * 2)
+    assert (await texts(session), session.message_count) == (["0", "6"], 2)
 
 
-async def test_what_comes_next_follows_the_newest_message_left(session: Session) -> None:
-    kept = await session.add_message("user", "kept")
-    gone = await session.add_message("assistant", "gone")
-    await session.retract_messages([gone.message_id])
-    new = await session.add_message("assistant", "new")
-    assert new.parent_id == kept.message_id
-
-
-async def test_instructions_taken_back_give_way_to_those_before(session: Session) -> None:
-    await session.send_message("hi", instructions="Be brief.")
-    await session.send_message("hi", instructions="Be verbose.")
-    newest = next(m for m in reversed(await session.get_messages()) if m.kind is MessageKind.INSTRUCTIONS)
-    await session.retract_messages([newest.message_id])
-    assert session.record.instructions == "Be brief."
-
-
-async def test_ids_that_are_not_there_are_passed_over(session: Session) -> None:
-    message = await session.add_message("user", "one")
-    await session.retract_messages(["nothing", message.message_id, message.message_id])
-    await session.retract_messages([message.message_id])
-    assert session.message_count == 0
-
-
-async def test_another_sessions_message_is_out_of_reach(durable: SessionManager, session: Session) -> None:
+async def test_a_change_of_several_sessions_is_one(durable: SessionManager, session: Session) -> None:
     other = await durable.create_session("user", "mock", "mock-model")
-    message = await other.add_message("user", "mine")
-    await session.retract_messages([message.message_id])
-    assert await texts(other) == ["mine"]
 
+    def note(record: SessionRecord) -> SessionRecord:
+        return replace(record, context={**record.context, "n": 1})
 
-async def test_a_change_that_refuses_stores_nothing_at_all(session: Session) -> None:
-    first = await session.add_message("user", "one")
-
-    def refuse(_: SessionRecord) -> SessionRecord:
-        raise TurnConflictError("no")
-
-    amendment = Amendment(append=(said("two"),), retract=(first.message_id,), change=refuse)
-    with pytest.raises(TurnConflictError):
-        await session.amend(amendment)
+    await session.amend(Amendment(append=(said("one"),), change=note, also={other.session_id: note}))
+    assert [(await each.get_context()).get("n") for each in (session, other)] == [1, 1]
+    with pytest.raises(SessionNotFoundError):
+        await session.amend(Amendment(append=(said("two"),), also={"nobody": note}))
     assert await texts(session) == ["one"]
-
-
-async def test_change_retraction_and_append_are_one(session: Session) -> None:
-    first = await session.add_message("user", "one")
-    stored = await session.amend(
-        Amendment(
-            append=(said("two"),),
-            retract=(first.message_id,),
-            change=lambda record: replace(record, context={**record.context, "n": 1}),
-        )
-    )
-    assert [message.content for message in stored] == ["two"]
-    assert (await session.get_context()).get("n") == 1
-    assert (await texts(session), session.message_count) == (["two"], 1)
-
-
-async def test_what_is_known_already_is_not_appended_twice(session: Session) -> None:
-    batch = (said("one", message_id="a"), said("two", message_id="b"))
-    await session.amend(Amendment(append=batch[:1], skip_known=True))
-    assert [m.content for m in await session.amend(Amendment(append=batch, skip_known=True))] == ["two"]
-    assert await texts(session) == ["one", "two"]
 
 
 async def test_what_cannot_be_stored_is_refused_before_anything_is(session: Session) -> None:

@@ -7,13 +7,16 @@ import gc
 from pathlib import Path
 
 import pytest
+from opentelemetry.trace import StatusCode
 
 from langswarm_sessions import SessionBusyError, SessionManager, SessionMessage, create_session_manager
-from langswarm_sessions.errors import SessionArchivedError, TurnConflictError
+from langswarm_sessions.errors import SessionArchivedError, StorageError, TurnConflictError
 from langswarm_sessions.messages import TurnState
 from langswarm_sessions.records import Amendment, Usage
 from langswarm_sessions.session import Session
+from langswarm_sessions.storage import SQLiteSessionStorage
 from langswarm_sessions.turns import HeldTurn
+from tests.support.recorded import Recorded
 
 
 async def say(session: Session, text: str, turn: HeldTurn) -> None:
@@ -126,8 +129,90 @@ def test_a_loop_that_ends_gives_it_back(tmp_path: Path, caplog: pytest.LogCaptur
     assert caplog.records == []
 
 
+def test_one_released_on_a_loop_that_stopped_is_let_go_of_for_all(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def opened() -> SessionManager:
+        storage = SQLiteSessionStorage(db_path=str(tmp_path / "chat.db"))
+        return SessionManager(storage=storage, lease_seconds=0.1, turn_wait=10)
+
+    async def say(manager: SessionManager, text: str) -> None:
+        await (await manager.get_session("s")).send_message(text)
+
+    async def leave() -> HeldTurn:
+        turn = (await manager.create_session("user", "mock", "mock-model", session_id="s")).hold_turn()
+        await turn.take()
+        return turn
+
+    async def others() -> None:
+        async with opened() as other:
+            await asyncio.gather(say(manager, "one"), say(other, "two"))
+
+    async def end() -> TurnState | None:
+        await turn.end()
+        return await state_of(manager, turn)
+
+    manager, loop = opened(), asyncio.new_event_loop()
+    turn = loop.run_until_complete(leave())
+    turn.release(completed=False)
+    asyncio.run(others())
+    assert loop.run_until_complete(end()) is TurnState.INTERRUPTED
+    loop.run_until_complete(manager.close())
+    loop.close()
+    assert caplog.records == []
+
+
 async def test_an_archived_session_refuses(manager: SessionManager) -> None:
     session = await manager.create_session("user", "mock", "mock-model")
     await session.archive()
     with pytest.raises(SessionArchivedError):
         await session.hold_turn().take()
+
+
+async def failing(*_: object) -> None:
+    raise StorageError("The database is away.")
+
+
+async def test_an_end_that_is_not_stored_is_raised_where_it_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorded = Recorded()
+    async with create_session_manager(storage="memory", telemetry=recorded.telemetry()) as manager:
+        session = await manager.create_session("user", "mock", "mock-model")
+        monkeypatch.setattr(manager._services.storage, "finish_turn", failing)
+        with pytest.raises(StorageError, match="away"):
+            async with session.hold_turn():
+                pass
+    [span] = [span for span in recorded.spans if span.name.startswith("invoke_agent")]
+    assert span.status.status_code is StatusCode.ERROR
+    assert caplog.records == []
+
+
+async def test_an_end_that_is_not_stored_and_nobody_waits_for_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with create_session_manager(storage="memory") as manager:
+        session = await manager.create_session("user", "mock", "mock-model", session_id="s")
+        monkeypatch.setattr(manager._services.storage, "finish_turn", failing)
+        turn = session.hold_turn()
+        await turn.take()
+        task = turn._task
+        turn.release(completed=True)
+        assert task is not None
+        await asyncio.wait({task})
+        await asyncio.sleep(0)
+    [record] = caplog.records
+    assert record.levelname == "WARNING"
+    assert "session s could not be stored (StorageError)" in record.getMessage()
+
+
+async def test_what_went_wrong_in_the_block_is_told_before_its_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with create_session_manager(storage="memory") as manager:
+        session = await manager.create_session("user", "mock", "mock-model")
+        monkeypatch.setattr(manager._services.storage, "finish_turn", failing)
+        with pytest.raises(ZeroDivisionError):
+            async with session.hold_turn():
+                raise ZeroDivisionError
+    assert "could not be stored" in caplog.text

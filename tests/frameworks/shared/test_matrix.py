@@ -254,7 +254,7 @@ async def test_a_framework_reads_no_loss_of_its_own_and_tells_that_of_others(man
     assert (await AgentsSession("s", manager=manager).loss_report()).is_lossless
     for report in (
         await SessionMessages("s", manager=manager).loss_report(),
-        await SessionHistoryProvider(manager).report("s"),
+        await SessionHistoryProvider(manager).loss_report("s"),
     ):
         assert [note.part for note in report.crossing.dropped] == ["reasoning"]
         assert report.crossing.dropped[0].why == "only the model that thought it can be given it back"

@@ -120,7 +120,8 @@ def put_checkpoint(connection: Connection, new: NewCheckpoint) -> CheckpointOutc
     row = _row_of(new, renamed)
     if before is None:
         _INSERT.write(connection, {"thread_key": key, "namespace": address.namespace, **row})
-        set_head(connection, key, address.namespace, new.checkpoint_id)
+        if new.moves_head or _HEAD.first(connection, here) is None:
+            set_head(connection, key, address.namespace, new.checkpoint_id)
     else:
         _REPLACE.write(
             connection,

@@ -29,7 +29,19 @@ from langswarm_sessions.storage.sql.checkpoints.threads import find_thread
 from langswarm_sessions.storage.sql.prepared import Prepared
 from langswarm_sessions.storage.sql.types import select_all
 
-__all__ = ["list_checkpoints", "load_checkpoint", "load_value", "name_of_version", "newest", "writes_of"]
+__all__ = [
+    "WRITE_COLUMNS",
+    "WRITE_ORDER",
+    "list_checkpoints",
+    "load_checkpoint",
+    "load_value",
+    "name_of_version",
+    "newest",
+    "write_of",
+]
+
+WRITE_COLUMNS = tuple(checkpoint_writes.c[name] for name in ("task_id", "idx", "channel", "type", "value", "task_path"))
+WRITE_ORDER = tuple(checkpoint_writes.c[name] for name in ("task_path", "task_id", "idx"))
 
 _HERE = (checkpoints.c.thread_key == bindparam("of_key"), checkpoints.c.namespace == bindparam("of_namespace"))
 _CONTENTS = tuple(
@@ -68,13 +80,13 @@ _VALUE = Prepared(
     )
 )
 _WRITES = Prepared(
-    select_all(*(checkpoint_writes.c[name] for name in ("task_id", "idx", "channel", "type", "value", "task_path")))
+    select_all(*WRITE_COLUMNS)
     .where(
         checkpoint_writes.c.thread_key == bindparam("of_key"),
         checkpoint_writes.c.namespace == bindparam("of_namespace"),
         checkpoint_writes.c.checkpoint_id == bindparam("of_checkpoint"),
     )
-    .order_by(checkpoint_writes.c.task_path, checkpoint_writes.c.task_id, checkpoint_writes.c.idx)
+    .order_by(*WRITE_ORDER)
 )
 
 
@@ -127,7 +139,7 @@ def load_checkpoint(
         body=Encoded(body_type, body),
         versions=versions,
         values=tuple(value for value in (*values, *loose) if value is not None),
-        writes=writes_of(connection, here, found),
+        writes=tuple(map(write_of, _WRITES.all(connection, {**here, "of_checkpoint": found}))),
     )
 
 
@@ -157,14 +169,10 @@ def load_value(connection: Connection, here: Mapping[str, Any], channel: str, ve
     return StoredValue(channel=channel, kind=own[2], length=own[3], segments=tuple(segments))
 
 
-def writes_of(connection: Connection, here: Mapping[str, Any], checkpoint_id: str) -> tuple[CheckpointWrite, ...]:
-    """Return what tasks wrote after a checkpoint, in the order in which it is applied."""
-    return tuple(
-        CheckpointWrite(task_id=task, index=index, channel=channel, value=Encoded(type_, value), task_path=path)
-        for task, index, channel, type_, value, path in _WRITES.all(
-            connection, {**here, "of_checkpoint": checkpoint_id}
-        )
-    )
+def write_of(row: Sequence[Any]) -> CheckpointWrite:
+    """Return what a row of `WRITE_COLUMNS` says."""
+    task, index, channel, form, value, path = row
+    return CheckpointWrite(task_id=task, index=index, channel=channel, value=Encoded(form, value), task_path=path)
 
 
 def list_checkpoints(connection: Connection, query: CheckpointQuery) -> list[CheckpointEntry]:

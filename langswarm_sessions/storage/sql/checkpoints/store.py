@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -69,6 +70,13 @@ class SqlCheckpoints(CheckpointStore):
     async def delete_thread(self, user_id: str, thread_id: str) -> None:
         """Remove a thread with all its checkpoints."""
         await self._runner.write(threads.delete_thread, user_id, thread_id)
+
+    async def delete_inactive_threads(self, inactive_since: datetime, *, user_id: str | None = None) -> int:
+        """Remove threads in which nothing has happened since a time."""
+        count = 0
+        while batch := await self._runner.write(threads.delete_inactive_batch, user_id, inactive_since):
+            count += batch
+        return count
 
     async def copy_thread(self, user_id: str, source: str, target: str) -> None:
         """Copy a thread with all its checkpoints."""

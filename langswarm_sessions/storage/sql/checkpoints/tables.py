@@ -6,11 +6,11 @@ each version added. A thread's rows hang on its row in `checkpoint_threads`, whi
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text, text
 from sqlalchemy import UniqueConstraint as Unique
 
 from langswarm_sessions.storage.sql.tables import TicketNumber, metadata
-from langswarm_sessions.storage.sql.types import PlainJSON, UtcTime
+from langswarm_sessions.storage.sql.types import Payload, PlainJSON, UtcTime
 
 __all__ = [
     "checkpoint_heads",
@@ -74,9 +74,9 @@ checkpoints = Table(
     Column("versions", PlainJSON, nullable=False),
     Column("renamed", PlainJSON),
     Column("body_type", String(64), nullable=False),
-    Column("body", LargeBinary, nullable=False),
+    Column("body", Payload, nullable=False),
     Column("metadata_type", String(64), nullable=False),
-    Column("metadata", LargeBinary, nullable=False),
+    Column("metadata", Payload, nullable=False),
     Index(
         None,
         "run_id",
@@ -97,7 +97,7 @@ checkpoint_values = Table(
     Column("base", String(128)),
     Column("kept", BigInteger, nullable=False),
     Column("type", String(64), nullable=False),
-    Column("value", LargeBinary, nullable=False),
+    Column("value", Payload, nullable=False),
 )
 
 checkpoint_writes = Table(
@@ -110,5 +110,5 @@ checkpoint_writes = Table(
     Column("task_path", Text, nullable=False),
     Column("channel", String(255), nullable=False),
     Column("type", String(64), nullable=False),
-    Column("value", LargeBinary, nullable=False),
+    Column("value", Payload, nullable=False),
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Connection, Table, bindparam, delete, insert, literal, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, insert, literal, select, tuple_, update
 
 from langswarm_sessions.errors import SessionExistsError, SessionNotFoundError
 from langswarm_sessions.ids import now
@@ -18,7 +19,15 @@ from langswarm_sessions.storage.sql.checkpoints.tables import (
 from langswarm_sessions.storage.sql.prepared import Prepared
 from langswarm_sessions.storage.sql.tables import session_waiters, sessions
 
-__all__ = ["copy_thread", "delete_thread", "find_thread", "forget_turn", "open_thread"]
+__all__ = [
+    "copy_thread",
+    "delete_inactive_batch",
+    "delete_thread",
+    "delete_threads",
+    "find_thread",
+    "forget_turn",
+    "open_thread",
+]
 
 _IS_NAMED = (
     checkpoint_threads.c.user_id == bindparam("of_user"),
@@ -38,6 +47,7 @@ _FORGET = Prepared(
         ~select(session_waiters.c.ticket).where(session_waiters.c.session_id == bindparam("of_session")).exists(),
     )
 )
+_BATCH = 100  # threads that one transaction destroys, so that others get their turn between
 _ROWS: tuple[Table, ...] = (checkpoint_heads, checkpoints, checkpoint_values, checkpoint_writes)
 
 
@@ -65,6 +75,27 @@ def open_thread(connection: Connection, user_id: str, thread_id: str, moment: da
 def delete_thread(connection: Connection, user_id: str, thread_id: str) -> None:
     """Remove a thread with all that hangs on it."""
     _DELETE.write(connection, {"of_user": user_id, "of_thread": thread_id})
+
+
+def delete_threads(connection: Connection, named: Collection[tuple[str, str]]) -> None:
+    """Remove the threads with these users and ids, those that there are."""
+    names = tuple_(checkpoint_threads.c.user_id, checkpoint_threads.c.thread_id)
+    connection.execute(delete(checkpoint_threads).where(names.in_(named)))
+
+
+def delete_inactive_batch(connection: Connection, user_id: str | None, inactive_since: datetime) -> int:
+    """Remove some of the threads (of everybody when `user_id` is None) in which nothing has happened since a time.
+
+    Returns:
+        How many; 0 when none is left.
+    """
+    due = select(checkpoint_threads.c.thread_key).where(checkpoint_threads.c.last_activity < inactive_since)
+    if user_id is not None:
+        due = due.where(checkpoint_threads.c.user_id == user_id)
+    keys = connection.execute(due.limit(_BATCH)).scalars().all()
+    if keys:
+        connection.execute(delete(checkpoint_threads).where(checkpoint_threads.c.thread_key.in_(keys)))
+    return len(keys)
 
 
 def copy_thread(connection: Connection, user_id: str, source: str, target: str) -> None:

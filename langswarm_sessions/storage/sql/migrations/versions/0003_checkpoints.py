@@ -15,63 +15,11 @@ _TicketNumber = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    op.create_table(
-        "checkpoint_threads",
-        sa.Column("thread_key", _TicketNumber, autoincrement=True, nullable=False),
-        sa.Column("user_id", sa.String(255), nullable=False),
-        sa.Column("thread_id", sa.String(255), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("last_activity", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("thread_key", name="pk_checkpoint_threads"),
-        sa.UniqueConstraint("user_id", "thread_id", name="uq_checkpoint_threads_user_id_thread_id"),
-        sqlite_autoincrement=True,
-    )
-    _create(
-        "checkpoint_heads",
-        (),
-        sa.Column("checkpoint_id", sa.String(64), nullable=False),
-        sqlite_with_rowid=False,
-    )
-    _create(
-        "checkpoints",
-        ("checkpoint_id",),
-        sa.Column("parent_id", sa.String(64)),
-        sa.Column("history_id", sa.String(64)),
-        sa.Column("run_id", sa.String(255)),
-        sa.Column("hidden", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("versions", sa.JSON(), nullable=False),
-        sa.Column("renamed", sa.JSON()),
-        sa.Column("body_type", sa.String(64), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("metadata_type", sa.String(64), nullable=False),
-        sa.Column("metadata", sa.LargeBinary(), nullable=False),
-    )
-    op.create_index(
-        "ix_checkpoints_run_id",
-        "checkpoints",
-        ["run_id"],
-        sqlite_where=sa.text("run_id IS NOT NULL"),
-        postgresql_where=sa.text("run_id IS NOT NULL"),
-    )
-    _create(
-        "checkpoint_values",
-        ("channel", "version"),
-        sa.Column("owner", sa.String(64), nullable=False),
-        sa.Column("kind", sa.String(16), nullable=False),
-        sa.Column("length", sa.BigInteger(), nullable=False),
-        sa.Column("base", sa.String(128)),
-        sa.Column("kept", sa.BigInteger(), nullable=False),
-        sa.Column("type", sa.String(64), nullable=False),
-        sa.Column("value", sa.LargeBinary(), nullable=False),
-    )
-    _create(
-        "checkpoint_writes",
-        ("checkpoint_id", "task_id", "idx"),
-        sa.Column("task_path", sa.Text(), nullable=False),
-        sa.Column("channel", sa.String(255), nullable=False),
-        sa.Column("type", sa.String(64), nullable=False),
-        sa.Column("value", sa.LargeBinary(), nullable=False),
-    )
+    _create_threads()
+    _create("checkpoint_heads", (), sa.Column("checkpoint_id", sa.String(64), nullable=False), sqlite_with_rowid=False)
+    _create_checkpoints()
+    _create_values()
+    _create_writes()
 
 
 def downgrade() -> None:
@@ -98,4 +46,62 @@ def _create(name: str, keys: tuple[str, ...], *columns: sa.Column[object], **opt
             ["thread_key"], ["checkpoint_threads.thread_key"], name=f"fk_{name}_thread_key", ondelete="CASCADE"
         ),
         **options,
+    )
+
+
+def _create_threads() -> None:
+    op.create_table(
+        "checkpoint_threads",
+        sa.Column("thread_key", _TicketNumber, autoincrement=True, nullable=False),
+        sa.Column("user_id", sa.String(255), nullable=False),
+        sa.Column("thread_id", sa.String(255), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_activity", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("thread_key", name="pk_checkpoint_threads"),
+        sa.UniqueConstraint("user_id", "thread_id", name="uq_checkpoint_threads_user_id_thread_id"),
+        sqlite_autoincrement=True,
+    )
+
+
+def _create_checkpoints() -> None:
+    _create(
+        "checkpoints",
+        ("checkpoint_id",),
+        sa.Column("parent_id", sa.String(64)),
+        sa.Column("history_id", sa.String(64)),
+        sa.Column("run_id", sa.String(255)),
+        sa.Column("hidden", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("versions", sa.JSON(), nullable=False),
+        sa.Column("renamed", sa.JSON()),
+        sa.Column("body_type", sa.String(64), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("metadata_type", sa.String(64), nullable=False),
+        sa.Column("metadata", sa.LargeBinary(), nullable=False),
+    )
+    has_run = sa.text("run_id IS NOT NULL")
+    op.create_index("ix_checkpoints_run_id", "checkpoints", ["run_id"], sqlite_where=has_run, postgresql_where=has_run)
+
+
+def _create_values() -> None:
+    _create(
+        "checkpoint_values",
+        ("channel", "version"),
+        sa.Column("owner", sa.String(64), nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("length", sa.BigInteger(), nullable=False),
+        sa.Column("base", sa.String(128)),
+        sa.Column("kept", sa.BigInteger(), nullable=False),
+        sa.Column("type", sa.String(64), nullable=False),
+        sa.Column("value", sa.LargeBinary(), nullable=False),
+    )
+
+
+def _create_writes() -> None:
+    _create(
+        "checkpoint_writes",
+        ("checkpoint_id", "task_id", "idx"),
+        sa.Column("task_path", sa.Text(), nullable=False),
+        sa.Column("channel", sa.String(255), nullable=False),
+        sa.Column("type", sa.String(64), nullable=False),
+        sa.Column("value", sa.LargeBinary(), nullable=False),
     )
