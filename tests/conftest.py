@@ -54,6 +54,7 @@ settings.load_profile("repeat")
 def pytest_configure() -> None:
     """Refuse, from before the first import of a test module, what leaves this machine."""
     network.forbid_foreign_hosts()
+    network.trust_no_authority()
 
 
 def pytest_collection_finish() -> None:

@@ -188,8 +188,8 @@ class Sleeping(Plain):
     async def aclear(self) -> None:
         worker = threading.Thread(target=self.clear)
         worker.start()
-        while worker.is_alive():
-            time.sleep(0.001)  # noqa: ASYNC251 - the fault
+        time.sleep(0.001)  # noqa: ASYNC251 - the fault
+        worker.join()
 
 
 class LoopOfItsOwn(Plain):

@@ -110,6 +110,7 @@ def test_unknown_paths_are_not_found(openai_server: OpenAIServer) -> None:
         client.models.list()
 
 
+@pytest.mark.accept
 def test_the_plugin_works_from_a_copied_directory_and_fails_on_violations(tmp_path: Path) -> None:
     for name in ("openai_server", "provider_server"):
         shutil.copytree(SUPPORT / name, tmp_path / "tests" / "support" / name)
