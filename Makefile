@@ -42,16 +42,14 @@ COMPAT_TESTS ?= tests/langchain tests/telemetry tests/packaging tests/checkpoint
 ADK_TESTS ?= tests/frameworks/google_adk
 ADK_SOURCES := integrations/langswarm_sessions_frameworks/google_adk tests/frameworks/google_adk
 
-# $(call environment,folder,lock): a virtual environment that holds exactly what the lock names. Those of the tests are
-# compiled: otherwise each of the processes that a test run begins with compiles all that it loads.
+# $(call environment,folder,lock): a virtual environment that holds exactly what the lock names.
 define environment
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python" >&2; exit 1; }
 	@echo "==> $(1): $$(grep -c '^[a-z]' .ci/locks/$(2).lock) locked packages (under a minute, once)"
 	@$(PYTHON) -m venv $(if $(filter $(WHEEL) $(OLDEST) $(ADK),$(1)),--clear )$(1)
 	@$(1)/bin/python -m pip install -qq --require-hashes -r .ci/locks/pip.lock
 	@tty=0; if test -t 1; then tty=1; fi; \
-	$(1)/bin/python -m pip install $(if $(filter $(TEST_ENVIRONMENTS),$(1)),,--no-compile) --progress-bar off \
-		--require-hashes -r .ci/locks/$(2).lock \
+	$(1)/bin/python -m pip install --no-compile --progress-bar off --require-hashes -r .ci/locks/$(2).lock \
 		2>$(1)/pip-install.log \
 		| awk -v tty=$$tty '/^Collecting/ && tty { printf "\r    %-60s", "$(1): " $$2; fflush() } \
 			END { if (tty) printf "\r%-64s\r", "" }' \

@@ -1,6 +1,7 @@
 """Every file in examples/ runs to its end, in a process and a folder of its own, without a terminal.
 
-Those of the demo are run, and looked at closely, by tests/demo.
+Those of the demo are run, and looked at closely, by tests/demo. Those that compare who loses what in a kill are for
+`make accept`; tests/agents and tests/chat_model kill the same programs.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ EXAMPLES = sorted({*FOLDER.rglob("*.py")} - {*FOLDER.glob("demo*.py")})
 EXAMPLE_SECONDS = 120
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(path, id=path.name, marks=[pytest.mark.accept] if path.stem.endswith("_killed") else [])
+        for path in EXAMPLES
+    ],
+)
 def test_the_example_runs(example: Path, run_program: ProgramRunner) -> None:
     output = run_program([sys.executable, str(example)], seconds=EXAMPLE_SECONDS)
     assert output.strip(), "an example shows something"

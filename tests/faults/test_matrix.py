@@ -13,6 +13,10 @@ from tests.faults.rows import ROWS
 from tests.faults.scene import Stage
 from tests.faults.ways import WAYS, Way
 
+# Another conversation of an API that is in the matrix already: for `make accept` and `make faults`.
+_PLAYED_ELSEWHERE = {"openai log", "anthropic threads", "gemini client", "mistral chat"}
+PLAYED = [way for way in WAYS if way.name not in _PLAYED_ELSEWHERE]
+
 
 async def _play(way: Way, played: Iterable[Cell]) -> None:
     wrong: list[str] = []
@@ -29,7 +33,7 @@ async def _play(way: Way, played: Iterable[Cell]) -> None:
 
 
 @pytest.mark.parametrize("heading", ROWS)
-@pytest.mark.parametrize("way", WAYS, ids=str)
+@pytest.mark.parametrize("way", PLAYED, ids=str)
 async def test_each_trouble_ends_as_the_table_says(way: Way, heading: str) -> None:
     """One cell of two, like the fields of a chessboard: what is sent here is streamed in the next column."""
     column = WAYS.index(way)

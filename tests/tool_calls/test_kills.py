@@ -16,6 +16,11 @@ from tests.tool_calls.kit import called, roles, shown
 from tests.tool_calls.programs import PRELOAD, Noting, die_between_call_and_result, open_manager
 
 KEYS = pytest.mark.parametrize("key", ["order-7", None], ids=["by key", "by resume_tools"])
+SERVED = [
+    pytest.param({}, id="node"),
+    pytest.param({"native": "log"}, id="log", marks=pytest.mark.accept),
+    pytest.param({"store": False}, id="client", marks=pytest.mark.accept),
+]
 
 
 def killed(folder: Path, key: str | None, *, providers: dict[str, Any] | None = None, script: list[Any]) -> None:
@@ -66,7 +71,7 @@ async def test_on_the_mock(own_folder: Path, way: str, key: str | None) -> None:
 
 
 @KEYS
-@pytest.mark.parametrize("settings", [{}, {"native": "log"}, {"store": False}], ids=["node", "log", "client"])
+@pytest.mark.parametrize("settings", SERVED)
 async def test_on_openai(own_folder: Path, settings: dict[str, Any], key: str | None, openai_server: Any) -> None:
     providers = {"openai": openai_server.credential}
     openai_server.script(
