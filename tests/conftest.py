@@ -18,11 +18,7 @@ pytest_plugins = [
     "tests.support.aimock",
     "tests.support.programs",
     "tests.support.otlp",
-    "tests.support.anthropic_server.plugin",
-    "tests.support.cohere_server.plugin",
-    "tests.support.gemini_server.plugin",
-    "tests.support.mistral_server.plugin",
-    "tests.support.openai_server.plugin",
+    "tests.support.servers",
 ]
 
 FOREIGN_VARIABLES = (
