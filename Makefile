@@ -31,7 +31,7 @@ NODE_TOOLS := tests/tools/node_modules/.package-lock.json
 PACKAGES := langswarm_sessions integrations telemetry
 SOURCES = $(shell find $(PACKAGES) -type f -not -name '*.pyc') pyproject.toml README.md LICENSE
 # What a test run needs beside the installed package; copied away so that the checkout cannot be imported.
-TEST_FILES := tests docs examples README.md CONTRIBUTING.md AGENTS.md CHANGELOG.md pyproject.toml
+TEST_FILES := tests docs examples README.md CONTRIBUTING.md AGENTS.md CHANGELOG.md LICENSE pyproject.toml
 # Run as their user has it, from the installed wheel: the public face, and whole conversations over HTTP. All others run
 # on the checkout.
 WHEEL_TESTS ?= tests/accept tests/api tests/bad_input tests/cli/test_program.py tests/counterparties tests/demo \
