@@ -37,7 +37,7 @@ TEST_FILES := tests docs examples README.md CONTRIBUTING.md AGENTS.md CHANGELOG.
 WHEEL_TESTS ?= tests/accept tests/api tests/bad_input tests/cli/test_program.py tests/counterparties tests/demo \
 	tests/docs tests/e2e tests/faults tests/fidelity tests/kills tests/packaging tests/session
 COMPAT_TESTS ?= tests/langchain tests/telemetry tests/packaging tests/checkpoints/test_conformance.py \
-	tests/agents/test_transcript.py tests/agents/test_continued.py tests/chat_model/test_aside.py \
+	tests/agents/test_transcript.py tests/agents/test_continued.py \
 	tests/chat_model/test_memory.py tests/histories/test_langchain_2.py
 ADK_TESTS ?= tests/frameworks/google_adk
 ADK_SOURCES := integrations/langswarm_sessions_frameworks/google_adk tests/frameworks/google_adk
