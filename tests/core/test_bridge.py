@@ -27,8 +27,15 @@ def bridge() -> Iterator[Bridge]:
     bridge.close()
 
 
-def loop_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "langswarm-sessions-loop"]
+LoopThreads = Callable[[], list[threading.Thread]]
+
+
+@pytest.fixture
+def loop_threads() -> LoopThreads:
+    """Tell which threads of bridges the test has; another test's ends when the garbage collector comes by."""
+    before = threading.enumerate()
+    name = "langswarm-sessions-loop"
+    return lambda: [one for one in threading.enumerate() if one.name == name and one not in before]
 
 
 async def double(value: int, *, plus: int = 0) -> int:
@@ -36,7 +43,7 @@ async def double(value: int, *, plus: int = 0) -> int:
     return value * 2 + plus
 
 
-def test_it_starts_on_first_use_and_returns_what_the_coroutine_does(bridge: Bridge) -> None:
+def test_it_starts_on_first_use_and_returns_what_the_coroutine_does(bridge: Bridge, loop_threads: LoopThreads) -> None:
     assert not loop_threads()
     assert bridge.call(double, 2, plus=1) == 5
     assert bridge.call(double, 3) == 6
@@ -342,7 +349,7 @@ def test_an_iterator_without_aclose_is_iterated_too(bridge: Bridge) -> None:
     assert list(bridge.iterate(Once)) == [1]
 
 
-def test_a_dropped_bridge_stops_its_thread() -> None:
+def test_a_dropped_bridge_stops_its_thread(loop_threads: LoopThreads) -> None:
     bridge = Bridge()
     bridge.call(double, 1)
     [thread] = loop_threads()
