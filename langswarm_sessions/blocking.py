@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from langswarm_sessions.bridge import Bridge
+from langswarm_sessions.bridge import Bridge, context_of_caller
 from langswarm_sessions.config import SessionConfig
 from langswarm_sessions.events import EventStream, Overflow, SessionEvent
 from langswarm_sessions.handoff import HandoffReport
@@ -99,7 +99,8 @@ def _streams(
 
     @functools.wraps(method)
     def twin(self: _Wrapper, /, *args: P.args, **kwargs: P.kwargs) -> BlockingStream:
-        return BlockingStream(method(self.wrapped, *args, **kwargs), self.bridge)
+        stream = context_of_caller().run(method, self.wrapped, *args, **kwargs)
+        return BlockingStream(stream, self.bridge)
 
     return twin
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import os
 import threading
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -14,8 +13,10 @@ from contextvars import Context, ContextVar, copy_context
 from typing import Any, ParamSpec, TypeVar
 
 from langswarm_sessions.errors import ConfigurationError
+from langswarm_sessions.forks import fork_safe_lock, leave_to_parent, start_over_in_child
+from langswarm_sessions_otel.process.endings import end_before_telemetry
 
-__all__ = ["Bridge", "current_caller"]
+__all__ = ["Bridge", "context_of_caller", "current_caller"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,10 +33,10 @@ class Bridge:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._forget: weakref.finalize[[asyncio.AbstractEventLoop], Bridge] | None = None
+        self._forget: weakref.finalize[[asyncio.AbstractEventLoop, threading.Thread], Bridge] | None = None
 
     def call(self, func: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `func(*args, **kwargs)` on the bridge's loop and return its result.
@@ -48,7 +49,7 @@ class Bridge:
         Raises:
             ConfigurationError: Called from the bridge's own thread, which would wait for itself.
         """
-        return self._wait(_context_of_caller(), func, *args, **kwargs)
+        return self._wait(context_of_caller(), func, *args, **kwargs)
 
     def iterate(self, make: Callable[[], AsyncIterator[T]]) -> Iterator[T]:
         """Iterate an async iterator from blocking code; closing the generator closes the iterator.
@@ -56,7 +57,7 @@ class Bridge:
         Args:
             make: Called on the bridge's loop; returns the async iterator.
         """
-        context = _context_of_caller()
+        context = context_of_caller()
 
         async def started() -> AsyncIterator[T]:
             return make()
@@ -85,6 +86,18 @@ class Bridge:
         _ask_to_stop(loop)
         if thread is not threading.current_thread():
             thread.join(_EXIT_GRACE_SECONDS)
+
+    def end_tasks(self) -> None:
+        """Cancel what runs on the loop and wait for it; the loop goes on."""
+        loop = self._loop
+        if loop is not None and threading.current_thread() is not self._thread:
+            ending = _cancelled(loop)
+            try:
+                asyncio.run_coroutine_threadsafe(ending, loop).result(_EXIT_GRACE_SECONDS)
+            except RuntimeError:  # closed meanwhile
+                ending.close()
+            except TimeoutError:
+                self._loop = self._thread = None  # it ends with the process
 
     def _wait(self, context: Context, func: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         outcome: Future[T] = Future()
@@ -130,18 +143,21 @@ class Bridge:
         loop = self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=_serve, args=(loop,), name="langswarm-sessions-loop", daemon=True)
         self._thread.start()
-        self._forget = weakref.finalize(self, _ask_to_stop, loop)
+        self._forget = weakref.finalize(self, _drop, loop, self._thread)
         self._forget.atexit = False
         _open_bridges.add(self)
+        start_over_in_child(self)
+        atexit.unregister(_end_all)
+        atexit.register(_end_all)  # the last one goes first: what ends at exit still has its telemetry
         return loop
 
     def start_over(self) -> None:
         """Forget the loop of the process this one was forked from."""
         if self._loop is not None:
             _loops_of_parent.append(self._loop)
+            leave_to_parent(asyncio.all_tasks(self._loop))
         if self._forget is not None:
             self._forget.detach()
-        self._lock = threading.Lock()
         self._loop = self._thread = self._forget = None
 
 
@@ -150,7 +166,8 @@ def current_caller() -> object | None:
     return _caller.get() or asyncio.current_task()
 
 
-def _context_of_caller() -> Context:
+def context_of_caller() -> Context:
+    """Return a copy of the calling thread's context, in which `current_caller` is that thread."""
     # Entered here alone: the loop's thread may not have left it yet when the caller already has its outcome.
     context = copy_context()
     context.run(_caller.set, threading.current_thread())
@@ -176,17 +193,27 @@ def _ask_to_stop(loop: asyncio.AbstractEventLoop) -> None:
         loop.call_soon_threadsafe(lambda: loop.create_task(_stop(loop)))
 
 
-async def _stop(loop: asyncio.AbstractEventLoop) -> None:
+def _drop(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    _dropped.add(thread)
+    _ask_to_stop(loop)
+
+
+async def _cancelled(loop: asyncio.AbstractEventLoop) -> None:
     current = asyncio.current_task()
     rest = [task for task in asyncio.all_tasks(loop) if task is not current]
     for task in rest:
         task.cancel()
     await asyncio.gather(*rest, return_exceptions=True)
+
+
+async def _stop(loop: asyncio.AbstractEventLoop) -> None:
+    await _cancelled(loop)
     await loop.shutdown_asyncgens()
     loop.stop()
 
 
 _open_bridges: weakref.WeakSet[Bridge] = weakref.WeakSet()
+_dropped: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 _loops_of_parent: list[asyncio.AbstractEventLoop] = []  # kept: closing one would disturb the parent's
 
 
@@ -197,11 +224,12 @@ def _close_all(*_: Any) -> None:
         bridge.close()
 
 
-def _start_over() -> None:
+def _end_all() -> None:
     for bridge in list(_open_bridges):
-        bridge.start_over()
+        bridge.end_tasks()
+    for thread in list(_dropped):
+        thread.join(_EXIT_GRACE_SECONDS)
 
 
 atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_over)
+end_before_telemetry(_end_all)

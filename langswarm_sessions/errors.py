@@ -157,6 +157,8 @@ class ProviderError(SessionError):
         status_code: HTTP status, when there was a response.
         retry_after: Seconds the provider asked to wait, when it did.
         request_id: The provider's id of the failed request, for its support.
+        was_sent: Whether the request left; False only if it is known that it did not: the provider was never reached.
+        was_begun: Whether the provider had accepted it and begun to answer: it may bill what it did.
     """
 
     def __init__(
@@ -169,17 +171,21 @@ class ProviderError(SessionError):
         status_code: int | None = None,
         retry_after: float | None = None,
         request_id: str | None = None,
+        was_sent: bool = True,
+        was_begun: bool = False,
     ) -> None:
         super().__init__(message, session_id=session_id, provider=provider, retryable=retryable)
         self.status_code = status_code
         self.retry_after = retry_after
         self.request_id = request_id
+        self.was_sent = was_sent
+        self.was_begun = was_begun
 
     @property
     def is_ambiguous(self) -> bool:
         """Whether the request may have been carried out nevertheless: nobody answered, or not to the end."""
         status = self.status_code
-        return status is None or not 400 <= status < 500 or status == 408
+        return self.was_sent and (status is None or not 400 <= status < 500 or status == 408)
 
 
 class AuthenticationError(ProviderError):

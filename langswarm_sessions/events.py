@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator
@@ -14,6 +13,7 @@ from enum import StrEnum
 from typing import Self
 
 from langswarm_sessions.errors import InvalidInputError
+from langswarm_sessions.forks import fork_safe_lock
 from langswarm_sessions.ids import now
 
 __all__ = ["EventBus", "EventStream", "EventType", "Overflow", "SessionEvent"]
@@ -66,7 +66,7 @@ class EventStream(AsyncIterator[SessionEvent]):
         self._max_queue = max_queue
         self._overflow = overflow
         self._queue: deque[SessionEvent] = deque()
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         self._closed = False
         self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
 
@@ -133,7 +133,7 @@ class EventBus:
     """Delivers every event to every subscriber, in the order of publishing."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         self._closed = False
         self._streams: weakref.WeakSet[EventStream] = weakref.WeakSet()
 

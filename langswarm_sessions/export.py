@@ -8,7 +8,7 @@ from typing import Any
 
 from langswarm_sessions.ids import now
 from langswarm_sessions.messages import SCHEMA_VERSION, SessionMessage, part_to_json
-from langswarm_sessions.records import SessionRecord, SessionSummary
+from langswarm_sessions.records import SessionRecord, SessionSummary, plain_amount
 
 __all__ = ["EXPORT_FORMAT", "exported"]
 
@@ -36,8 +36,19 @@ def exported(
             "provider_config": dict(record.provider_config),
             "context": dict(record.context),
         },
+        "cost": _cost(record),
         "messages": [_message(message) for message in messages],
         "summary": None if summary is None else {**asdict(summary), "created_at": summary.created_at.isoformat()},
+    }
+
+
+def _cost(record: SessionRecord) -> dict[str, Any]:
+    counters = record.counters
+    total = counters.total_cost
+    return {
+        "total": None if total is None else plain_amount(total),
+        "currency": "USD",
+        "unpriced_turns": counters.unpriced_turns,
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, Literal, cast, overload
 
@@ -10,12 +9,14 @@ from langswarm_sessions.blocking import BlockingSession, BlockingSessionManager
 from langswarm_sessions.checks import check_dict
 from langswarm_sessions.config import CleanupConfig, RetryPolicy, Strategy
 from langswarm_sessions.errors import ConfigurationError
+from langswarm_sessions.forks import fork_safe_lock
 from langswarm_sessions.interfaces.hooks import SessionLifecycleHook, SessionMiddleware
 from langswarm_sessions.interfaces.storage import EngineStorage, SessionStorage
 from langswarm_sessions.interfaces.summarizer import Summarizer
 from langswarm_sessions.interfaces.traffic import RateLimits
 from langswarm_sessions.manager import SessionManager
 from langswarm_sessions.presets import PRESETS, Preset, show_log
+from langswarm_sessions.prices import PricesSetting
 from langswarm_sessions.session import Session
 from langswarm_sessions_otel import Telemetry
 
@@ -47,6 +48,7 @@ def create_session_manager(
     fallback: str | None = ...,
     rate_limits: RateLimits | Mapping[str, Any] | None = ...,
     summarizer: Summarizer | str | None = ...,
+    prices: PricesSetting = ...,
     telemetry: bool | Telemetry = ...,
     blocking: Literal[False] = ...,
 ) -> SessionManager: ...
@@ -68,6 +70,7 @@ def create_session_manager(
     fallback: str | None = ...,
     rate_limits: RateLimits | Mapping[str, Any] | None = ...,
     summarizer: Summarizer | str | None = ...,
+    prices: PricesSetting = ...,
     telemetry: bool | Telemetry = ...,
     blocking: Literal[True],
 ) -> BlockingSessionManager: ...
@@ -88,6 +91,7 @@ def create_session_manager(
     fallback: str | None = None,
     rate_limits: RateLimits | Mapping[str, Any] | None = None,
     summarizer: Summarizer | str | None = None,
+    prices: PricesSetting = True,
     telemetry: bool | Telemetry = True,
     blocking: bool = False,
 ) -> SessionManager | BlockingSessionManager:
@@ -108,6 +112,8 @@ def create_session_manager(
         fallback: "provider" or "provider/model" that answers when a session's own provider cannot.
         rate_limits: requests_per_minute and tokens_per_minute of each provider and key that says nothing else.
         summarizer: A function or "provider/model" that summarises what falls out of the window.
+        prices: A dict of "provider/model" to `ModelPrice`, which comes before the library's prices; True: the library's
+            alone; False: turns are not priced.
         telemetry: False for none.
         blocking: Return the face without await.
 
@@ -135,6 +141,7 @@ def create_session_manager(
         fallback=fallback,
         rate_limits=chosen.rate_limits if rate_limits is None else rate_limits,
         summarizer=summarizer,
+        prices=prices,
         telemetry=telemetry,
     )
     if chosen.log_level is not None:
@@ -240,7 +247,7 @@ class session_context:
         """Leave the session as it is."""
 
 
-_lock = threading.Lock()
+_lock = fork_safe_lock()
 _process_wide: SessionManager | None = None
 _was_set = False
 

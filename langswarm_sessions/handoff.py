@@ -10,14 +10,15 @@ from langswarm_sessions.checks import check_name
 from langswarm_sessions.errors import ConfigurationError, SessionArchivedError
 from langswarm_sessions.events import EventType
 from langswarm_sessions.interfaces.provider import EngineProvider
-from langswarm_sessions.lifecycle import change_record, not_found, step_span
+from langswarm_sessions.lifecycle import change_record, not_found, step_span, stored_record, tell
 from langswarm_sessions.messages import Role, SessionMessage, plain_mapping
 from langswarm_sessions.providers import canonical_name
 from langswarm_sessions.providers.settings import DOCUMENTED_SETTINGS
 from langswarm_sessions.records import SessionRecord, SessionStatus, TurnOptions
 from langswarm_sessions.runtime import Runtime, engine_face
-from langswarm_sessions.strategies import Crossing, crossing_of
+from langswarm_sessions.strategies import Crossing, Mode, crossing_of
 from langswarm_sessions.turns import foreseen
+from langswarm_sessions_otel import LifecycleScope
 
 __all__ = ["HandoffReport", "hand_off"]
 
@@ -86,22 +87,50 @@ async def hand_off(
     """
     named = (check_name(provider, field="provider"), check_name(model, field="model"))
     settings = None if provider_config is None else plain_mapping(provider_config, field="provider_config")
-    record = await _living(runtime, check_name(session_id, field="session_id"))
+    check_name(session_id, field="session_id")
+    if dry_run:
+        return await _handed_off(runtime, session_id, named, settings, span=None)
+    with step_span(runtime, "handoff", session_id) as span:
+        return await _handed_off(runtime, session_id, named, settings, span=span)
+
+
+async def _handed_off(
+    runtime: Runtime,
+    session_id: str,
+    named: tuple[str, str],
+    settings: Mapping[str, Any] | None,
+    *,
+    span: LifecycleScope | None,
+) -> HandoffReport:
+    """Do it, told to `span`; without one, only look what it would do."""
+    if span is None:
+        record = _living(await runtime.services.storage.load_session(session_id), session_id)
+    else:
+        record = _living(await stored_record(runtime, session_id), session_id)
+        tell(span, record)
+        _tell_parties(span, record, named)
     target, left = _target(runtime, record, *named, settings)
     runtime.providers.check(target.provider, target.model, target.provider_config)
     async with runtime.providers.opening(target) as live:
-        report = await _report(runtime, record, target, engine_face(live, target), left=left, dry_run=dry_run)
-        if not dry_run:
+        report, mode = await _report(
+            runtime, record, target, engine_face(live, target), left=left, dry_run=span is None
+        )
+        if span is not None:
             async with runtime.engine.between_turns(session_id):
-                await _move(runtime, record, target, messages=report.messages)
+                after = await _move(runtime, record, target, span=span)
+            span.handed_over(
+                source_mode=(Mode.CLIENT if record.native is None else Mode.NATIVE).value,
+                target_mode=mode.value,
+                messages=report.messages,
+                last_turn=after.traceparent,
+            )
             runtime.providers.keep(target, live)
-    if dry_run:
+    if span is None:
         await runtime.providers.discard(target, live)
     return report
 
 
-async def _living(runtime: Runtime, session_id: str) -> SessionRecord:
-    record = await runtime.services.storage.load_session(session_id)
+def _living(record: SessionRecord | None, session_id: str) -> SessionRecord:
     if record is None or record.status is SessionStatus.DELETED:
         raise not_found(session_id)
     if record.status is SessionStatus.ARCHIVED:
@@ -154,7 +183,8 @@ async def _report(
     *,
     left: Mapping[str, str],
     dry_run: bool,
-) -> HandoffReport:
+) -> tuple[HandoffReport, Mode]:
+    """Return what the handoff does, and who remembers the conversation after it."""
     if provider.profile.owns_history:
         raise ConfigurationError(
             f"handoff: {target.provider} keeps its own history and cannot be given this one. Let its send_message take "
@@ -167,7 +197,7 @@ async def _report(
     given = {message.message_id for message in seen.plan.messages}
     history = [message for message in seen.history if message.message_id in given]
     profile = provider.profile.for_window(keep_native=seen.plan.keep_native)
-    return HandoffReport(
+    report = HandoffReport(
         session_id=record.session_id,
         from_provider=record.provider,
         from_model=record.model,
@@ -178,9 +208,20 @@ async def _report(
         crossing=crossing_of(history, provider=target.provider, model=target.model, profile=profile),
         settings_left=left,
     )
+    return report, seen.plan.mode
 
 
-async def _move(runtime: Runtime, record: SessionRecord, target: SessionRecord, *, messages: int) -> None:
+def _tell_parties(span: LifecycleScope, record: SessionRecord, named: tuple[str, str]) -> None:
+    span.handing_over(
+        agent_name=record.config.agent_name or "session",
+        source=(record.provider, record.model),
+        target=(canonical_name(named[0]), named[1]),
+    )
+
+
+async def _move(
+    runtime: Runtime, record: SessionRecord, target: SessionRecord, *, span: LifecycleScope
+) -> SessionRecord:
     services = runtime.services
 
     def moved(before: SessionRecord) -> SessionRecord:
@@ -190,19 +231,15 @@ async def _move(runtime: Runtime, record: SessionRecord, target: SessionRecord, 
             model=target.model,
             provider_config=target.provider_config,
             native=None,
+            traceparent=span.kept_with(before.traceparent),
         )
 
-    with step_span(runtime, "handoff", record) as span:
-        after = await change_record(runtime, record.session_id, moved)
-        span.handed_over(
-            source=(record.provider, record.model),
-            target=(target.provider, target.model),
-            messages=messages,
-            last_turn=after.traceparent,
-        )
-        if held := runtime.handles.get(record.session_id):
-            held.adopt(after)
-        services.events.publish(EventType.SESSION_HANDOFF, session_id=after.session_id, user_id=after.user_id)
-        await services.hooks.run(
-            "on_session_handoff", session_id=after.session_id, provider=after.provider, model=after.model
-        )
+    after = await change_record(runtime, record.session_id, moved)
+    span.stored()
+    if held := runtime.handles.get(record.session_id):
+        held.adopt(after)
+    services.events.publish(EventType.SESSION_HANDOFF, session_id=after.session_id, user_id=after.user_id)
+    await services.hooks.run(
+        "on_session_handoff", session_id=after.session_id, provider=after.provider, model=after.model
+    )
+    return after

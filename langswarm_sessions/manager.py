@@ -28,18 +28,18 @@ from langswarm_sessions.checks import (
 )
 from langswarm_sessions.cleanup import archive_inactive, clean_up, delete_archived, purge_deleted
 from langswarm_sessions.config import CleanupConfig, RetryPolicy, SessionConfig, Strategy
-from langswarm_sessions.errors import SessionError, SessionExistsError
+from langswarm_sessions.errors import SessionError
 from langswarm_sessions.events import EventBus, EventStream, Overflow
 from langswarm_sessions.handoff import HandoffReport
 from langswarm_sessions.hooks import HOOK_POINTS, HookRunner
-from langswarm_sessions.ids import new_id, now
 from langswarm_sessions.importing.face import ConversationImports
 from langswarm_sessions.interfaces.hooks import SessionLifecycleHook, SessionMiddleware
 from langswarm_sessions.interfaces.storage import EngineStorage, SessionStorage
 from langswarm_sessions.interfaces.summarizer import Summarizer
 from langswarm_sessions.interfaces.traffic import RateLimits
-from langswarm_sessions.lifecycle import ARCHIVE, DELETE, RESTORE, not_found, transit
-from langswarm_sessions.messages import Content, SessionMessage, plain_mapping
+from langswarm_sessions.lifecycle import ARCHIVE, DELETE, RESTORE, append_messages, new_record, not_found, transit
+from langswarm_sessions.messages import Content, SessionMessage
+from langswarm_sessions.prices import PricesSetting, Pricing
 from langswarm_sessions.providers import canonical_name
 from langswarm_sessions.records import Analytics, Page, SessionFilter, SessionRecord, SessionStatus
 from langswarm_sessions.runtime import Fallback, LiveProviders, Runtime
@@ -59,8 +59,7 @@ class SessionManager(ConversationImports):
     Args:
         storage: "sqlite" (default), "memory", a SQLAlchemy URL, or a storage object.
         storage_config: Arguments for a storage given by name.
-        providers: Provider names to a key, a configuration, a ready-made client, a factory, or None (the key then
-            comes from the environment). "mock" is always there.
+        providers: Provider names to a key, a configuration, a client, a factory, or None (the environment's key).
         strategy: "hybrid" (default), "native" or "client", for sessions that do not say.
         middleware: Wraps every turn, outermost first.
         hooks: Told of what happened.
@@ -71,6 +70,7 @@ class SessionManager(ConversationImports):
             says so in `provider_metadata["fallback_from"]`. None: the error is raised.
         rate_limits: requests_per_minute and tokens_per_minute of each provider and key that says nothing else.
         summarizer: A function or "provider/model" that summarises what falls out of the window; None: nobody does.
+        prices: "provider/model" to `ModelPrice`, before the library's prices; True: these alone; False: none.
         telemetry: False for none; a Telemetry of your own; True for the global OpenTelemetry providers.
         lease_seconds: How long a dead process can hold a session on another machine; at least 0.1.
         stream_idle_seconds: How long a stream waits for its reader.
@@ -94,6 +94,7 @@ class SessionManager(ConversationImports):
         fallback: str | None = None,
         rate_limits: RateLimits | Mapping[str, Any] | None = None,
         summarizer: Summarizer | str | None = None,
+        prices: PricesSetting = True,
         telemetry: bool | Telemetry = True,
         lease_seconds: float = 15.0,
         stream_idle_seconds: float = 20.0,
@@ -112,6 +113,7 @@ class SessionManager(ConversationImports):
             middleware=check_members(middleware, field="middleware", methods=("process_message",)),
             retry=check_retry(retry),
             summaries=Summaries(check_summarizer(summarizer), live.aside),
+            pricing=Pricing.of(prices, canonical=canonical_name),
             turn_wait=check_wait(turn_wait, field="turn_wait"),
             lease_seconds=check_wait(lease_seconds, field="lease_seconds", at_least=SHORTEST_LEASE_SECONDS),
             idle_seconds=check_wait(stream_idle_seconds, field="stream_idle_seconds"),
@@ -126,8 +128,6 @@ class SessionManager(ConversationImports):
     def __repr__(self) -> str:
         """Name the storage and the providers, no secrets."""
         return f"<SessionManager on {self._services.storage.backend} with {', '.join(self._runtime.providers.names)}>"
-
-    # Opening
 
     async def create_session(
         self,
@@ -160,16 +160,14 @@ class SessionManager(ConversationImports):
             >>> async def begin(manager):
             ...     return await manager.create_session("user", "mock", "mock-model", session_id="first")
         """
-        record = SessionRecord(
-            session_id=new_id() if session_id is None else check_name(session_id, field="session_id"),
-            user_id=check_name(user_id, field="user_id"),
-            provider=canonical_name(check_name(provider, field="provider")),
-            model=check_name(model, field="model"),
-            strategy=self._strategy if strategy is None else check_strategy(strategy),
-            created_at=(moment := now()),
-            last_activity=moment,
-            config=SessionConfig.of(session_config),
-            provider_config=plain_mapping({} if provider_config is None else provider_config, field="provider_config"),
+        record = new_record(
+            user_id,
+            provider,
+            model,
+            session_id=session_id,
+            strategy=self._strategy if strategy is None else strategy,
+            session_config=session_config,
+            provider_config=provider_config,
         )
         return cast("Session", await self._runtime.create(record))
 
@@ -192,10 +190,10 @@ class SessionManager(ConversationImports):
         """
         record = await self._services.storage.load_session(check_name(session_id, field="session_id"))
         if record is None:
-            try:
-                return await self.create_session(user_id, provider, model, session_id=session_id)
-            except SessionExistsError:
-                record = await self._services.storage.load_session(session_id)
+            new = new_record(user_id, provider, model, session_id=session_id, strategy=self._strategy)
+            if (made := await self._runtime.create_unless_there(new)) is not None:
+                return cast("Session", made)
+            record = await self._services.storage.load_session(session_id)
         if record is None or record.status is SessionStatus.DELETED or record.user_id != user_id:
             raise not_found(session_id)
         return self._session(record)
@@ -271,9 +269,7 @@ class SessionManager(ConversationImports):
             InvalidInputError: One of them is no SessionMessage, or holds what cannot be stored.
         """
         check_name(session_id, field="session_id")
-        stored = await self._services.storage.append_messages(session_id, check_messages(messages, field="messages"))
-        if held := self._runtime.handles.get(session_id):
-            held.adopt(stored.session)
+        stored = await append_messages(self._runtime, session_id, check_messages(messages, field="messages"))
         return list(stored.answers)
 
     async def archive_session(self, session_id: str) -> None:
@@ -313,7 +309,8 @@ class SessionManager(ConversationImports):
 
     async def optimize_storage(self) -> dict[str, Any]:
         """Give back unused space; return what was done."""
-        return dict(await self._services.storage.optimize())
+        with self._services.storage_span("optimize"):
+            return dict(await self._services.storage.optimize())
 
     # Knowing
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langswarm_sessions.checks import naming
-from langswarm_sessions.errors import ConfigurationError
+from langswarm_sessions.errors import ConfigurationError, SessionExistsError
 from langswarm_sessions.events import EventType
+from langswarm_sessions.forks import fork_safe_lock
 from langswarm_sessions.interfaces.provider import EngineProvider, ProviderConnection, ProviderSession
 from langswarm_sessions.interfaces.traffic import RateLimits, TrafficRules
 from langswarm_sessions.providers import (
@@ -26,6 +27,7 @@ from langswarm_sessions.providers.traffic import ControlledConnection
 from langswarm_sessions.records import SessionRecord
 from langswarm_sessions.strategies import choose_strategy
 from langswarm_sessions.turns import TurnEngine, TurnServices, TurnSubject, fallback_strategy
+from langswarm_sessions_otel import LifecycleScope
 
 __all__ = ["Fallback", "LiveProviders", "Runtime", "engine_face"]
 
@@ -59,7 +61,7 @@ class LiveProviders:
         self._rate_limits = RateLimits() if rate_limits is None else rate_limits
         self._connections: dict[str, ProviderConnection] = {}
         self._kept: dict[tuple[str, str, str], ProviderSession] = {}
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
 
     @property
     def names(self) -> list[str]:
@@ -236,7 +238,7 @@ class Runtime:
     handles: weakref.WeakValueDictionary[str, TurnSubject] = field(
         default_factory=weakref.WeakValueDictionary[str, TurnSubject]
     )
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.Lock = field(default_factory=fork_safe_lock)
 
     @asynccontextmanager
     async def _admission(self, record: SessionRecord) -> AsyncGenerator[ProviderSession]:
@@ -269,23 +271,44 @@ class Runtime:
             SessionExistsError: The id is taken.
             ConfigurationError: Its provider, model, settings or strategy cannot work.
         """
+        with self._creation_span(record) as span:
+            return await self._created(record, span)
+
+    async def create_unless_there(self, record: SessionRecord) -> TurnSubject | None:
+        """Do what `create` does; return None when the id is taken, for which there is no transition then.
+
+        Raises:
+            ConfigurationError: Its provider, model, settings or strategy cannot work.
+        """
+        with self._creation_span(record) as span:
+            try:
+                return await self._created(record, span)
+            except SessionExistsError:
+                span.unchanged()
+                return None
+
+    def _creation_span(self, record: SessionRecord) -> LifecycleScope:
+        return self.services.telemetry.lifecycle(
+            "create", session_id=record.session_id, mode=record.strategy.value, provider=record.provider
+        )
+
+    async def _created(self, record: SessionRecord, span: LifecycleScope) -> TurnSubject:
         services = self.services
         async with self._admission(record) as live:
-            with services.telemetry.lifecycle(
-                "create", session_id=record.session_id, mode=record.strategy.value, provider=record.provider
-            ):
+            with services.storage_span("create", record.session_id):
                 await services.storage.insert_session(record)
-                self.providers.keep(record, live)
-                services.telemetry.session_opened(record.strategy.value)
-                handle = self.handle(record)
-                services.events.publish(EventType.SESSION_CREATED, session_id=record.session_id, user_id=record.user_id)
-                await services.hooks.run(
-                    "on_session_created",
-                    session_id=record.session_id,
-                    user_id=record.user_id,
-                    provider=record.provider,
-                    model=record.model,
-                )
+            span.stored()
+            self.providers.keep(record, live)
+            services.telemetry.session_opened(record.strategy.value)
+            handle = self.handle(record)
+            services.events.publish(EventType.SESSION_CREATED, session_id=record.session_id, user_id=record.user_id)
+            await services.hooks.run(
+                "on_session_created",
+                session_id=record.session_id,
+                user_id=record.user_id,
+                provider=record.provider,
+                model=record.model,
+            )
         return handle
 
     def handle(self, record: SessionRecord) -> TurnSubject:

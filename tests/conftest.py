@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -48,9 +49,11 @@ settings.load_profile("repeat")
 
 
 def pytest_configure() -> None:
-    """Refuse, from before the first import of a test module, what leaves this machine."""
+    """Refuse, from before the first import of a test module, what leaves this machine; hear Ctrl-C."""
     network.forbid_foreign_hosts()
     network.trust_no_authority()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background: tests of Ctrl-C would never end
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:

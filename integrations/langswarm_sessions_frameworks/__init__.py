@@ -13,7 +13,7 @@ Adapters:
 Shared core (imports nothing but `langswarm_sessions`):
     `conversation.Conversation`: one session's rows as a framework reads and writes them: `messages(limit)`, `clear()`,
         `append(...)` (atomic, with retractions and a change of the session's row) and `hold()`, for a turn that lasts
-        as long as a framework's run: `turn = await conversation.hold(); ...; turn.release(completed=True)`.
+        as long as a framework's run: `turn = await conversation.hold(); ...; turn.release()`.
     `formats.ItemFormat`: what a framework's items look like: subclass it; then `message_of(format, items)` makes a row
         that keeps the items whole, and `read_as(format, messages, ...)` gives the items back with a `LossReport`.
     `provider.FrameworkProvider`: the provider "framework" of sessions that a framework answers.

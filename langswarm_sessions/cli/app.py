@@ -12,6 +12,8 @@ import typer
 from langswarm_sessions.cli.database import DATABASE_VARIABLE, DEFAULT_DATABASE, database_path
 from langswarm_sessions.cli.output import tell_error, use_unicode
 from langswarm_sessions.errors import SessionError
+from langswarm_sessions_otel.semconv import DEFAULT_SPAN_FILE
+from langswarm_sessions_otel.semconv import ENV_SPAN_FILE as SPAN_FILE_VARIABLE
 
 __all__ = ["app", "run"]
 
@@ -125,6 +127,41 @@ def show(
 
 
 @app.command()
+def trace(
+    session_id: Annotated[
+        str | None, typer.Argument(metavar="SESSION_ID", help="The session's id; without it they are listed.")
+    ] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--file",
+            "-f",
+            metavar="PATH",
+            help="A span file; may be given more than once.",
+            show_default=f"{SPAN_FILE_VARIABLE}, else {DEFAULT_SPAN_FILE}",
+        ),
+    ] = None,
+    turn: Annotated[int | None, typer.Option(min=1, help="Only the turn of this number.")] = None,
+    last: Annotated[int | None, typer.Option(min=1, help="Only this many of the last turns.")] = None,
+    errors: Annotated[bool, typer.Option("--errors", help="Only what has an error in it, or never ended.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Show turns as they end, until Ctrl-C.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the spans of a session as a tree, over all processes that wrote them; no backend is needed."""
+    from langswarm_sessions.cli.trace import TraceRequest, follow_trace, list_traced, show_trace
+
+    request = TraceRequest(
+        session_id=session_id, files=tuple(file or ()), turn=turn, last=last, errors=errors, as_json=as_json
+    )
+    if follow:
+        follow_trace(request)
+    elif session_id is None:
+        list_traced(request)
+    else:
+        show_trace(request)
+
+
+@app.command()
 def export(
     session_id: SessionId,
     output: Annotated[
@@ -190,7 +227,9 @@ def import_command(
 
 @app.command()
 def doctor(
-    offline: Annotated[bool, typer.Option("--offline", help="Contact no provider.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Contact no provider and no receiver of telemetry.")
+    ] = False,
     as_json: AsJson = False,
     db: Database = DEFAULT_DATABASE,
 ) -> None:

@@ -1,4 +1,4 @@
-"""What `doctor` looks at: packages, providers, the database, telemetry."""
+"""What `doctor` looks at: packages, providers, the database."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from langswarm_sessions.cli.inspection import inspect_database
 from langswarm_sessions.cli.output import counted, size
 from langswarm_sessions.cli.reach import Reached, host_of, reach
 from langswarm_sessions.providers.openai.profile import DEFAULT_BASE_URL
-from langswarm_sessions_otel.settings import read_export_settings, read_settings
 
-__all__ = ["Check", "State", "database_checks", "package_checks", "provider_checks", "telemetry_checks"]
+__all__ = ["Check", "State", "database_checks", "installed", "package_checks", "provider_checks"]
 
 _DISTRIBUTION = "langswarm-sessions"
 _CORE = (
@@ -85,13 +84,13 @@ def package_checks() -> Iterator[Check]:
     """Look at Python, this package, what it needs, and its extras."""
     section = "packages"
     yield Check(section=section, name="python", state=State.OK, found=f"{platform.python_version()} ({sys.executable})")
-    own = _version(_DISTRIBUTION)
+    own = installed(_DISTRIBUTION)
     state = State.OK if own else State.NOTICE
     yield Check(section=section, name=_DISTRIBUTION, state=state, found=own or "used without being installed")
     for name in _needed():
         yield _core_check(section, name)
     for extra, names in _EXTRAS.items():
-        versions = {name: _version(name) for name in names}
+        versions = {name: installed(name) for name in names}
         missing = [name for name, found in versions.items() if found is None]
         yield Check(
             section=section,
@@ -110,10 +109,10 @@ def provider_checks(*, offline: bool) -> Iterator[Check]:
     """
     section = "providers"
     yield Check(section=section, name="mock", state=State.OK, found="always there, needs no key")
-    installed, key = _version("openai") is not None, bool(os.environ.get("OPENAI_API_KEY", "").strip())
+    package, key = installed("openai") is not None, bool(os.environ.get("OPENAI_API_KEY", "").strip())
     address = os.environ.get("OPENAI_BASE_URL", "").strip() or DEFAULT_BASE_URL
-    found = f"package {'installed' if installed else 'missing'} · key {'present' if key else 'not set'}"
-    if not installed:
+    found = f"package {'installed' if package else 'missing'} · key {'present' if key else 'not set'}"
+    if not package:
         remedy = f"pip install '{_DISTRIBUTION}[openai]'"
         yield Check(section=section, name="openai", state=State.ABSENT, found=found, remedy=remedy)
     elif not key:
@@ -165,32 +164,8 @@ def database_checks(path: Path) -> Iterator[Check]:
         yield Check(section=section, name="writable", state=state, found=busy)
 
 
-def telemetry_checks() -> Iterator[Check]:
-    """Look at where spans would go."""
-    section = "telemetry"
-    settings, export = read_settings(), read_export_settings()
-    if not settings.enabled or export.sdk_disabled:
-        yield Check(section=section, name="spans", state=State.NOTICE, found="switched off by the environment")
-        return
-    sdk = _version("opentelemetry-sdk") is not None and _version("opentelemetry-exporter-otlp") is not None
-    if export.spans_endpoint is None:
-        how = "Set OTEL_EXPORTER_OTLP_ENDPOINT to export them."
-        yield Check(section=section, name="spans", state=State.ABSENT, found="made, sent nowhere", remedy=how)
-    elif (host := host_of(export.spans_endpoint)) is None:
-        how = "Set OTEL_EXPORTER_OTLP_ENDPOINT (or ..._TRACES_ENDPOINT) to one such as http://localhost:4318."
-        found = "sent nowhere: the address of their receiver is none"
-        yield Check(section=section, name="spans", state=State.BROKEN, found=found, remedy=how)
-    else:
-        remedy = None if sdk else f"Nothing is exported without the SDK: pip install '{_DISTRIBUTION}[otel]'"
-        state = State.OK if sdk else State.BROKEN
-        yield Check(section=section, name="spans", state=state, found=f"sent to {host}", remedy=remedy)
-    state = State.NOTICE if settings.capture_content else State.OK
-    found = "messages are put on spans" if settings.capture_content else "not captured"
-    yield Check(section=section, name="content", state=state, found=found)
-
-
 def _core_check(section: str, name: str) -> Check:
-    found = _version(name)
+    found = installed(name)
     if found is None:
         remedy = f"pip install --upgrade {_DISTRIBUTION}"
         return Check(section=section, name=name, state=State.BROKEN, found="not installed", remedy=remedy)
@@ -207,7 +182,12 @@ def _needed() -> list[str]:
     return sorted(match["name"] for match in matches if match and "extra" not in (match["marker"] or ""))
 
 
-def _version(name: str) -> str | None:
+def installed(name: str) -> str | None:
+    """Return the version of a distribution, None if it is not installed.
+
+    Args:
+        name: Its name.
+    """
     try:
         return version(name)
     except PackageNotFoundError:

@@ -16,9 +16,9 @@ from langswarm_sessions.cli.checks import (
     database_checks,
     package_checks,
     provider_checks,
-    telemetry_checks,
 )
 from langswarm_sessions.cli.output import counted, printable, results, write_json
+from langswarm_sessions.cli.telemetry_checks import telemetry_checks
 
 __all__ = ["examine"]
 
@@ -45,7 +45,7 @@ def examine(path: Path, *, offline: bool, as_json: bool) -> int:
         *package_checks(),
         *provider_checks(offline=offline),
         *database_checks(path),
-        *telemetry_checks(),
+        *telemetry_checks(offline=offline),
     ]
     broken = [check for check in checks if check.state is State.BROKEN]
     if as_json:

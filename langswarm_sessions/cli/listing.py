@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from langswarm_sessions.cli.database import existing, file_path, find_session, o
 from langswarm_sessions.cli.output import ago, clock_time, counted, printable, results, tell, write_json
 from langswarm_sessions.cli.transcript import transcript
 from langswarm_sessions.errors import ConfigurationError
+from langswarm_sessions.records import plain_amount
 
 if TYPE_CHECKING:
     from langswarm_sessions.blocking import BlockingSession
@@ -142,6 +144,8 @@ def _figures(metrics: SessionMetrics) -> dict[str, Any]:
         "session_duration_seconds": metrics.session_duration.total_seconds(),
         "retries": metrics.retries,
         "rebuilds": metrics.rebuilds,
+        "total_cost": None if metrics.total_cost is None else plain_amount(metrics.total_cost),
+        "unpriced_turns": metrics.unpriced_turns,
     }
 
 
@@ -192,8 +196,16 @@ def _card(session: BlockingSession, metrics: SessionMetrics) -> Table:
             f"{counted(metrics.retries, 'retry').replace('retrys', 'retries')} · {counted(metrics.rebuilds, 'rebuild')}"
         ),
     }
+    if metrics.total_cost is not None:
+        rows["cost"] = Text(_cost(metrics.total_cost, unpriced=metrics.unpriced_turns))
     if session.config.tags:
         rows["tags"] = Text(printable(", ".join(session.config.tags)))
     for name, value in rows.items():
         card.add_row(name, value)
     return card
+
+
+def _cost(total: Decimal, *, unpriced: int) -> str:
+    """Return a sum in dollars, to a hundredth of a cent, and how many turns are not in it."""
+    shown = f"${total:,.4f}" if total >= Decimal("0.0001") or not total else f"${plain_amount(total)}"
+    return f"{shown} · {counted(unpriced, 'turn')} without a price" if unpriced else shown

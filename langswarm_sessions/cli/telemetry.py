@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from langswarm_sessions.cli.output import tell
-from langswarm_sessions_otel.settings import read_export_settings
+from langswarm_sessions_otel.setup.destinations import read_destinations
+from langswarm_sessions_otel.setup.request import named_span_file
 
 if TYPE_CHECKING:
     from langswarm_sessions_otel import TelemetryHandle
@@ -18,40 +19,38 @@ __all__ = ["exported_spans"]
 
 @contextmanager
 def exported_spans() -> Generator[None]:
-    """Export the spans of a block where OTEL_* variables say so."""
-    if read_export_settings().spans_endpoint is None:
+    """Export the spans of a block where OTEL_* variables say so, and write them to the file that is named."""
+    said = read_destinations()
+    if not said.receivers and not said.console and named_span_file() is None:
         yield
         return
-    complaints = _Complaints()
-    exporters = logging.getLogger("opentelemetry")
-    exporters.addHandler(complaints)
-    exporters.propagate = False  # for good: an exporter that gives up late must not write over the shell's prompt
+    for name in ("opentelemetry", "langswarm_sessions.telemetry.delivery"):
+        _silence(logging.getLogger(name))
     telemetry = _configured()
     try:
         yield
     finally:
-        if telemetry is not None and not (telemetry.shutdown() and not complaints.heard):
+        if telemetry is not None and not (telemetry.shutdown() and not telemetry.lost_spans):
             told = "Not all spans and metrics were delivered: see `langswarm-sessions doctor`."
             tell(told, style="yellow")
 
 
-class _Complaints(logging.Handler):
-    """Keeps from the terminal what exporters log, and remembers that there was something."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.heard = False
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Remember."""
-        self.heard = True
+def _silence(logger: logging.Logger) -> None:
+    """Keep a logger from the terminal, for good: who gives up late must not write over the shell's prompt."""
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
 
 
 def _configured() -> TelemetryHandle | None:
-    from langswarm_sessions_otel import MissingTelemetryDependencyError, configure_telemetry
+    from langswarm_sessions_otel import (
+        MissingTelemetryDependencyError,
+        TelemetryConfigurationError,
+        configure_telemetry,
+    )
 
     try:
-        return configure_telemetry()
-    except MissingTelemetryDependencyError as error:
+        # What variables do not name a place for is not sent: nobody asked for it.
+        return configure_telemetry(span_file=named_span_file() is not None)
+    except (MissingTelemetryDependencyError, TelemetryConfigurationError) as error:
         tell(f"spans are not exported: {error}", style="yellow")
         return None

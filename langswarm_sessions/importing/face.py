@@ -74,21 +74,25 @@ class ConversationImports:
         """
         from langswarm_sessions.importing.run import run_import
 
-        async with await _opened(source) as opened:
-            name, its_model = _answerer(opened, provider, model)
-            plan = ImportPlan(
-                user_id=user_id if callable(user_id) else check_name(user_id, field="user_id"),
-                provider=name,
-                model=its_model,
-                strategy=self._strategy if strategy is None else check_strategy(strategy),
-                session_config=SessionConfig.of(session_config),
-                session_prefix=check_text(session_prefix, field="session_prefix") or "",
-                dry_run=dry_run,
-                resume=resume,
-                strict=strict,
-                on_progress=on_progress,
-            )
-            return await run_import(self._runtime, opened, plan)
+        with self._runtime.services.telemetry.job("import") as job:
+            async with await _opened(source) as opened:
+                name, its_model = _answerer(opened, provider, model)
+                plan = ImportPlan(
+                    user_id=user_id if callable(user_id) else check_name(user_id, field="user_id"),
+                    provider=name,
+                    model=its_model,
+                    strategy=self._strategy if strategy is None else check_strategy(strategy),
+                    session_config=SessionConfig.of(session_config),
+                    session_prefix=check_text(session_prefix, field="session_prefix") or "",
+                    dry_run=dry_run,
+                    resume=resume,
+                    strict=strict,
+                    on_progress=on_progress,
+                )
+                report = await run_import(self._runtime, opened, plan)
+            changed = report.sessions_imported + report.sessions_extended
+            job.done(sessions=changed, messages=report.messages_stored, dry_run=dry_run)
+        return report
 
 
 async def _opened(source: object) -> ImportSource:

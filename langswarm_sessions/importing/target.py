@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
 
-from langswarm_sessions.errors import SessionExistsError
 from langswarm_sessions.importing.plan import ImportPlan
 from langswarm_sessions.importing.provenance import Origin, Provenance
 from langswarm_sessions.importing.source import SourceEntry
-from langswarm_sessions.messages import SessionMessage
+from langswarm_sessions.lifecycle import stored_record
+from langswarm_sessions.messages import SessionMessage, content_bytes
 from langswarm_sessions.records import MessageFilter, SessionRecord, SessionStatus
 from langswarm_sessions.runtime import Runtime
+from langswarm_sessions_otel import OutsideStorageScope
 
 __all__ = ["Ready", "Target"]
 
@@ -76,12 +76,14 @@ class Target:
     async def load(self) -> Self:
         """Read what the session holds, again if need be."""
         storage = self._runtime.services.storage
-        self._record = await storage.load_session(self.session_id)
         self.known, self.newest, self._is_all_imported, self._place = {}, None, True, None
         cursor: str | None = None
+        self._record = await stored_record(self._runtime, self.session_id)
         while self._record is not None:
             wanted = MessageFilter(limit=_PAGE, cursor=cursor, with_retracted=True)
-            page = await storage.list_messages(self.session_id, wanted)
+            with self._storage_span("load") as op:
+                page = await storage.list_messages(self.session_id, wanted)
+                op.done(count=len(page), size=content_bytes(page))
             self._learn(page)
             cursor = page.next_cursor
             if cursor is None:
@@ -146,8 +148,7 @@ class Target:
             last_activity=created_at,
             config=plan.session_config,
         )
-        with suppress(SessionExistsError):
-            await self._runtime.create(record)
+        await self._runtime.create_unless_there(record)
         await self.load()
 
     async def append(self, batch: Sequence[Ready]) -> None:
@@ -162,9 +163,11 @@ class Target:
             total += len(ready.entries)
             note = self._origin.noted(ready.entries, total)
             messages.append(replace(ready.message, metadata={**ready.message.metadata, **note}))
-        stored = await self._runtime.services.storage.append_messages(
-            self.session_id, messages, after_seq=self._record.next_seq - 1
-        )
+        with self._storage_span("append") as op:
+            stored = await self._runtime.services.storage.append_messages(
+                self.session_id, messages, after_seq=self._record.next_seq - 1
+            )
+            op.done(count=len(messages), size=content_bytes(stored.answers))
         self._adopt(stored.session)
         self._place = self._origin.place
         self.newest = messages[-1].timestamp
@@ -179,7 +182,8 @@ class Target:
         def settled(record: SessionRecord) -> SessionRecord:
             return replace(record, last_activity=newest) if record.next_seq == known.next_seq else record
 
-        record = await self._runtime.services.storage.change_session(self.session_id, settled)
+        with self._storage_span("replace"):
+            record = await self._runtime.services.storage.change_session(self.session_id, settled)
         if record is not None:
             self._adopt(record)
 
@@ -194,6 +198,9 @@ class Target:
             told = one or told
         if self._place is None and told is not None:
             self._place = told.place
+
+    def _storage_span(self, operation: str) -> OutsideStorageScope:
+        return self._runtime.services.storage_span(operation, self.session_id)
 
     def _adopt(self, record: SessionRecord) -> None:
         self._record = record

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 from langswarm_sessions.errors import NativeStateLostError
 from langswarm_sessions.interfaces.traffic import TrafficRules
 from langswarm_sessions.messages import Part, Role, SessionMessage
-from langswarm_sessions.records import NativeKind, NativeState, TurnOptions, Usage
+from langswarm_sessions.records import ModelCall, NativeKind, NativeState, TurnOptions, Usage
 
 __all__ = [
     "Completed",
@@ -101,6 +101,7 @@ class ProviderProfile:
         owns_history: It remembers by itself and takes nothing but the new input.
         takes: Types of content parts its requests can hold; in place of another medium it is told that there was one.
         is_foreign: It hands the turn to code that calls models, and traces its calls, by itself.
+        asks_several: That code may call several models and tools: an error that it raises tells of one call alone.
         takes_options: Whether its requests hold more than messages: tools, a response format.
         crosses: Tells which parts of a history are sent as they are (None: all that are of a type it takes; of answers
             of others no reasoning and no raw blocks).
@@ -116,6 +117,7 @@ class ProviderProfile:
     owns_history: bool = False
     takes: frozenset[str] = EVERY_MEDIUM
     is_foreign: bool = False
+    asks_several: bool = False
     takes_options: bool = True
     crosses: Crosses | None = field(default=None, repr=False, compare=False)
     forks: bool = False
@@ -175,6 +177,8 @@ class Completed:
         native_memo: What the adapter wants to find in `NativeState.memo` when it continues from there.
         payload: The provider's own items, JSON-ready, for a lossless replay to the same provider.
         earlier: Messages that came before the answer within the same turn (an agent's tool calls and their results).
+        terms: What sets the request apart from a standard one where it is billed, such as `{"service_tier": "flex"}`.
+        calls: The requests it took, as they are billed, where that is more than one, or not what `usage` counts.
         raw: The provider's own answer object, for readers that know it; never stored.
     """
 
@@ -188,6 +192,8 @@ class Completed:
     request_id: str | None = None
     payload: Mapping[str, Any] | None = field(default=None, repr=False)
     earlier: tuple[SessionMessage, ...] = ()
+    terms: Mapping[str, str] = field(default_factory=dict[str, str])
+    calls: tuple[ModelCall, ...] = ()
     raw: object = field(default=None, repr=False)
 
 
@@ -265,6 +271,13 @@ class EngineProvider(ABC):
     def endpoint(self) -> tuple[str | None, int | None]:
         """Return host and port requests go to, for telemetry; (None, None) when unknown."""
         return None, None
+
+    def sdk_calls(self) -> Sequence[str]:
+        """Name the SDK's functions that a request goes through, each ``module:Class.function``; for telemetry.
+
+        Others may have wrapped one of them, and record the call.
+        """
+        return ()
 
     @property
     def traffic(self) -> TrafficRules | None:

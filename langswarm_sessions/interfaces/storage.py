@@ -114,7 +114,7 @@ class EngineStorage(ABC):
         """Apply a pure change to the session's row, atomically; None when there is no such session.
 
         `change` may replace provider, model, strategy, status, config, provider_config, context, archived_at,
-        deleted_at, last_activity, native, instructions, cleared_seq and counters.
+        deleted_at, last_activity, native, instructions, cleared_seq, traceparent and counters.
         """
 
     @abstractmethod

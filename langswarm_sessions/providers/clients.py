@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from langswarm_sessions.forks import fork_safe_lock
 
 __all__ = ["LoopClients", "MadeClient", "silent_seconds"]
 
@@ -41,7 +42,7 @@ class LoopClients(Generic[C]):
     def __init__(self, make: Callable[[], MadeClient[C]]) -> None:
         self._make = make
         self._kept: dict[asyncio.AbstractEventLoop, _Kept[C]] = {}
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
 
     def get(self) -> C | None:
         """Return the running loop's client, if there is one."""

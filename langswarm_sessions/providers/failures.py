@@ -26,6 +26,7 @@ from langswarm_sessions.errors import (
     SessionError,
 )
 from langswarm_sessions.ids import now
+from langswarm_sessions.providers.reach import never_left
 
 __all__ = ["Failure", "FailureClassifier", "Verdict", "named_tokens", "parse_retry_after"]
 
@@ -34,6 +35,9 @@ T = TypeVar("T")
 
 _STUMBLES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What code raises over an answer that is not shaped as the API says."""
+
+_REFUSED_HERE = (AuthenticationError, InvalidRequestError)
+"""Of which a provider told nothing: the SDK did not send it."""
 
 _MEDIA = ("image", "picture", "media", "document", "pdf", "audio", "base64")
 _MEDIA_REMEDY = "Check the size, format and media type of the images, files and sound that are sent."
@@ -170,12 +174,15 @@ class FailureClassifier:
             case _:
                 return self.malformed if status >= 400 else self.illegible
 
-    def error(self, verdict: Verdict, failure: Failure | None = None) -> ProviderError:
+    def error(
+        self, verdict: Verdict, failure: Failure | None = None, *, cause: BaseException | None = None
+    ) -> ProviderError:
         """Return the error of a verdict.
 
         Args:
             verdict: What the failure means.
-            failure: What the provider told.
+            failure: What the provider told. Without a status it told it within an answer it had begun.
+            cause: What the transport raised, by which a request is known that never left.
         """
         told = failure or Failure()
         is_of_media = verdict is self.malformed and told.mentions(*_MEDIA)
@@ -186,6 +193,8 @@ class FailureClassifier:
             status_code=told.status,
             retry_after=told.retry_after,
             request_id=told.request_id,
+            was_sent=not (never_left(cause) or (failure is None and issubclass(verdict.kind, _REFUSED_HERE))),
+            was_begun=failure is not None and failure.status is None,
         )
         if isinstance(error, ContextOverflowError):
             error.limit, error.counted = named_tokens(told.message)
@@ -217,6 +226,15 @@ class FailureClassifier:
                 raise
         raise self.error(self.illegible)  # outside: what it stumbled over may be quoted in what it raised
 
+    def broken(self, cause: BaseException, *, is_begun: bool) -> ProviderError:
+        """Return the error of a connection that was not made, or broke.
+
+        Args:
+            cause: What the transport raised.
+            is_begun: Whether an answer had begun.
+        """
+        return self.cut_stream() if is_begun else self.error(self.unreachable, cause=cause)
+
     def no_end(self, headers: Mapping[str, str], *, is_begun: bool) -> ProviderError:
         """Return the error of an answer that is over without its terminal event.
 
@@ -232,6 +250,7 @@ class FailureClassifier:
         return IncompleteStreamError(
             f"{self.provider}: the stream ended before the answer was complete. Send the message again.",
             provider=self.provider,
+            was_begun=True,
         )
 
 

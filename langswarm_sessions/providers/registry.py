@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -14,6 +13,7 @@ from langswarm_sessions.calling import accepted_arguments, call
 from langswarm_sessions.checks import naming
 from langswarm_sessions.config import check_keys
 from langswarm_sessions.errors import ConfigurationError, InvalidInputError, SessionError
+from langswarm_sessions.forks import fork_safe_lock
 from langswarm_sessions.interfaces.provider import ProviderConnection, ProviderSession
 from langswarm_sessions.interfaces.traffic import TRAFFIC_KEYS
 from langswarm_sessions.providers.base import check_model
@@ -169,7 +169,7 @@ class ProviderSessionFactory:
     """The providers this process knows: built in, registered, or installed with an entry point."""
 
     _registered: dict[str, ProviderFactory] = {}  # noqa: RUF012 - one registry for the process is what is meant
-    _lock = threading.Lock()
+    _lock = fork_safe_lock()
 
     @classmethod
     def register_provider(cls, name: str, factory: ProviderFactory) -> None:

@@ -143,8 +143,13 @@ class RemoteProviderSession(BuiltInProviderSession[K]):
                     for passed_on in usable.take(event):
                         yield passed_on
             return
+        except ProviderError as error:
+            error.was_begun |= is_streaming
+            raise
         except self._foreign_errors() as error:
             failure = self._translated(error, continued=request.native is not None, streaming=is_streaming)
+        if isinstance(failure, ProviderError):
+            failure.was_begun |= is_streaming
         raise failure  # outside: an error kept as another's context still holds the request, and so the key
 
     def translate(self, error: Exception) -> Exception:

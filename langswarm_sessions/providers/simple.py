@@ -248,6 +248,7 @@ def _usage(counts: Mapping[str, Any]) -> Usage:
         total_tokens=count("total_tokens") or sent + made,
         cached_tokens=count("cached_tokens"),
         reasoning_tokens=count("reasoning_tokens"),
+        cache_write_tokens=count("cache_write_tokens"),
     )
 
 

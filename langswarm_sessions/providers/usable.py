@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 from langswarm_sessions.errors import InvalidInputError, NativeStateLostError, ProviderUnavailableError, SessionError
 from langswarm_sessions.interfaces.provider import Completed, ProviderEvent, ProviderRequest, TextDelta
 from langswarm_sessions.messages import Part, ToolCall, part_from_json, part_to_json
-from langswarm_sessions.records import NativeKind, Usage
+from langswarm_sessions.records import ModelCall, NativeKind, Usage
 
 __all__ = ["UsableEvents", "well_formed"]
 
@@ -109,7 +109,13 @@ def _storable(completed: Completed) -> Completed:
         native_memo=well_formed(dict(completed.native_memo)),
         request_id=well_formed(completed.request_id),
         payload=well_formed(completed.payload),
+        terms=well_formed(dict(completed.terms)),
+        calls=tuple(map(_billable, completed.calls)),
     )
+
+
+def _billable(call: ModelCall) -> ModelCall:
+    return replace(call, model=well_formed(call.model), usage=_counted(call.usage))
 
 
 def _is_shaped(completed: Completed) -> bool:

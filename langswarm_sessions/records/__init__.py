@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from langswarm_sessions.records.amendment import Amendment
 from langswarm_sessions.records.checkpoints import THREAD_TURNS
+from langswarm_sessions.records.cost import COST_KEY, plain_amount, told_cost
 from langswarm_sessions.records.formats import ResponseFormat, response_format_of
 from langswarm_sessions.records.queries import Analytics, MessageFilter, Page, SessionFilter
 from langswarm_sessions.records.schemas import check_schema
@@ -17,7 +18,7 @@ from langswarm_sessions.records.session import (
     SessionStatus,
 )
 from langswarm_sessions.records.summary import SessionSummary
-from langswarm_sessions.records.turn import ToolChoice, TurnOptions, TurnRecord, Usage
+from langswarm_sessions.records.turn import UNTOLD, ModelCall, ToolChoice, TurnOptions, TurnRecord, Usage
 from langswarm_sessions.records.units import (
     BeginTurn,
     Begun,
@@ -31,7 +32,9 @@ from langswarm_sessions.records.units import (
 )
 
 __all__ = [
+    "COST_KEY",
     "THREAD_TURNS",
+    "UNTOLD",
     "Amendment",
     "Analytics",
     "BeginTurn",
@@ -43,6 +46,7 @@ __all__ = [
     "Lease",
     "LeaseOwner",
     "MessageFilter",
+    "ModelCall",
     "NativeKind",
     "NativeState",
     "Page",
@@ -60,5 +64,7 @@ __all__ = [
     "TurnRecord",
     "Usage",
     "check_schema",
+    "plain_amount",
     "response_format_of",
+    "told_cost",
 ]

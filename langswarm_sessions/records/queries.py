@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import TypeVar
 
 from langswarm_sessions.messages import Role
@@ -75,7 +76,11 @@ class MessageFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analytics:
-    """Figures over many sessions. The usage maps count turns by name."""
+    """Figures over many sessions. The usage maps count turns by name.
+
+    Costs are in US dollars, exact, of the turns whose prices are known; `total_cost` is None when no turn's is. The
+    `unpriced_turns` are not in them.
+    """
 
     total_sessions: int = 0
     active_users: int = 0
@@ -84,3 +89,7 @@ class Analytics:
     provider_usage: dict[str, int] = field(default_factory=dict[str, int])
     total_tokens: int = 0
     avg_response_time_ms: float = 0.0
+    total_cost: Decimal | None = None
+    model_cost: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
+    provider_cost: dict[str, Decimal] = field(default_factory=dict[str, Decimal])
+    unpriced_turns: int = 0

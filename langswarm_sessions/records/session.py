@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -61,7 +62,11 @@ class NativeState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionCounters:
-    """Running totals of a session, kept with its row so that reading them costs nothing."""
+    """Running totals of a session, kept with its row so that reading them costs nothing.
+
+    `unpriced_turns` counts turns, however often each was attempted; `priced_turns` the attempts that have a share in
+    `cost`.
+    """
 
     messages: int = 0
     user_messages: int = 0
@@ -77,11 +82,23 @@ class SessionCounters:
     response_ms: float = 0.0
     retries: int = 0
     rebuilds: int = 0
+    cost: Decimal = Decimal(0)
+    priced_turns: int = 0
+    unpriced_turns: int = 0
+
+    @property
+    def total_cost(self) -> Decimal | None:
+        """What is known of what the session cost, in US dollars; None as long as no turn had a price."""
+        return self.cost if self.priced_turns else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRecord:
-    """One row of the sessions table. `instructions` is the text of the newest message of kind INSTRUCTIONS."""
+    """One row of the sessions table.
+
+    `instructions` is the text of the newest message of kind INSTRUCTIONS. `traceparent` is what the next turn's span
+    links to: that of the last turn, if it was recorded, and of a handoff since.
+    """
 
     session_id: str
     user_id: str
@@ -127,7 +144,11 @@ class SessionContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionMetrics:
-    """The figures of one session; times in milliseconds, tokens as the provider counted them."""
+    """The figures of one session; times in milliseconds, tokens as the provider counted them.
+
+    `total_cost` is the sum of what turns are known to have cost, in US dollars and exact; None as long as no turn had a
+    price. `unpriced_turns` were answered, or may have been billed, at prices nobody knows: they are not in the sum.
+    """
 
     total_messages: int
     user_messages: int
@@ -137,3 +158,5 @@ class SessionMetrics:
     session_duration: timedelta
     retries: int
     rebuilds: int
+    total_cost: Decimal | None = None
+    unpriced_turns: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 from langswarm_sessions.messages import SessionMessage, TurnState
 from langswarm_sessions.records.session import NativeState, SessionRecord
@@ -107,6 +108,11 @@ class Begun:
     took_over: bool = False
     down_to: int | None = None
 
+    @property
+    def previous_trace(self) -> str | None:
+        """What the session keeps of its traces; None where a turn came since that left no trace, for it died."""
+        return None if self.took_over else self.session.traceparent
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
@@ -132,6 +138,9 @@ class FinishTurn:
 
     `native` replaces the stored native state when `native_changed`; None then means there is none. With `keep_lease`
     the caller keeps the lease of the ended turn: it has more to do before anybody else's turn.
+
+    `cost` is what is known of what the attempt cost, in US dollars (None: nothing is); with `is_unpriced` that is not
+    all. With `was_unpriced` it was so of an attempt before: the session counts each of its turns once.
     """
 
     lease: Lease
@@ -144,6 +153,9 @@ class FinishTurn:
     native: NativeState | None = None
     native_changed: bool = False
     usage: Usage | None = None
+    cost: Decimal | None = None
+    is_unpriced: bool = False
+    was_unpriced: bool = False
     duration_ms: float = 0.0
     retries: int = 0
     rebuilds: int = 0

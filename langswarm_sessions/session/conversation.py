@@ -155,6 +155,8 @@ class Session(SessionTalking):
             session_duration=self._record.last_activity - self._record.created_at,
             retries=counters.retries,
             rebuilds=counters.rebuilds,
+            total_cost=counters.total_cost,
+            unpriced_turns=counters.unpriced_turns,
         )
 
     # Life

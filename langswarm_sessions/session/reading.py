@@ -9,8 +9,8 @@ from typing import Any
 from langswarm_sessions.checks import check_count, check_messages, check_moment, check_name
 from langswarm_sessions.errors import InvalidInputError, MessageNotFoundError
 from langswarm_sessions.export import exported
-from langswarm_sessions.lifecycle import clear_messages
-from langswarm_sessions.messages import Content, Role, SessionMessage, as_message, as_role
+from langswarm_sessions.lifecycle import append_messages, clear_messages
+from langswarm_sessions.messages import Content, Role, SessionMessage, as_message, as_role, content_bytes
 from langswarm_sessions.records import Amendment, MessageFilter, Page, SessionSummary
 from langswarm_sessions.session.handle import SessionHandle
 from langswarm_sessions.turns import HeldTurn
@@ -107,8 +107,12 @@ class SessionReading(SessionHandle):
             InvalidInputError: One of the messages holds what cannot be stored.
         """
         check_messages(amendment.append, field="append")
-        stored = await self._runtime.services.storage.amend_session(self.session_id, amendment)
+        with self._runtime.services.storage_span("replace" if amendment.retract else "append", self.session_id) as op:
+            stored = await self._runtime.services.storage.amend_session(self.session_id, amendment)
+            op.done(count=len(stored.answers), size=content_bytes(stored.answers))
         self.adopt(stored.session)
+        if amendment.held is not None:
+            self._runtime.engine.heard(amendment.held, stored.answers)
         return list(stored.answers)
 
     def hold_turn(self, *, steps_aside: bool = False) -> HeldTurn:
@@ -170,6 +174,6 @@ class SessionReading(SessionHandle):
             message.timestamp = moment
         if message_id is not None:
             message.message_id = check_name(message_id, field="message_id")
-        stored = await self._runtime.services.storage.append_messages(self.session_id, [message])
+        stored = await append_messages(self._runtime, self.session_id, [message])
         self.adopt(stored.session)
         return stored.answers[0]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncGenerator, Generator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 from itertools import islice
+
+from langswarm_sessions.forks import fork_safe_lock
 
 __all__ = ["InUse", "OneByOne"]
 
@@ -24,7 +25,7 @@ class InUse:
     def __init__(self, keep: int) -> None:
         self._keep = keep
         self._users: dict[str, int] = {}
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
 
     @contextmanager
     def using(self, session_id: str) -> Generator[None]:

@@ -12,6 +12,7 @@ from langswarm_sessions.tools.arguments import told_mistakes
 from langswarm_sessions.tools.context import ToolContext
 from langswarm_sessions.tools.results import failed, returned, unknown
 from langswarm_sessions.tools.toolbox import Toolbox
+from langswarm_sessions_otel import error_type_of
 
 __all__ = ["ToolOutcome", "ToolRunning", "run_call"]
 
@@ -79,7 +80,7 @@ async def run_call(
 
 
 def _raised(call: ToolCall, error: BaseException) -> ToolOutcome:
-    return ToolOutcome(failed(call, _told(error)), type(error).__name__)
+    return ToolOutcome(failed(call, _told(error)), error_type_of(error))
 
 
 def _told(error: BaseException) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
+from contextvars import Context, copy_context
 from functools import partial
 
 from langswarm_sessions.bridge import current_caller
 from langswarm_sessions.config import OnDisconnect
+from langswarm_sessions.forks import leave_to_parent, start_over_in_child
 from langswarm_sessions.ids import new_id
-from langswarm_sessions.records import SessionRecord
+from langswarm_sessions.messages import SessionMessage
+from langswarm_sessions.records import Lease, SessionRecord
 from langswarm_sessions.turns.deadline import Deadline
 from langswarm_sessions.turns.input import TurnInput
 from langswarm_sessions.turns.line.admission import busy_error
@@ -41,14 +44,24 @@ class TurnEngine:
 
     def __init__(self, services: TurnServices) -> None:
         self.services = services
+        self._begin_anew()
+        start_over_in_child(self)
+
+    def _begin_anew(self) -> None:
         self._gates = SessionGates()
-        self._keeper = LeaseKeeper(services.storage, lease_seconds=services.lease_seconds)
+        self._keeper = LeaseKeeper(self.services.storage, lease_seconds=self.services.lease_seconds)
         self._live = LiveTurns()
         self.running = RunningTurns()
         self._foreign: weakref.WeakSet[HeldTurn] = weakref.WeakSet()
 
+    def start_over(self) -> None:
+        """In a process just forked: the turns go on in the parent, and nobody waits for them here."""
+        leave_to_parent(self._live.tasks)
+        leave_to_parent(task for held in list(self._foreign) if (task := held.task) is not None)
+        self._begin_anew()
+
     def start(self, subject: TurnSubject, turn: TurnInput) -> TurnStream:
-        """Return a reader of a new turn; the turn starts when it is first read.
+        """Return a reader of a new turn; the turn starts when it is first read, in the context it was asked for in.
 
         Args:
             subject: The session.
@@ -59,7 +72,8 @@ class TurnEngine:
             idle_seconds=self.services.idle_seconds,
             on_disconnect=subject.record.config.on_disconnect,
         )
-        return TurnStream(partial(self._begin, subject, turn, log), log, session_id=subject.record.session_id)
+        begin = partial(self._begin, subject, turn, log, context=copy_context())
+        return TurnStream(begin, log, session_id=subject.record.session_id)
 
     def launch(self, subject: TurnSubject, turn: TurnInput) -> RunningTurn:
         """Start a turn that goes on whether or not anybody reads it.
@@ -69,18 +83,27 @@ class TurnEngine:
             turn: The input; a streamed one, as its chunks may be read.
         """
         log = TurnLog(paced=False, idle_seconds=self.services.idle_seconds, on_disconnect=OnDisconnect.FINISH)
-        task = self._begin(subject, turn, log)
+        task = self._begin(subject, turn, log, context=copy_context())
         running = RunningTurn(task, log, turn_id=new_id(), session_id=subject.record.session_id)
         self.running.add(running)
         return running
 
-    def _begin(self, subject: TurnSubject, turn: TurnInput, log: TurnLog) -> asyncio.Task[TurnOutcome]:
+    def _begin(
+        self, subject: TurnSubject, turn: TurnInput, log: TurnLog, *, context: Context
+    ) -> asyncio.Task[TurnOutcome]:
         session_id = subject.record.session_id
         self._end_left_streams(session_id)
         run = TurnRun(
-            services=self.services, gates=self._gates, keeper=self._keeper, subject=subject, turn=turn, log=log
+            services=self.services,
+            gates=self._gates,
+            keeper=self._keeper,
+            subject=subject,
+            turn=turn,
+            log=log,
+            live=self._live,
         )
-        task = asyncio.get_running_loop().create_task(run.execute(), name=f"turn of {session_id}")
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(run.execute(), name=f"turn of {session_id}", context=context)
         self._live.add(session_id, task, log)
         return task
 
@@ -101,6 +124,17 @@ class TurnEngine:
         )
         self._foreign.add(held)
         return held
+
+    def heard(self, lease: Lease, messages: Sequence[SessionMessage]) -> None:
+        """Let a held turn know what was said under its lease.
+
+        Args:
+            lease: The lease.
+            messages: What was appended.
+        """
+        for held in list(self._foreign):
+            if held.is_held and held.lease.turn_id == lease.turn_id:
+                held.heard(messages)
 
     async def settle(self, session_id: str) -> None:
         """Wait for turns of a session whose reader has left, so that what they said is stored."""
@@ -133,6 +167,7 @@ class TurnEngine:
 
     async def close(self) -> None:
         """End running turns as interrupted, on whatever loop they run, and stop keeping leases."""
+        self._live.end_orphans()
         live = self._live.everywhere()
         ending = [asyncio.wrap_future(_end(task, log)) for task, log in live if not task.get_loop().is_closed()]
         ending += [

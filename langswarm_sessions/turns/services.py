@@ -14,10 +14,11 @@ from langswarm_sessions.interfaces.hooks import SessionMiddleware
 from langswarm_sessions.interfaces.provider import EngineProvider
 from langswarm_sessions.interfaces.storage import EngineStorage
 from langswarm_sessions.middleware import GLOBAL_MIDDLEWARE, MiddlewareChain
+from langswarm_sessions.prices import Pricing
 from langswarm_sessions.records import SessionContext, SessionRecord
 from langswarm_sessions.turns.summaries import Summaries
 from langswarm_sessions.window import ModelWindows
-from langswarm_sessions_otel import Telemetry
+from langswarm_sessions_otel import OutsideStorageScope, Telemetry
 
 __all__ = ["TurnServices", "TurnSubject", "context_of"]
 
@@ -39,6 +40,7 @@ class TurnServices:
         idle_seconds: How long a stream waits for its reader.
         fallback: Returns who answers when a session's own provider cannot (None: nobody).
         windows: What is known of models' windows.
+        pricing: What answers cost.
     """
 
     storage: EngineStorage
@@ -53,11 +55,24 @@ class TurnServices:
     idle_seconds: float = 60.0
     fallback: Callable[[SessionRecord], EngineProvider] | None = None
     windows: ModelWindows = field(default_factory=ModelWindows)
+    pricing: Pricing = field(default_factory=Pricing)
 
     def chain(self, record: SessionRecord, turn_state: dict[object, Any]) -> MiddlewareChain:
         """Return the middleware of one turn, with the scratch space that lives as long as the turn."""
         context = replace(context_of(record), turn_state=turn_state)
         return MiddlewareChain((*GLOBAL_MIDDLEWARE, *self.middleware), context)
+
+    def storage_span(self, operation: str, session_id: str | None = None) -> OutsideStorageScope:
+        """Open the span of a storage operation beside turns; it is recorded as a metric alone where nothing is traced.
+
+        Args:
+            operation: ``create``, ``load``, ``append``, ``replace``, ``delete`` or ``optimize``.
+            session_id: The session, None for several.
+        """
+        storage = self.storage
+        return self.telemetry.storage(
+            operation, backend=storage.backend, db_system=storage.db_system, session_id=session_id
+        )
 
     @property
     def has_middleware(self) -> bool:

@@ -11,16 +11,20 @@ from itertools import accumulate, takewhile
 from langswarm_sessions.calling import call
 from langswarm_sessions.errors import ContextOverflowError, InvalidInputError
 from langswarm_sessions.ids import monotonic, now
-from langswarm_sessions.interfaces.provider import EngineProvider, ProviderRequest
+from langswarm_sessions.interfaces.provider import Completed, EngineProvider, ProviderRequest
 from langswarm_sessions.interfaces.summarizer import Summarizer
 from langswarm_sessions.messages import Role, SessionMessage, ToolCall, ToolResult, text_of
 from langswarm_sessions.messages.tokens import estimate_tokens, text_tokens
 from langswarm_sessions.providers.base import collect
 from langswarm_sessions.records import SessionRecord, SessionSummary
 from langswarm_sessions.strategies import summary_message
+from langswarm_sessions.turns.captured import tell_answer, tell_request
+from langswarm_sessions.turns.costs import TurnCosts
 from langswarm_sessions.turns.deadline import Deadline
+from langswarm_sessions.turns.told import chat_span, note_answer
 from langswarm_sessions.turns.traffic import Door
 from langswarm_sessions.window import ModelWindows
+from langswarm_sessions_otel import TurnScope
 
 __all__ = ["LONGEST_SECONDS", "ProviderSummarizer", "Summaries"]
 
@@ -48,10 +52,14 @@ class ProviderSummarizer:
 
     Args:
         provider: Who is asked.
+        span: The span of the turn that a summary is written for.
+        costs: What that turn's requests cost.
     """
 
-    def __init__(self, provider: EngineProvider) -> None:
-        self._provider = provider
+    def __init__(self, provider: EngineProvider, span: TurnScope, costs: TurnCosts) -> None:
+        self.provider = provider
+        self._span = span
+        self._costs = costs
 
     async def __call__(self, messages: Sequence[SessionMessage]) -> str:
         """Return a summary of the messages.
@@ -64,11 +72,28 @@ class ProviderSummarizer:
         """
         said = SessionMessage(role=Role.USER, content="\n\n".join(map(_as_text, messages)))
         request = ProviderRequest(messages=(said,), instructions=_INSTRUCTIONS, streamed=False)
-        with await Door(self._provider).open(request) or nullcontext() as ticket:
-            completed = await collect(self._provider.stream_turn(request), provider=self._provider.name)
+        with await Door(self.provider, span=self._span).open(request) or nullcontext() as ticket:
+            with chat_span(self._span, self.provider, request, aside=True) as chat:
+                captures = self._span.captures_content
+                if captures:
+                    tell_request(chat, request)
+                completed = await self._answer(request)
+                note_answer(chat, completed)
+                if captures:
+                    tell_answer(chat, completed)
+            await self._costs.answered(completed, provider=self.provider, settings={}, is_aside=True)
             if ticket is not None:
                 ticket.used(completed.usage)
         return text_of(completed.parts)
+
+    async def _answer(self, request: ProviderRequest) -> Completed:
+        self._costs.foresee(self.provider)
+        self._costs.ask()
+        try:
+            return await collect(self.provider.stream_turn(request), provider=self.provider.name)
+        except Exception as error:
+            self._costs.refused(self.provider.translate(error))
+            raise
 
 
 class Summaries:
@@ -105,6 +130,8 @@ class Summaries:
         *,
         deadline: Deadline,
         windows: ModelWindows,
+        span: TurnScope,
+        costs: TurnCosts,
     ) -> SessionSummary:
         """Return a summary of a former one and as much of what was said after it as the writer takes at once.
 
@@ -117,13 +144,19 @@ class Summaries:
             messages: What it does not cover, in order; at least one.
             deadline: Until when it may take.
             windows: What is known of what the writer takes.
+            span: The turn's span.
+            costs: What the turn's requests cost.
 
         Raises:
             Exception: Whatever the writer failed with; TimeoutError when it took too long.
         """
+        limit = asyncio.timeout(deadline.left)
         try:
-            async with asyncio.timeout(deadline.left):
-                text, last, by = await self._written(record, former, messages, windows)
+            with span.causes.limit(lambda: TimeoutError() if limit.expired() else None):
+                async with limit:
+                    text, last, by = await self._written(
+                        record, former, messages, windows=windows, span=span, costs=costs
+                    )
         except Exception as error:
             if not isinstance(error, TimeoutError) or (deadline.seconds or 0) >= LONGEST_SECONDS:
                 self._rest(record)
@@ -151,7 +184,10 @@ class Summaries:
         record: SessionRecord,
         former: SessionSummary | None,
         messages: Sequence[SessionMessage],
+        *,
         windows: ModelWindows,
+        span: TurnScope,
+        costs: TurnCosts,
     ) -> tuple[str, SessionMessage, EngineProvider | None]:
         """Return a summary, the last message it covers, and the provider that wrote it."""
         writer = self._writer(record)
@@ -160,7 +196,7 @@ class Summaries:
             async with self._opening(record, writer) as provider:
                 room = await windows.whole(provider, tokens=sum(map(estimate_tokens, messages)))
                 given = _portion(messages, tokens=room or _AT_ONCE)
-                text, count = await _asked(provider, before, given, windows)
+                text, count = await _asked(ProviderSummarizer(provider, span, costs), before, given, windows)
                 return text, given[count - 1], provider
         if writer is None:
             raise InvalidInputError("The session has no summarizer.")
@@ -169,10 +205,10 @@ class Summaries:
 
 
 async def _asked(
-    provider: EngineProvider, before: list[SessionMessage], given: Sequence[SessionMessage], windows: ModelWindows
+    summarise: ProviderSummarizer, before: list[SessionMessage], given: Sequence[SessionMessage], windows: ModelWindows
 ) -> tuple[str, int]:
     """Return a provider's summary, and how many messages it covers: fewer when it found them too long."""
-    summarise, count = ProviderSummarizer(provider), len(given)
+    count = len(given)
     while True:
         try:
             return _checked(await summarise([*before, *given[:count]])), count
@@ -180,7 +216,7 @@ async def _asked(
             if count == 1:
                 raise
             if error.limit is not None:
-                windows.note_limit(provider, tokens=error.limit)
+                windows.note_limit(summarise.provider, tokens=error.limit)
             count //= 2
 
 

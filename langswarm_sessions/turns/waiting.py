@@ -19,8 +19,13 @@ async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
 
     Raises:
         asyncio.CancelledError: The caller was cancelled meanwhile; the work is done nevertheless.
+        RuntimeError: The caller's loop is closed, and the caller with it: the work is not begun.
     """
-    task = asyncio.get_running_loop().create_task(work)
+    try:
+        task = asyncio.get_running_loop().create_task(work)
+    except RuntimeError:
+        work.close()
+        raise
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:

@@ -7,59 +7,80 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from langswarm_sessions_otel.bounded import flush
+from langswarm_sessions_otel.process.flushing import force_flush
 from langswarm_sessions_otel.propagation import error_type_of
 from langswarm_sessions_otel.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from langswarm_sessions_otel.chat import ChatScope
-    from langswarm_sessions_otel.configure import (
+    from langswarm_sessions_otel.beside import recorded_around
+    from langswarm_sessions_otel.identity import correlation_of
+    from langswarm_sessions_otel.reading.files import read_span_file
+    from langswarm_sessions_otel.reading.records import SpanRecord
+    from langswarm_sessions_otel.reading.tree import render_span_tree
+    from langswarm_sessions_otel.scopes.chat import ChatScope
+    from langswarm_sessions_otel.scopes.jobs import JobScope
+    from langswarm_sessions_otel.scopes.lease import LeaseWait
+    from langswarm_sessions_otel.scopes.lifecycle import HookScope, LifecycleScope
+    from langswarm_sessions_otel.scopes.outside import OutsideStorageScope
+    from langswarm_sessions_otel.scopes.steps import RebuildScope, StorageScope, SummaryScope
+    from langswarm_sessions_otel.scopes.tool import ToolScope
+    from langswarm_sessions_otel.scopes.turn import TurnScope
+    from langswarm_sessions_otel.sdk.conversation import ConversationSpanProcessor
+    from langswarm_sessions_otel.setup.configure import (
         MissingTelemetryDependencyError,
         TelemetryConfigurationError,
-        TelemetryHandle,
         configure_telemetry,
     )
-    from langswarm_sessions_otel.lifecycle import HookScope, LifecycleScope
-    from langswarm_sessions_otel.span_records import SpanRecord, read_span_file
-    from langswarm_sessions_otel.span_tree import render_span_tree
-    from langswarm_sessions_otel.steps import RebuildScope, StorageScope
-    from langswarm_sessions_otel.tool import ToolScope
-    from langswarm_sessions_otel.turn import TurnScope
+    from langswarm_sessions_otel.setup.handle import TelemetryHandle
 
 _HOMES = {
-    "ChatScope": "chat",
-    "HookScope": "lifecycle",
-    "LifecycleScope": "lifecycle",
-    "MissingTelemetryDependencyError": "configure",
-    "RebuildScope": "steps",
-    "SpanRecord": "span_records",
-    "StorageScope": "steps",
-    "TelemetryConfigurationError": "configure",
-    "TelemetryHandle": "configure",
-    "ToolScope": "tool",
-    "TurnScope": "turn",
-    "configure_telemetry": "configure",
-    "read_span_file": "span_records",
-    "render_span_tree": "span_tree",
+    "ChatScope": "scopes.chat",
+    "ConversationSpanProcessor": "sdk.conversation",
+    "HookScope": "scopes.lifecycle",
+    "JobScope": "scopes.jobs",
+    "LeaseWait": "scopes.lease",
+    "LifecycleScope": "scopes.lifecycle",
+    "MissingTelemetryDependencyError": "setup.configure",
+    "OutsideStorageScope": "scopes.outside",
+    "RebuildScope": "scopes.steps",
+    "SpanRecord": "reading.records",
+    "StorageScope": "scopes.steps",
+    "SummaryScope": "scopes.steps",
+    "TelemetryConfigurationError": "setup.configure",
+    "TelemetryHandle": "setup.handle",
+    "ToolScope": "scopes.tool",
+    "TurnScope": "scopes.turn",
+    "configure_telemetry": "setup.configure",
+    "read_span_file": "reading.files",
+    "correlation_of": "identity",
+    "recorded_around": "beside",
+    "render_span_tree": "reading.tree",
 }
 
 __all__ = [
     "ChatScope",
+    "ConversationSpanProcessor",
     "HookScope",
+    "JobScope",
+    "LeaseWait",
     "LifecycleScope",
     "MissingTelemetryDependencyError",
+    "OutsideStorageScope",
     "RebuildScope",
     "SpanRecord",
     "StorageScope",
+    "SummaryScope",
     "Telemetry",
     "TelemetryConfigurationError",
     "TelemetryHandle",
     "ToolScope",
     "TurnScope",
     "configure_telemetry",
+    "correlation_of",
     "error_type_of",
-    "flush",
+    "force_flush",
     "read_span_file",
+    "recorded_around",
     "render_span_tree",
 ]
 

@@ -53,6 +53,8 @@ class Degrades(Protocol):
 
 
 _Owner = TypeVar("_Owner", bound=Degrades)
+_Answer = TypeVar("_Answer")
+_Instead = TypeVar("_Instead")
 _Arguments = ParamSpec("_Arguments")
 
 
@@ -77,6 +79,37 @@ def guarded(
                 operation(owner, *args, **kwargs)
             except Exception as error:  # noqa: BLE001 - telemetry must never fail its caller
                 owner.degradation.note(stage, error)
+
+        return shielded
+
+    return decorate
+
+
+def falling_back(
+    stage: str, *, to: _Instead
+) -> Callable[
+    [Callable[Concatenate[_Owner, _Arguments], _Answer]], Callable[Concatenate[_Owner, _Arguments], _Answer | _Instead]
+]:
+    """Make a method's failures end in its owner's `Degradation`, and have it return something all the same.
+
+    Args:
+        stage: What the method does, as the metric names it.
+        to: What it returns when it failed.
+
+    Returns:
+        A decorator for methods that return something.
+    """
+
+    def decorate(
+        operation: Callable[Concatenate[_Owner, _Arguments], _Answer],
+    ) -> Callable[Concatenate[_Owner, _Arguments], _Answer | _Instead]:
+        @functools.wraps(operation)
+        def shielded(owner: _Owner, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Answer | _Instead:
+            try:
+                return operation(owner, *args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - telemetry must never fail its caller
+                owner.degradation.note(stage, error)
+                return to
 
         return shielded
 

@@ -52,8 +52,21 @@ def current_turn(session_id: str) -> TurnIdentity | None:
     Returns:
         The turn's identity, None outside of one and inside another session's.
     """
-    identity = context_api.get_current().get(_CURRENT_TURN)
-    return identity if isinstance(identity, TurnIdentity) and identity.session_id == session_id else None
+    identity = turn_of(context_api.get_current())
+    return identity if identity is not None and identity.session_id == session_id else None
+
+
+def turn_of(context: Context | None) -> TurnIdentity | None:
+    """Return the innermost turn of a context, whatever its session.
+
+    Args:
+        context: Any context.
+
+    Returns:
+        The turn's identity, None outside of one.
+    """
+    identity = None if context is None else context.get(_CURRENT_TURN)
+    return identity if isinstance(identity, TurnIdentity) else None
 
 
 def is_inside(identity: TurnIdentity, context: Context) -> bool:

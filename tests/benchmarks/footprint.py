@@ -1,4 +1,4 @@
-"""What importing costs, what a handle weighs, what a message takes on disk, what telemetry adds."""
+"""What importing costs, what a handle weighs, what a message takes on disk."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import sys
 import tracemalloc
 from pathlib import Path
 
-from langswarm_sessions_otel import Telemetry
-from tests.benchmarks.measure import Turn, median_of_rounds
-from tests.benchmarks.ours import fill, manager_on, our_turn
+from tests.benchmarks.measure import median_of_rounds
+from tests.benchmarks.ours import fill, manager_on
 
-__all__ = ["bytes_per_handle", "bytes_per_message", "import_milliseconds", "opening_milliseconds", "telemetry_turns"]
+__all__ = ["bytes_per_handle", "bytes_per_message", "import_milliseconds", "opening_milliseconds"]
 
 _HANDLES = 10_000
 
@@ -68,35 +67,3 @@ async def opening_milliseconds(folder: Path) -> dict[str, float]:
             await manager.get_session(session.session_id)
 
         return await median_of_rounds({"create a session": create, "reopen a session": reopen}, turns=100)
-
-
-async def telemetry_turns(folder: Path) -> dict[str, float]:
-    """Return milliseconds a turn with telemetry off, on without an SDK, and on with SDK and batch processor."""
-    from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-
-    class Nowhere(SpanExporter):
-        """Takes every span and does nothing with it."""
-
-        def export(self, spans: object) -> SpanExportResult:
-            return SpanExportResult.SUCCESS
-
-    tracing = TracerProvider()
-    tracing.add_span_processor(BatchSpanProcessor(Nowhere()))
-    meters = MeterProvider([InMemoryMetricReader()])
-    variants = {
-        "telemetry off": Telemetry(enabled=False),
-        "telemetry on, no SDK": Telemetry(),
-        "telemetry on, SDK with batch exporter": Telemetry(tracer_provider=tracing, meter_provider=meters),
-    }
-    turns: dict[str, Turn] = {}
-    managers = [manager_on(folder, f"telemetry-{at}", telemetry=kind) for at, kind in enumerate(variants.values())]
-    for name, manager in zip(variants, managers, strict=True):
-        turns[name] = await our_turn(manager, stored=0, strategy="native", window=None)
-    result = await median_of_rounds(turns, turns=200)
-    for manager in managers:
-        await manager.close()
-    tracing.shutdown()
-    return result

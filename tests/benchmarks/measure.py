@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable
 
-__all__ = ["ROUNDS", "Turn", "median_of_rounds", "time_turns"]
+__all__ = ["ROUNDS", "Turn", "median_of_rounds", "paired_differences", "time_turns"]
 
 ROUNDS = 5
 
@@ -41,3 +41,26 @@ async def median_of_rounds(systems: dict[str, Turn], *, turns: int, rounds: int 
         for name, turn in systems.items():
             samples[name].append(await time_turns(turn, turns=turns))
     return {name: statistics.median(values) for name, values in samples.items()}
+
+
+async def paired_differences(systems: dict[str, Turn], *, turns: int) -> tuple[float, dict[str, float]]:
+    """Time one turn of each system after the other, many times over, and compare within each time.
+
+    What is looked for is a small part of a turn, less than the machine's moods from one second to the next.
+
+    Args:
+        systems: Names to a turn each; the first is what the others are compared with.
+        turns: Turns of each system.
+
+    Returns:
+        Milliseconds of the first, and by name the median of what each of the others took more.
+    """
+    base, *others = systems
+    for turn in systems.values():
+        await time_turns(turn, turns=max(3, turns // 10))
+    samples: dict[str, list[float]] = {name: [] for name in systems}
+    for _ in range(turns):
+        for name, turn in systems.items():
+            samples[name].append(await time_turns(turn, turns=1))
+    added = {name: statistics.median(map(float.__sub__, samples[name], samples[base])) for name in others}
+    return statistics.median(samples[base]), added

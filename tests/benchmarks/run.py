@@ -16,12 +16,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.benchmarks.bare import bare_turn
+from tests.benchmarks.exporters import exporter_tails
 from tests.benchmarks.footprint import (
     bytes_per_handle,
     bytes_per_message,
     import_milliseconds,
     opening_milliseconds,
-    telemetry_turns,
 )
 from tests.benchmarks.measure import ROUNDS, Turn, median_of_rounds
 from tests.benchmarks.ours import manager_on, our_turn
@@ -33,8 +33,11 @@ from tests.benchmarks.report import (
     print_native_bytes,
     print_prefixes,
     print_split,
+    print_tails,
+    print_telemetry,
 )
 from tests.benchmarks.split import where_the_time_goes
+from tests.benchmarks.telemetry import telemetry_cost
 from tests.benchmarks.wire import TURNS, WINDOW_TOKENS, native_bytes, prefix_shares
 
 WINDOW = 20
@@ -85,10 +88,10 @@ async def main(lengths: tuple[int, ...]) -> None:
         print_costs(costs)
         await graphs(folder)
         print_split(await where_the_time_goes(folder))
-        telemetry = await telemetry_turns(folder)
+        print_telemetry(await telemetry_cost(folder))
+        print_tails(exporter_tails(folder, pairs=500 if lengths == LENGTHS[:3] else 3_000))
         opening = await opening_milliseconds(folder)
         print_figures(
-            telemetry=telemetry,
             opening=opening,
             import_ms=import_milliseconds(),
             handle_bytes=await bytes_per_handle(folder),

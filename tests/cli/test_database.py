@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from langswarm_sessions import BlockingSessionManager, create_session_manager
-from langswarm_sessions.cli.checks import telemetry_checks
 from langswarm_sessions.cli.reach import host_of
+from langswarm_sessions.cli.telemetry_checks import telemetry_checks
 from langswarm_sessions_otel.settings import read_settings
 from tests.cli.terminal import PROGRAM, run_cli
 
@@ -114,7 +114,7 @@ def test_check_compares_tables_and_columns(stored: Path) -> None:
 
 
 def test_a_whole_database_is_said_to_be_whole(stored: Path) -> None:
-    assert "is whole: revision 0003, 1 session, 2 messages" in run_cli("db", "check").out
+    assert "is whole: revision 0004, 1 session, 2 messages" in run_cli("db", "check").out
     code, checks = _doctor()
     assert code == 0
     assert checks["file"]["found"].endswith("1 session, 2 messages")
@@ -174,7 +174,7 @@ def test_a_folder_is_no_database(command: list[str]) -> None:
 
 
 def test_upgrade_makes_a_database() -> None:
-    assert "made, at revision 0003" in run_cli("db", "upgrade").out
+    assert "made, at revision 0004" in run_cli("db", "upgrade").out
     assert run_cli("db", "check").code == 0
 
 
@@ -266,7 +266,7 @@ def test_doctor_names_an_address_of_the_provider_that_is_none() -> None:
 
 @pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
 def test_doctor_names_an_address_for_spans_that_is_none(variable: str) -> None:
-    code, checks = _doctor(**{variable: "nonsense"})
+    code, checks = _doctor("--offline", **{variable: "nonsense"})
     assert (code, checks["spans"]["state"]) == (1, "broken")
     assert "the address of their receiver is none" in checks["spans"]["found"]
     assert "OTEL_EXPORTER_OTLP_ENDPOINT" in checks["spans"]["remedy"]
@@ -277,20 +277,30 @@ def test_doctor_takes_an_empty_address_for_none() -> None:
 
 
 def test_doctor_reports_telemetry() -> None:
-    _, checks = _doctor(OTEL_EXPORTER_OTLP_ENDPOINT="http://user:hidden@localhost:4318")
-    assert checks["spans"]["found"] == "sent to localhost:4318"
+    _, checks = _doctor("--offline", OTEL_EXPORTER_OTLP_ENDPOINT="http://user:hidden@localhost:4318")
+    assert checks["spans"]["found"] == "sent to localhost:4318 · not contacted"
     _, checks = _doctor(OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT="SPAN_ONLY")
     assert checks["content"]["state"] == "notice"
     _, checks = _doctor(LANGSWARM_SESSIONS_TELEMETRY="off")
     assert "switched off" in checks["spans"]["found"]
 
 
-@pytest.mark.parametrize("asked", ["true", "SPAN_ONLY", "span_and_event", "EVENT_ONLY", "NO_CONTENT", ""])
-def test_doctor_and_telemetry_read_the_same_switch(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("true", "not captured"),
+        ("SPAN_ONLY", "messages are put on spans"),
+        ("span_and_event", "messages are put on spans and into events"),
+        ("EVENT_ONLY", "messages are put into events"),
+        ("NO_CONTENT", "not captured"),
+        ("", "not captured"),
+    ],
+)
+def test_doctor_and_telemetry_read_the_same_switch(asked: str, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", asked)
-    checks = {check.name: check for check in telemetry_checks()}
-    captured = read_settings().capture_content
-    assert checks["content"].found == ("messages are put on spans" if captured else "not captured")
+    checks = {check.name: check for check in telemetry_checks(offline=True)}
+    assert checks["content"].found == found
+    assert read_settings().capture_content is (found != "not captured")
 
 
 @pytest.mark.parametrize(
@@ -299,11 +309,11 @@ def test_doctor_and_telemetry_read_the_same_switch(asked: str, monkeypatch: pyte
         ("OTEL_SDK_DISABLED", "1", "made, sent nowhere"),  # the SDK takes "true" alone
         ("OTEL_SDK_DISABLED", " True", "switched off by the environment"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", " ", "made, sent nowhere"),
-        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:1", "sent to traces:1"),
-        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://metrics:1", "sent to localhost:4318"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:1", "sent to traces:1 · not contacted"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://metrics:1", "sent to localhost:4318 · not contacted"),
     ],
 )
 def test_doctor_says_where_spans_go(name: str, value: str, found: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, value)
-    checks = {check.name: check for check in telemetry_checks()}
+    checks = {check.name: check for check in telemetry_checks(offline=True)}
     assert checks["spans"].found == found

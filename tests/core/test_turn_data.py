@@ -37,9 +37,9 @@ from langswarm_sessions.records import (
     Usage,
 )
 from langswarm_sessions.strategies import Mode, TurnPlan
+from langswarm_sessions.turns.captured import captured_answer, captured_messages
 from langswarm_sessions.turns.input import TurnInput, input_digest
 from langswarm_sessions.turns.provider.answers import answer_of, native_after, partial_answer
-from langswarm_sessions.turns.provider.capture import captured_answer, captured_messages
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 TEXT = st.text(max_size=10)
@@ -150,7 +150,8 @@ def test_an_answer_keeps_parts_order_usage_and_ids() -> None:
     metadata = answer.provider_metadata
     assert (metadata["model"], metadata["finish_reason"], metadata["request_id"]) == ("m1", "stop", "r")
     assert metadata["usage"]["total_tokens"] == 3
-    assert set(metadata["usage"]) == {item.name for item in dataclasses.fields(Usage)}
+    always = {"input_tokens", "output_tokens", "total_tokens", "cached_tokens", "reasoning_tokens"}
+    assert set(metadata["usage"]) == always
 
 
 def test_a_partial_answer_says_so_and_has_a_usage_too() -> None:
@@ -201,9 +202,9 @@ def test_captured_content_has_the_form_of_the_conventions() -> None:
             "parts": [
                 {"type": "text", "content": "a"},
                 {"type": "uri", "modality": "image", "mime_type": "image/png", "uri": "https://example.org/a.png"},
-                {"type": "image", "modality": "image"},
+                {"type": "blob", "modality": "image", "mime_type": "image/png", "content": "", "size": 4},
                 {"type": "file", "modality": "document", "file_id": "file-1"},
-                {"type": "document", "modality": "document"},
+                {"type": "blob", "modality": "document", "name": "a.pdf", "content": "", "size": 4},
             ],
         },
         {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c", "response": "r"}]},
@@ -219,14 +220,19 @@ def test_captured_content_has_the_form_of_the_conventions() -> None:
             "parts": [
                 {"type": "reasoning", "content": "w"},
                 {"type": "tool_call", "id": "c", "name": "f", "arguments": {"a": 1}},
-                {"type": "text", "content": "no"},
+                {"type": "text", "content": "no", "refusal": True},
             ],
         }
     ]
 
 
 def test_usage_and_options_as_json() -> None:
-    usage = Usage(input_tokens=1, cached_tokens=2, reasoning_tokens=3)
-    assert usage.to_json() == dataclasses.asdict(usage)
+    usage = Usage(input_tokens=1, cached_tokens=2, reasoning_tokens=3, cache_write_tokens=4)
+    everything = dataclasses.asdict(usage)
+    told = {"input_tokens", "output_tokens", "total_tokens", "cached_tokens", "reasoning_tokens", "cache_write_tokens"}
+    assert usage.to_json() == {name: everything[name] for name in told}
+    whole = Usage(**{name: number for number, name in enumerate(everything, 1)})
+    assert whole.to_json() == dataclasses.asdict(whole)
+    assert (whole + usage).to_json() == {name: whole.to_json()[name] + everything[name] for name in everything}
     options = TurnOptions(tools=({"name": "f"},), tool_choice="auto")
     assert TurnOptions.from_json(options.to_json()) == options

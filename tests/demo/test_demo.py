@@ -62,9 +62,10 @@ def test_the_demo_holds_what_it_claims() -> None:
     assert turns == [(number, "completed", f"question-{number}") for number in (1, 2, 3)]
 
     # The spans: turn 2 ended once, in the second process; what the first one began never did.
-    ended = [span.attributes.get(TURN_INDEX) for span in read_span_file("kept/spans.jsonl")]
-    assert [index for index in ended if index is not None] == [1, 2, 3]
-    assert "a span that never ended" in demo.stdout
+    spans = [span for span in read_span_file("kept/spans.jsonl") if TURN_INDEX in span.attributes]
+    assert [span.attributes[TURN_INDEX] for span in spans if not span.open] == [1, 2, 3]
+    assert [span.attributes[TURN_INDEX] for span in spans if span.open] == [2]
+    assert "✗ never ended: its process was killed" in demo.stdout
 
     _second_act_holds_what_it_claims(demo.stdout)
 

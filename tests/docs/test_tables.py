@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,14 @@ from langswarm_sessions.hooks import HOOK_POINTS
 from langswarm_sessions.providers.cohere import CohereConnection
 from langswarm_sessions.providers.settings import DOCUMENTED_SETTINGS
 from langswarm_sessions.storage.sql.checkpoints.tables import metadata  # all tables there are
+from langswarm_sessions_otel.setup.configure import TelemetryHandle, configure_telemetry
 
 DOCS = Path(__file__).parents[2] / "docs"
 CODE = re.compile(r"`([a-z_]+)[^`]*`")
+
+
+def _members(kind: type) -> set[str]:
+    return {name for name in vars(kind) if not name.startswith("_")}
 
 
 def _first_cells(page: str, header: str) -> list[str]:
@@ -32,6 +38,8 @@ def _first_cells(page: str, header: str) -> list[str]:
         ("concepts/middleware-and-hooks.md", "Method", {*HOOK_POINTS}),
         ("configuration.md", "Key | Value | OpenAI", {*DOCUMENTED_SETTINGS}),
         ("storage.md", "Table", {*metadata.tables}),
+        ("telemetry/setup.md", "Argument", {*signature(configure_telemetry).parameters}),
+        ("telemetry/setup.md", "Member", _members(TelemetryHandle) - {"request"}),
     ],
 )
 def test_a_table_lists_what_there_is(page: str, header: str, there_are: set[str]) -> None:

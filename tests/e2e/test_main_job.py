@@ -32,7 +32,7 @@ for question in sys.argv[2:]:
     for chunk in chain.stream({"name": "Bob", "question": question}, config):
         print(chunk, end="")
     print()
-telemetry.flush(5)
+telemetry.force_flush(5)
 """
 
 

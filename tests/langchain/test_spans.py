@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import BaseMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.runnables import RunnableGenerator, RunnableLambda
@@ -19,6 +20,7 @@ from langswarm_sessions_langchain import SessionRunnable
 from tests.langchain.chains import Scripted, on, told
 from tests.support.recorded import Recorded
 
+_OPENINFERENCE = "openinference.instrumentation.langchain"
 TURN = "invoke_agent session"
 
 
@@ -175,3 +177,16 @@ async def test_a_cancelled_call_ends_its_span(traced: SessionManager, recorded: 
         assert trace.get_current_span() is caller
     assert (recorded.span(TURN).attributes or {})["error.type"] == "cancelled"
     assert await told(traced, "s") == [("user", "hi", "interrupted")]
+
+
+async def test_a_tracer_of_runs_that_fails_costs_the_turn_nothing(traced: SessionManager, recorded: Recorded) -> None:
+    def get_span(_: object, run_id: object) -> Any:
+        raise RuntimeError(f"no span of {run_id}")
+
+    # What it is told by is where its class says that it comes from.
+    kind = type("Tracer", (BaseCallbackHandler,), {"get_span": get_span, "__module__": _OPENINFERENCE})
+    runnable = SessionRunnable(Scripted(script=["Hello."]), manager=traced)
+
+    answer = await runnable.ainvoke("hi", {**on("s"), "callbacks": [kind()]})
+    assert answer.content == "Hello."
+    assert parent_of(recorded, TURN) is None

@@ -157,9 +157,7 @@ def test_parallel_calls_are_told_apart_however_they_come(chunks: list[models.Com
     reader = ChatReader()
     for one in [*chunks, chunk(finish="tool_calls")]:
         reader.take(one)
-    done = completed_answer(
-        reader.entries, model=MODEL, usage=Usage(), answer_id="c", finish_reason=reader.finish_reason
-    )
+    done = completed_answer(reader.entries, model=MODEL, usage=None, answer_id="c", finish_reason=reader.finish_reason)
     assert [(part.id, part.arguments) for part in done.parts if isinstance(part, ToolCall)] == [
         ("AAAAAAAAA", {"a": 1}),
         ("BBBBBBBBB", {"a": 2}),
@@ -180,7 +178,7 @@ def test_content_of_every_kind_is_kept() -> None:
         {"content": [{"type": "tool_reference", "tool": "web_search", "title": "x", "url": "https://x"}]}
     ).content
     assert draft.say("m", "Yes") + draft.say("m", odd) + draft.say("m", "!") == "Yes!"
-    done = completed_answer(draft.entries, model=MODEL, usage=Usage(), answer_id="c")
+    done = completed_answer(draft.entries, model=MODEL, usage=None, answer_id="c")
     assert [part.type for part in done.parts] == ["text", "other", "text"]
     unknown: Any = chunk(content=[{"type": "new_kind", "x": 1}]).choices[0].delta.content
     assert as_json(unknown[0]) == {"type": "new_kind", "x": 1}

@@ -59,6 +59,8 @@ TABLE: list[tuple[Failure, type[SessionError], bool]] = [
     (Failure(status=429, type="insufficient_quota"), QuotaExceededError, False),
     (Failure(status=429, code="rate_limit_exceeded"), RateLimitError, True),
     (Failure(code="rate_limit_exceeded"), RateLimitError, True),
+    (Failure(type="rate_limit_error"), RateLimitError, True),
+    (Failure(code="image_too_large"), InvalidRequestError, False),
     (Failure(status=404, code="model_not_found"), InvalidRequestError, False),
     (Failure(status=403, code="model_not_found"), InvalidRequestError, False),
     (Failure(status=404), InvalidRequestError, False),

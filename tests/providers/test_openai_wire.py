@@ -15,6 +15,7 @@ from langswarm_sessions.errors import (
     NativeStateLostError,
     ProviderTimeoutError,
     ProviderUnavailableError,
+    RateLimitError,
     SessionError,
 )
 from langswarm_sessions.interfaces.provider import Completed, ProviderRequest, Started, TextDelta
@@ -35,6 +36,7 @@ from langswarm_sessions.providers.base import answer_message, collect
 from langswarm_sessions.providers.openai import OpenAIConnection, OpenAIProviderSession
 from langswarm_sessions.providers.openai.client import connect_openai
 from langswarm_sessions.records import NativeKind, NativeState, TurnOptions
+from langswarm_sessions.turns.costs import was_not_billed
 from tests.support.openai_server import Gate, OpenAIServer, Reply, ToolCall, faults
 
 MODEL = "gpt-6-astra"
@@ -215,12 +217,12 @@ async def test_a_compaction_is_kept_and_stands_for_what_was_before(opened: Open,
 
 async def test_an_edited_answer_is_not_replayed_raw(opened: Open, openai_server: OpenAIServer) -> None:
     session = opened()
-    openai_server.script("my number is 4711")
+    openai_server.script("my number is tulip-4711")
     message = answer_message(await ask(session, user("number?")))
     message.content = "my number is [redacted]"
     message.align()
     await ask(session, user("number?"), message, user("thanks"))
-    assert "4711" not in str(openai_server.creates[-1].body)
+    assert "tulip-4711" not in str(openai_server.creates[-1].body)
     assert "[redacted]" in str(openai_server.creates[-1].body)
 
 
@@ -324,13 +326,29 @@ async def test_the_id_comes_with_the_first_event(opened: Open, openai_server: Op
         (faults.error_event(), ProviderUnavailableError, True),
         (faults.error_event(nested=True), ProviderUnavailableError, True),
         (faults.error_event(code="invalid_prompt"), ContentRefusedError, False),
+        (faults.error_event(code="rate_limit_exceeded"), RateLimitError, True),
+        (faults.error_event(code="image_parse_error"), InvalidRequestError, False),
+        (faults.error_event(code="429", nested=True), RateLimitError, True),
         (faults.corrupt_event(), ProviderUnavailableError, True),
         (faults.html_bad_gateway(), ProviderUnavailableError, True),
         (faults.drop(), ProviderUnavailableError, True),
         (faults.empty_body(), SessionError, True),
         (faults.HttpFault(200, b"data: []\n\ndata: 5\n\n", "text/event-stream"), ProviderUnavailableError, True),
     ],
-    ids=["failed", "error", "nested-error", "refused", "corrupt", "html", "drop", "empty", "no-object"],
+    ids=[
+        "failed",
+        "error",
+        "nested-error",
+        "refused",
+        "rate",
+        "image",
+        "status",
+        "corrupt",
+        "html",
+        "drop",
+        "empty",
+        "no-object",
+    ],
 )
 async def test_streams_that_break_are_classified(
     opened: Open, openai_server: OpenAIServer, fault: faults.Fault, error: type[SessionError], retryable: bool
@@ -339,6 +357,7 @@ async def test_streams_that_break_are_classified(
     with pytest.raises(error) as caught:
         await ask(opened(), user())
     assert caught.value.retryable is retryable
+    assert not was_not_billed(caught.value), "tokens may have been made"
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
     assert len(openai_server.creates) <= 1, "only the turn engine retries"
     assert text_of((await ask(opened(), user())).parts) == "[1] You said: hi"

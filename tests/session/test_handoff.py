@@ -266,6 +266,8 @@ async def test_it_is_told_of(open_manager: OpenManager) -> None:
         "langswarm.handoff.from.model": "a",
         "langswarm.handoff.to.provider": "recalls",
         "langswarm.handoff.to.model": "r",
+        "langswarm.handoff.from.mode": "native",
+        "langswarm.handoff.to.mode": "client",
         "langswarm.handoff.messages": 2,
     }
     [link] = span.links

@@ -135,11 +135,31 @@ async def test_a_database_of_the_first_release_is_upgraded_with_all_it_holds(
     with monkeypatch.context() as first_release:
         _with_migrations(first_release, tmp_path, ["0001_initial.py"], newest="0001")
         old = SQLiteSessionStorage(db)
-        await old.insert_session(session_record("s"))
+        await old.check_health()
         await old.close()
+    with closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute(
+            "INSERT INTO sessions (session_id, user_id, provider, model, strategy, status, created_at, last_activity,"
+            " turns, response_count, total_tokens) VALUES ('s', 'u', 'mock', 'm', 'hybrid', 'active', 1, 1, 4, 1, 70)"
+        )
+        ends = (
+            ("completed", None),
+            ("interrupted", None),
+            ("failed", "ProviderTimeoutError"),
+            ("failed", "RateLimitError"),
+        )
+        connection.executemany(
+            "INSERT INTO turns (session_id, turn_id, turn_index, state, error_type, input_digest, first_seq,"
+            " last_input_seq, last_seq, started_at) VALUES ('s', ?, ?, ?, ?, '', 1, 1, 2, 1)",
+            [(f"t{index}", index, state, error) for index, (state, error) in enumerate(ends, start=1)],
+        )
     assert "summaries" not in [name for (name,) in rows(db, "SELECT name FROM sqlite_master")]
     storage = SQLiteSessionStorage(db)
-    assert await storage.load_session("s") is not None
+    record = await storage.load_session("s")
+    assert record is not None
+    assert record.counters.total_tokens == 70
+    assert (record.counters.total_cost, record.counters.unpriced_turns) == (None, 3), "nobody knows what they cost"
+    assert (await storage.analytics(None, None)).unpriced_turns == 3
     assert await storage.load_summary("s") is None
     await storage.close()
     assert rows(db, f"SELECT version_num FROM {schema.VERSION_TABLE}") == [(NEWEST,)]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -39,6 +40,13 @@ class Receiver(ThreadingHTTPServer):
         merged = ExportMetricsServiceRequest()
         for path, _, body in self.requests:
             if path == "/v1/metrics":
+                merged.MergeFromString(body)
+        return merged
+
+    def logs(self) -> ExportLogsServiceRequest:
+        merged = ExportLogsServiceRequest()
+        for path, _, body in self.requests:
+            if path == "/v1/logs":
                 merged.MergeFromString(body)
         return merged
 

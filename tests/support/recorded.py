@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader, NumberDataPoint
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -22,9 +26,24 @@ class Recorded:
         self.tracer_provider = TracerProvider(shutdown_on_exit=False)
         self.tracer_provider.add_span_processor(SimpleSpanProcessor(self.exporter))
         self.meter_provider = MeterProvider([self.reader], shutdown_on_exit=False)
+        self.log_exporter = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
+        self.logger_provider = LoggerProvider(shutdown_on_exit=False)
+        self.logger_provider.add_log_record_processor(SimpleLogRecordProcessor(self.log_exporter))
 
-    def telemetry(self) -> Telemetry:
-        return Telemetry(tracer_provider=self.tracer_provider, meter_provider=self.meter_provider)
+    def telemetry(self, **arguments: Any) -> Telemetry:
+        return Telemetry(
+            tracer_provider=self.tracer_provider,
+            meter_provider=self.meter_provider,
+            logger_provider=self.logger_provider,
+            **arguments,
+        )
+
+    @property
+    def events(self) -> tuple[ReadableLogRecord, ...]:
+        return self.log_exporter.get_finished_logs()
+
+    def events_named(self, name: str) -> list[ReadableLogRecord]:
+        return [event for event in self.events if event.log_record.event_name == name]
 
     @property
     def spans(self) -> tuple[ReadableSpan, ...]:

@@ -13,6 +13,7 @@ import pytest
 
 import langswarm_sessions_otel
 from langswarm_sessions_otel import Telemetry, TurnScope
+from tests.support.prepared import run_prepared
 from tests.support.recorded import Recorded
 
 RunPython = Callable[..., str]
@@ -23,6 +24,13 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("OTEL_", "LANGSWARM_SESSIONS_")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def every_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Switch on the events that are off by default."""
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT", "true")
+    monkeypatch.setenv("LANGSWARM_SESSIONS_EVENTS", "on")
 
 
 @pytest.fixture
@@ -66,6 +74,9 @@ def whole_turn(start_turn: Callable[..., TurnScope]) -> Callable[..., str | None
             turn.retrying(attempt=1, error_type="openai.RateLimitError", delay_seconds=0.5)
             turn.rate_limited(provider="openai", wait_seconds=1.5)
             turn.circuit_refused(provider="openai", retry_after_seconds=30)
+            turn.lease_waited(seconds=0.5, held_by="another_manager")
+            turn.lease_taken_over()
+            turn.lease_lost()
             with turn.rebuild(reason="not_found", provider="openai", attempt=1) as rebuild:
                 rebuild.replayed(messages=3, tokens=40)
             with turn.chat(
@@ -77,8 +88,8 @@ def whole_turn(start_turn: Callable[..., TurnScope]) -> Callable[..., str | None
                 server_port=8080,
                 request_options={"temperature": 0.5, "max_tokens": 100, "top_p": 0.9, "seed": 7},
             ) as chat:
-                chat.first_chunk()
-                chat.first_chunk()
+                chat.chunk()
+                chat.chunk()
                 chat.content(
                     instructions=text,
                     input_messages=[{"role": "user", "parts": [{"type": "text", "content": text}]}],
@@ -91,6 +102,7 @@ def whole_turn(start_turn: Callable[..., TurnScope]) -> Callable[..., str | None
                     input_tokens=12,
                     output_tokens=5,
                     cached_tokens=4,
+                    cache_write_tokens=3,
                     reasoning_tokens=2,
                 )
             with turn.storage("append", backend="sqlite", db_system="sqlite") as append:
@@ -135,3 +147,9 @@ def run_python() -> RunPython:
         return done.stdout
 
     return run
+
+
+@pytest.fixture
+def run_sdk() -> RunPython:
+    """Run code as `run_python` does, in a process that has the SDK and its exporters imported already."""
+    return run_prepared

@@ -52,7 +52,7 @@ async def test_a_generator_closed_in_another_task(
 ) -> None:
     async def stream() -> AsyncIterator[str]:
         with start_turn(telemetry) as turn, turn.chat(provider="openai", model="gpt-5", stream=True) as chat:
-            chat.first_chunk()
+            chat.chunk()
             yield "a"
             yield "b"
 

@@ -10,7 +10,7 @@ import pytest
 from opentelemetry.metrics import Histogram
 from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
 
-from langswarm_sessions_otel import Telemetry, TurnScope, flush
+from langswarm_sessions_otel import Telemetry, TurnScope, force_flush
 
 if TYPE_CHECKING:
     from tests.support.recorded import Recorded
@@ -81,7 +81,7 @@ def test_broken_metrics_cost_only_the_metrics(
 
     assert len(recorded.spans) == 6
     assert (recorded.span("invoke_agent session").attributes or {})["gen_ai.usage.input_tokens"] == 12
-    assert set(_stages(recorded)) == {"end", "event"}
+    assert set(_stages(recorded)) == {"chunk", "end", "event", "lease"}
 
 
 def test_an_exception_of_the_block_goes_on_when_telemetry_fails_too(
@@ -118,8 +118,8 @@ def test_an_export_that_fails_is_logged_by_its_type_once(
     provider = Provider(shutdown_on_exit=False)
     monkeypatch.setattr("opentelemetry.trace.get_tracer_provider", lambda: provider)
     with caplog.at_level(logging.DEBUG, logger="langswarm_sessions.telemetry"):
-        assert not flush()
-        assert not flush()
+        assert not force_flush()
+        assert not force_flush()
 
     [record] = [record for record in caplog.records if record.name == "langswarm_sessions.telemetry"]
     assert record.levelno == logging.WARNING

@@ -24,10 +24,10 @@ with telemetry.lifecycle("archive", session_id="s"):
 def test_importing_and_recording_loads_the_api_alone_and_sets_no_provider(run_python: RunPython) -> None:
     printed = run_python(f"""
 import sys
-from langswarm_sessions_otel import Telemetry, configure_telemetry, flush
+from langswarm_sessions_otel import Telemetry, configure_telemetry, force_flush
 telemetry = Telemetry()
 {TURN}
-assert flush() is True
+assert force_flush() is True
 from opentelemetry import metrics, trace
 print(type(trace.get_tracer_provider()).__name__, type(metrics.get_meter_provider()).__name__)
 heavy = ("opentelemetry.sdk", "opentelemetry.exporter", "google", "requests", "grpc", "langswarm_sessions.")
@@ -97,9 +97,11 @@ print(sorted(metric.name for scope in resource.scope_metrics for metric in scope
         str([
             "gen_ai.client.operation.duration",
             "gen_ai.client.token.usage",
+            "gen_ai.invoke_agent.duration",
             "langswarm.session.open",
             "langswarm.session.transitions",
             "langswarm.session.turn.duration",
+            "langswarm.session.turn.oldest_age",
             "langswarm.storage.operation.duration",
         ]),
     ]  # fmt: skip

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 from opentelemetry.trace import StatusCode
 
-from langswarm_sessions_otel import Telemetry, TurnScope
-from langswarm_sessions_otel.scope import SpanScope
+from langswarm_sessions_otel import Telemetry, TurnScope, error_type_of
+from langswarm_sessions_otel.scopes.scope import SpanScope
 
 if TYPE_CHECKING:
     from tests.support.recorded import Recorded
@@ -31,7 +34,7 @@ ProviderDownError.__module__ = "some_sdk._errors"
 class Case:
     name: str
     span: str
-    metric: str | None
+    metric: str
 
 
 CASES = [
@@ -40,7 +43,11 @@ CASES = [
     Case("chat", "chat gpt-5", "gen_ai.client.operation.duration"),
     Case("rebuild", "langswarm.session.rebuild", "langswarm.session.rebuilds"),
     Case("lifecycle", "langswarm.session.create", "langswarm.session.transitions"),
-    Case("hook", "langswarm.hook Audit.on_message_sent", None),
+    Case("hook", "langswarm.hook Audit.on_message_sent", "langswarm.hook.duration"),
+    Case("job", "langswarm.session.cleanup", "langswarm.job.duration"),
+    Case("tool", "execute_tool clock", "gen_ai.execute_tool.duration"),
+    Case("summary", "langswarm.session.summarize", "langswarm.session.summaries"),
+    Case("write", "langswarm.storage.replace", "langswarm.storage.operation.duration"),
 ]
 OUTCOMES: list[tuple[type[BaseException], str]] = [
     (ValueError, "ValueError"),
@@ -62,19 +69,25 @@ def _scope(case: Case, telemetry: Telemetry, start_turn: StartTurn) -> Generator
     elif case.name == "hook":
         with telemetry.hook(name="Audit.on_message_sent", point="on_message_sent", session_id="session-1") as hook:
             yield hook
+    elif case.name == "job":
+        with telemetry.job("cleanup") as job:
+            yield job
     else:
         with start_turn(telemetry) as turn:
             scopes: dict[str, Callable[[], SpanScope]] = {
                 "storage": lambda: turn.storage("load", backend="memory"),
                 "chat": lambda: turn.chat(provider="openai", model="gpt-5", stream=False),
                 "rebuild": lambda: turn.rebuild(reason="expired", provider="openai"),
+                "tool": lambda: turn.tool(name="clock", call_id="call_1"),
+                "summary": turn.summary,
+                "write": lambda: telemetry.storage("replace", backend="memory", session_id="session-1"),
             }
             with scopes[case.name]() as scope:
                 yield scope
 
 
-def _error_types(recorded: Recorded, metric: str | None) -> list[object]:
-    return [] if metric is None else [(point.attributes or {}).get("error.type") for point in recorded.points(metric)]
+def _error_types(recorded: Recorded, metric: str) -> list[object]:
+    return [(point.attributes or {}).get("error.type") for point in recorded.points(metric)]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -86,7 +99,7 @@ def test_ok(recorded: Recorded, telemetry: Telemetry, start_turn: StartTurn, cas
     assert span.status.status_code is StatusCode.UNSET
     assert "error.type" not in (span.attributes or {})
     assert span.end_time is not None
-    assert _error_types(recorded, case.metric) == ([] if case.metric is None else [None])
+    assert _error_types(recorded, case.metric) == [None]
 
 
 @pytest.mark.parametrize(("kind", "error_type"), OUTCOMES, ids=lambda value: value if isinstance(value, str) else "")
@@ -106,10 +119,10 @@ def test_an_exception_marks_span_and_metric_alike_and_goes_on(
     assert caught.value is raised
     span = recorded.span(case.span)
     assert span.status.status_code is StatusCode.ERROR
-    assert span.status.description == kind.__name__
+    assert span.status.description == error_type.rpartition(".")[2]
     assert (span.attributes or {})["error.type"] == error_type
     assert span.events == ()
-    assert _error_types(recorded, case.metric) == ([] if case.metric is None else [error_type])
+    assert _error_types(recorded, case.metric) == [error_type]
 
 
 @pytest.mark.parametrize("reason", ["cancelled", "abandoned", "idle"])
@@ -127,6 +140,38 @@ def test_an_interrupted_turn_keeps_its_reason_when_the_task_is_cancelled_next(
     span = recorded.span("invoke_agent session")
     assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, reason)
     assert _error_types(recorded, "langswarm.session.turn.duration") == [reason]
+
+
+class TrioCancelled(BaseException):
+    """What trio cancels with, and anyio where trio runs."""
+
+
+class OwnCancelled(asyncio.CancelledError):
+    """An application's own kind of cancellation."""
+
+
+CancelledError = type("CancelledError", (Exception,), {"__module__": "celery.exceptions"})
+Cancelled = type("Cancelled", (Exception,), {"__module__": "orders.states"})
+
+
+@pytest.mark.parametrize(
+    ("error", "error_type"),
+    [
+        (asyncio.CancelledError(), "cancelled"),
+        (OwnCancelled(), "cancelled"),
+        (concurrent.futures.CancelledError(), "cancelled"),
+        (TrioCancelled(), "cancelled"),
+        (CancelledError(), "celery.CancelledError"),
+        (Cancelled(), "orders.Cancelled"),
+        (GeneratorExit(), "abandoned"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_cancellation_is_told_by_its_type_not_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, error_type: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "trio", SimpleNamespace(Cancelled=TrioCancelled))
+    assert error_type_of(error) == error_type
 
 
 def test_a_failure_that_was_told_but_not_raised(

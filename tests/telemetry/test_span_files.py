@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -15,8 +16,11 @@ import pytest
 from opentelemetry import trace
 
 from langswarm_sessions_otel import SpanRecord, Telemetry, TurnScope, read_span_file, render_span_tree
-from langswarm_sessions_otel.sdk.processors import ConsoleTreeProcessor, SpanFileProcessor
-from langswarm_sessions_otel.span_records import SpanEvent, SpanLink, line_of, record_of
+from langswarm_sessions_otel.reading.files import put_aside
+from langswarm_sessions_otel.reading.records import SpanEvent, SpanLink, line_of, record_of
+from langswarm_sessions_otel.sdk import delivery, local
+from langswarm_sessions_otel.sdk.console import ConsoleTreeProcessor
+from langswarm_sessions_otel.sdk.span_file import SpanFileProcessor
 
 if TYPE_CHECKING:
     from tests.support.recorded import Recorded
@@ -44,11 +48,11 @@ def test_the_file_holds_what_the_spans_held(
     recorded: Recorded, telemetry: Telemetry, whole_turn: WholeTurn, tmp_path: Path
 ) -> None:
     path = tmp_path / "made" / "spans.jsonl"
-    recorded.tracer_provider.add_span_processor(SpanFileProcessor(path))
+    recorded.tracer_provider.add_span_processor(SpanFileProcessor(path, limit=1_000_000))
     whole_turn(telemetry, previous=PREVIOUS)
 
     lines = path.read_text(encoding="utf-8").splitlines()
-    assert len(lines) == len(recorded.spans) == 6
+    assert len(lines) == len(recorded.spans) + 2 == 8  # a turn has two lines before its end
     assert all(" :" not in line and json.loads(line)["name"] for line in lines)
     expected = sorted((record_of(span) for span in recorded.spans), key=lambda record: record.start)
     assert [line_of(record) for record in read_span_file(path)] == [line_of(record) for record in expected]
@@ -68,18 +72,24 @@ def test_a_killed_process_leaves_what_it_finished(run_python: RunPython, tmp_pat
                                   provider="mock", model="m", stream=True) as turn:
                 with turn.storage("load", backend="sqlite") as load:
                     load.done(count=2)
-                os.kill(os.getpid(), signal.SIGKILL)
+                turn.began(turn_index=7)
+                with turn.chat(provider="mock", model="m", stream=True):
+                    os.kill(os.getpid(), signal.SIGKILL)
         _, status = os.wait()
         print(os.WTERMSIG(status))
     """
     assert run_python(code, SPANS=str(path)) == "9\n"
+    assert path.read_text().count('"open":true') == 2, "one line at its beginning, one with its number"
     with path.open("a") as file:
         file.write('{"name":"cut off in the mid')
 
-    [record] = read_span_file(path, session_id="s-1")
-    assert record.name == "langswarm.storage.load"
-    assert record.parent is not None
-    first, second = render_span_tree([record]).splitlines()
+    turn, load = read_span_file(path, session_id="s-1")
+    assert (turn.name, turn.open, turn.attributes["langswarm.session.turn.index"]) == ("invoke_agent session", True, 7)
+    assert (load.name, load.open, load.parent) == ("langswarm.storage.load", False, turn.span)
+    first, second = render_span_tree([turn, load]).splitlines()
+    assert first.startswith("invoke_agent session  turn 7 · stream · native  ✗ never ended")
+    assert second.startswith("└─ langswarm.storage.load")
+    first, second = render_span_tree([load]).splitlines()
     assert "never ended" in first
     assert second.startswith("└─ langswarm.storage.load")
 
@@ -137,6 +147,29 @@ def test_a_tree() -> None:
         "│  └─ POST  1.5 ms",
         "└─ langswarm.storage.append  1.5 ms  sqlite · 2 messages  ✗ OSError",
     ]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "told"),
+    [
+        ({"langswarm.cost.usd": 5.25e-05}, "$0.0000525"),
+        ({"langswarm.cost.usd": 0.5, "langswarm.cost.is_partial": True}, "at least $0.5"),
+        (
+            {
+                "langswarm.handoff.from.provider": "openai",
+                "langswarm.handoff.from.model": "gpt-5",
+                "langswarm.handoff.to.provider": "anthropic",
+                "langswarm.handoff.to.model": "claude",
+            },
+            "openai gpt-5 → anthropic claude",
+        ),
+    ],
+)
+def test_what_a_line_tells(attributes: dict[str, object], told: str) -> None:
+    span = SpanRecord(
+        name="span", trace="1" * 32, span="2" * 16, parent=None, kind="INTERNAL", start=0, end=1, attributes=attributes
+    )
+    assert render_span_tree([span]) == f"span  0 µs  {told}"
 
 
 def test_no_spans_are_no_text() -> None:
@@ -199,10 +232,90 @@ def test_a_console_keeps_only_so_many_unfinished_traces(recorded: Recorded, tele
     assert len(processor._traces) <= 257
 
 
+def test_a_console_keeps_the_root_of_a_trace_that_it_cannot_keep_all_of(recorded: Recorded) -> None:
+    stream = StringIO()
+    recorded.tracer_provider.add_span_processor(ConsoleTreeProcessor(stream))
+    tracer = recorded.tracer_provider.get_tracer("theirs")
+    with tracer.start_as_current_span("root"):
+        for number in range(1200):
+            tracer.start_span(f"part {number}").end()
+    lines = stream.getvalue().splitlines()
+    assert lines[0].startswith("root ")
+    assert "part 1199 " in lines[-1]
+    assert len(lines) == 1000
+
+
+def test_a_file_that_was_open_to_others_is_closed_to_them(tmp_path: Path) -> None:
+    path = tmp_path / "spans.jsonl"
+    for there in (path, put_aside(path)):
+        there.touch()
+        there.chmod(0o664)
+    SpanFileProcessor(path, limit=1_000_000).shutdown()
+    if os.name == "posix":
+        assert [stat.S_IMODE(there.stat().st_mode) for there in (path, put_aside(path))] == [0o600, 0o600]
+
+
+def test_a_full_disk_is_told_with_the_file_and_counted_and_ends_no_line_of_others(
+    recorded: Recorded,
+    telemetry: Telemetry,
+    whole_turn: WholeTurn,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path, write, stages = tmp_path / "spans.jsonl", os.write, list[str]()
+    rooms = iter([10, 0, *[1_000_000] * 20])
+
+    def write_what_fits(file: int, data: bytes) -> int:
+        if room := next(rooms):
+            return write(file, data[:room])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    recorded.tracer_provider.add_span_processor(SpanFileProcessor(path, limit=1_000_000))
+    monkeypatch.setattr(os, "write", write_what_fits)
+    monkeypatch.setattr(local, "count_error", stages.append)
+    with caplog.at_level(logging.WARNING):
+        whole_turn(telemetry)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"langswarm-sessions: spans are not written to {path} (No space left on device). Sessions go on without"
+    ]
+    assert stages == ["write", "write"]
+    torn, *whole = path.read_text().splitlines()
+    assert len(torn) == 10
+    assert [json.loads(line)["name"] for line in whole][-1] == "invoke_agent session"
+    assert len(whole) == 6
+
+
+def test_a_span_ends_well_where_neither_the_file_nor_the_count_of_failures_can_be_had(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    recorded.tracer_provider.add_span_processor(SpanFileProcessor(tmp_path / "spans.jsonl", limit=1_000_000))
+    monkeypatch.setattr(os, "write", fail)
+    monkeypatch.setattr(delivery, "process_wide_instruments", fail)
+    with recorded.tracer_provider.get_tracer("theirs").start_as_current_span("mine"):
+        pass
+    assert "mine" in {span.name for span in recorded.spans}
+
+
+def test_a_handoff_on_the_console_is_named_by_the_turn_after_it(recorded: Recorded, telemetry: Telemetry) -> None:
+    stream = StringIO()
+    recorded.tracer_provider.add_span_processor(ConsoleTreeProcessor(stream))
+    tracer = recorded.tracer_provider.get_tracer("langswarm_sessions")
+    with tracer.start_as_current_span("handoff") as handoff:
+        handoff.set_attribute("langswarm.handoff.from.provider", "openai")
+        handoff.set_attribute("langswarm.handoff.from.model", "gpt-5")
+    link = trace.Link(handoff.get_span_context(), {"langswarm.link.kind": "handoff"})
+    tracer.start_span("turn", links=[link]).end()
+    assert stream.getvalue().splitlines()[-1].endswith("  handed over from openai gpt-5")
+
+
 def test_a_span_file_that_is_closed_takes_no_more(
     recorded: Recorded, telemetry: Telemetry, whole_turn: WholeTurn, tmp_path: Path
 ) -> None:
-    processor = SpanFileProcessor(tmp_path / "spans.jsonl")
+    processor = SpanFileProcessor(tmp_path / "spans.jsonl", limit=1_000_000)
     recorded.tracer_provider.add_span_processor(processor)
     processor.shutdown()
     processor.shutdown()

@@ -87,6 +87,7 @@ def test_the_attributes_of_a_chat(
         "gen_ai.conversation.id": "session-1",
         "session.id": "session-1",
         "langswarm.session.id": "session-1",
+        "gen_ai.agent.name": "session",
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "openai",
         "gen_ai.request.model": "gpt-5",
@@ -101,6 +102,7 @@ def test_the_attributes_of_a_chat(
         "gen_ai.usage.input_tokens": 12,
         "gen_ai.usage.output_tokens": 5,
         "gen_ai.usage.cache_read.input_tokens": 4,
+        "gen_ai.usage.cache_creation.input_tokens": 3,
         "gen_ai.usage.reasoning.output_tokens": 2,
         "server.address": "127.0.0.1",
         "server.port": 8080,
@@ -111,7 +113,7 @@ def test_a_chat_that_is_not_streamed_says_nothing_of_streaming(
     recorded: Recorded, telemetry: Telemetry, start_turn: Callable[..., TurnScope]
 ) -> None:
     with start_turn(telemetry) as turn, turn.chat(provider="gemini", model="flash", stream=False) as chat:
-        chat.first_chunk()
+        chat.chunk()
 
     attributes = recorded.span("chat flash").attributes or {}
     assert attributes["gen_ai.provider.name"] == "gcp.gemini"
@@ -146,12 +148,13 @@ def test_storage_rebuild_and_hook_tell_their_facts(
     }
 
 
-def test_retries_and_rebuilds_are_events_of_the_turn(
+def test_what_happened_to_its_requests_are_events_of_the_turn(
     recorded: Recorded, telemetry: Telemetry, whole_turn: Callable[..., str | None]
 ) -> None:
     whole_turn(telemetry)
 
-    retry, waited, refused, rebuild = recorded.span("invoke_agent session").events
+    happened = [event for event in recorded.span("invoke_agent session").events if ".lease" not in event.name]
+    retry, waited, refused = happened
     assert (retry.name, dict(retry.attributes or {})) == (
         "langswarm.turn.retry",
         {
@@ -168,7 +171,6 @@ def test_retries_and_rebuilds_are_events_of_the_turn(
         "langswarm.session.circuit_refused",
         {"gen_ai.provider.name": "openai", "langswarm.circuit.retry_after_seconds": 30},
     )
-    assert rebuild.name == "langswarm.session.rebuild"
 
 
 def test_a_turn_links_to_the_one_before_it_also_of_another_process(
@@ -182,9 +184,6 @@ def test_a_turn_links_to_the_one_before_it_also_of_another_process(
     assert link.context.is_remote
     assert f"00-{link.context.trace_id:032x}-{link.context.span_id:016x}-03"[:-1] == (first or "")[:-1]
     assert dict(link.attributes or {}) == {"langswarm.link.kind": "previous_turn"}
-    [last_good] = recorded.span("langswarm.session.rebuild").links
-    assert last_good.context.span_id == link.context.span_id
-    assert dict(last_good.attributes or {}) == {"langswarm.link.kind": "last_good_turn"}
 
 
 @pytest.mark.parametrize("broken", ["", "nonsense", "00-" + "0" * 32 + "-b7ad6b7169203331-01", PREVIOUS + "-x"])

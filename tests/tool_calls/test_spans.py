@@ -106,7 +106,7 @@ async def test_content_is_told_only_when_asked_for(session: Session, recorded: R
     assert ("canary" in everything) is (CAPTURE in os.environ)
     if CAPTURE in os.environ:
         tool = dict(recorded.span("execute_tool fails").attributes or {})
-        assert tool["gen_ai.tool.call.arguments"] == '{"word": "canary"}'
+        assert tool["gen_ai.tool.call.arguments"] == '{"word":"canary"}'
         assert tool["gen_ai.tool.call.result"] == "LookupError: canary canary"
         send = dict(recorded.span("invoke_agent session").attributes or {})
         assert (send["input.value"], send["output.value"]) == ("go", "done")

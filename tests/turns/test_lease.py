@@ -211,7 +211,7 @@ async def test_a_killed_process_is_taken_over_at_once(
     session = await open_manager().get_session("s")
     started = time.monotonic()
     await session.send_message("alive")
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10, "of a lease of an hour"
     said = [(message.content, message.status.value) for message in await session.get_messages()]
     assert said == [
         ("of the dead", "interrupted"),
@@ -255,7 +255,7 @@ async def test_a_waiter_that_was_killed_holds_nobody_up(open_manager: OpenManage
     await call
     started = time.monotonic()
     await session.send_message("two")
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 2, "of the five seconds that a waiter is waited for"
     assert in_database(path, "SELECT * FROM session_waiters") == []
 
 

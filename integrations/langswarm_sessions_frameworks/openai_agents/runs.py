@@ -57,9 +57,9 @@ class Runs:
         self._runs[context] = _Run(turn)
         used = context.usage  # the SDK goes on counting in it
         turn.count(lambda: _usage_of(used))
-        weakref.finalize(context, turn.release, completed=False).atexit = False
+        weakref.finalize(context, turn.abort).atexit = False
         if (task := asyncio.current_task()) is not None:
-            task.add_done_callback(lambda _: turn.release(completed=False))
+            task.add_done_callback(lambda ended: turn.abort(_error_of(ended)))
 
     def lease_of(self, context: RunContextWrapper[Any]) -> Lease | None:
         """Return the lease that a run writes under; None for one that holds nothing (any more)."""
@@ -72,7 +72,7 @@ class Runs:
         if run is None or run.is_over:
             return
         run.is_over = True
-        run.turn.release(completed=True)
+        run.turn.release()
         await _ended(run.turn)
 
     async def pause(self, context: RunContextWrapper[Any]) -> None:
@@ -81,8 +81,7 @@ class Runs:
         if run is None or run.is_over:
             return
         run.is_over = True
-        run.turn.count(lambda: None)  # the run that goes on with it counts its tokens, too
-        run.turn.release(completed=False)
+        run.turn.pause()
         await _ended(run.turn)
 
 
@@ -95,6 +94,11 @@ async def _ended(turn: HeldTurn) -> None:
             "The end of a run could not be stored (%s): its session is free once its lease has expired.",
             type(error).__name__,
         )
+
+
+def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
+    """Return what a task ended with. Looking at it is not taking note: who never does is told so by asyncio."""
+    return asyncio.CancelledError() if task.cancelled() else task._exception
 
 
 def _usage_of(used: UsedByRun) -> Usage | None:

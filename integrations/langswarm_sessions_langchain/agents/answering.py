@@ -26,7 +26,9 @@ from langswarm_sessions.interfaces import (
 )
 from langswarm_sessions_langchain.agents.transcript import answered_calls, what_is_sent
 from langswarm_sessions_langchain.runnable.bound import RUNNABLE_PROFILE, RUNNABLE_PROVIDER
+from langswarm_sessions_langchain.runnable.config import grouped
 from langswarm_sessions_langchain.runnable.outputs import completed_of
+from langswarm_sessions_langchain.tracing import below_turn
 
 __all__ = ["AgentModelProvider", "CallModel", "GraphModelProvider", "split_answer"]
 
@@ -42,6 +44,7 @@ class AgentModelProvider(EngineProvider):
         request: The agent's request.
         call: The handler, called in the thread and the context of the agent.
         model: What the model is called until the answer says it.
+        session_id: Whose turn it is.
 
     Attributes:
         request: The agent's request.
@@ -51,8 +54,9 @@ class AgentModelProvider(EngineProvider):
     name = RUNNABLE_PROVIDER
     profile: ClassVar[ProviderProfile] = RUNNABLE_PROFILE
 
-    def __init__(self, request: ModelRequest[Any], call: CallModel, *, model: str) -> None:
+    def __init__(self, request: ModelRequest[Any], call: CallModel, *, model: str, session_id: str) -> None:
         self.request = request
+        self._session_id = session_id
         self._call = call
         self.model = model
         self.response: ModelResponse[Any] | None = None
@@ -84,7 +88,9 @@ class AgentModelProvider(EngineProvider):
 
     async def _answered(self, request: ModelRequest[Any], heard: _Heard) -> ModelResponse[Any]:
         # Of this task's own context: what the model's run inherits, in whatever thread it is called.
-        var_child_runnable_config.set(merge_configs(ensure_config(), RunnableConfig(callbacks=[heard])))
+        config = below_turn(ensure_config())
+        beside = RunnableConfig(callbacks=[heard], metadata=grouped(config, self._session_id))
+        var_child_runnable_config.set(merge_configs(config, beside))
         return await self._call(request)
 
     def wanted(self, request: ProviderRequest) -> ModelRequest[Any]:

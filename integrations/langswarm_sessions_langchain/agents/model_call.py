@@ -10,6 +10,7 @@ from typing import Any, cast
 from langchain.agents.middleware import ModelRequest, ModelResponse
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, ToolMessage, convert_to_messages
+from langchain_core.runnables import ensure_config
 
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.manager import SessionManager
@@ -35,7 +36,9 @@ from langswarm_sessions_langchain.agents.transcript import id_of, mark, turn_key
 from langswarm_sessions_langchain.messages import from_langchain
 from langswarm_sessions_langchain.provider.profile import model_names
 from langswarm_sessions_langchain.runnable.bound import RUNNABLE_PROVIDER
+from langswarm_sessions_langchain.runnable.config import grouped
 from langswarm_sessions_langchain.runnable.outputs import answer_message
+from langswarm_sessions_langchain.tracing import NOTES_RUN, in_current_run
 
 __all__ = ["AgentModelCall"]
 
@@ -84,17 +87,17 @@ class AgentModelCall:
         request, session = self._request, self._session
         _refuse_session_model(request.model, session_id=session.session_id)
         name = next(iter(model_names(request.model)), RUNNABLE_PROVIDER)
-        provider = self._provider_kind()(request, call, model=name)
+        provider = self._provider_kind()(request, call, model=name, session_id=session.session_id)
         told = request.system_message.text if request.system_message is not None else ""
-        turn = session.run_turn(
-            TurnInput(
-                messages=tuple(map(from_langchain, inputs)),
-                instructions=told if told or session.record.instructions else None,
-                idempotency_key=key,
-                provider=provider,
-                resume_failed=bool(inputs),
-            )
+        given = TurnInput(
+            messages=tuple(map(from_langchain, inputs)),
+            instructions=told if told or session.record.instructions else None,
+            idempotency_key=key,
+            provider=provider,
+            resume_failed=bool(inputs),
         )
+        with in_current_run(session.session_id):
+            turn = session.run_turn(given)
         message = await turn.result()
         answer = answer_message(message, turn.completed)
         response = provider.response
@@ -120,6 +123,8 @@ class AgentModelCall:
                 bridge=self._manager.bridge,
             ),
             profile={"structured_output": "response_format" in session.engine_provider.profile.config_keys},
+            callbacks=[NOTES_RUN],
+            metadata=grouped(ensure_config(), session.session_id),
         )
         return await call(request.override(model=slot))
 

@@ -8,13 +8,13 @@ while without a step it is taken to be over.
 from __future__ import annotations
 
 import asyncio
-import threading
 import weakref
 from collections import deque
 from dataclasses import dataclass, field
 from time import monotonic
 
 from langswarm_sessions.errors import SessionBusyError
+from langswarm_sessions.forks import fork_safe_lock
 from langswarm_sessions.manager import SessionManager
 
 __all__ = ["RunOrder", "order_of"]
@@ -47,7 +47,7 @@ class RunOrder:
     """Lets the runs of each session take turns. Usable from any thread and event loop."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         self._places: dict[str, _Place] = {}
         self._swept_at = _MANY
 
@@ -140,7 +140,7 @@ class RunOrder:
 
 
 _orders: weakref.WeakKeyDictionary[SessionManager, RunOrder] = weakref.WeakKeyDictionary()
-_lock = threading.Lock()
+_lock = fork_safe_lock()
 
 
 def order_of(manager: SessionManager) -> RunOrder:

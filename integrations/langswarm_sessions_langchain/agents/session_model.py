@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.callbacks.manager import BaseRunManager
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, SystemMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
@@ -23,6 +24,7 @@ from langswarm_sessions.turns import TurnInput, TurnStream
 from langswarm_sessions_langchain.provider.profile import model_names
 from langswarm_sessions_langchain.runnable.config import read_options
 from langswarm_sessions_langchain.runnable.reading import answer_chunks, whole_answer
+from langswarm_sessions_langchain.tracing import in_model_run
 
 __all__ = ["SESSION_MODEL_TYPE", "RecordedAnswer", "SessionCall", "SessionSlot"]
 
@@ -48,7 +50,14 @@ class SessionCall:
     key: str
     bridge: Bridge = field(repr=False)
 
-    def turn(self, messages: Sequence[BaseMessage], kwargs: dict[str, Any], *, stream: bool) -> TurnStream:
+    def turn(
+        self,
+        messages: Sequence[BaseMessage],
+        kwargs: dict[str, Any],
+        *,
+        stream: bool,
+        run: BaseRunManager | None,
+    ) -> TurnStream:
         """Return the turn that answers the call.
 
         Args:
@@ -56,31 +65,36 @@ class SessionCall:
                 instructions: the session knows the rest.
             kwargs: Tools, tool choice and response format.
             stream: Whether the answer is read in pieces.
+            run: LangChain's run of the call.
         """
         _refuse_settings(kwargs, session_id=self.session.session_id)
         asked = read_options(kwargs, bound=False)
         told = [message.text for message in messages[: _first_said(messages)]]
         has_some = self.session.record.instructions is not None
-        return self.session.run_turn(
-            TurnInput(
-                messages=self.inputs,
-                instructions="\n\n".join(told) if told else "" if has_some else None,
-                options=asked.options,
-                idempotency_key=self.key,
-                timeout=asked.timeout,
-                stream=stream,
-                operation="stream" if stream else "send",
-                resume_failed=bool(self.inputs),
-            )
+        turn = TurnInput(
+            messages=self.inputs,
+            instructions="\n\n".join(told) if told else "" if has_some else None,
+            options=asked.options,
+            idempotency_key=self.key,
+            timeout=asked.timeout,
+            stream=stream,
+            operation="stream" if stream else "send",
+            resume_failed=bool(self.inputs),
         )
+        with in_model_run(run, self.session.session_id):
+            return self.session.run_turn(turn)
 
-    async def answer(self, messages: Sequence[BaseMessage], kwargs: dict[str, Any]) -> AIMessage:
+    async def answer(
+        self, messages: Sequence[BaseMessage], kwargs: dict[str, Any], run: BaseRunManager | None
+    ) -> AIMessage:
         """Return the whole answer."""
-        return await whole_answer(self.turn(messages, kwargs, stream=False))
+        return await whole_answer(self.turn(messages, kwargs, stream=False, run=run))
 
-    def chunks(self, messages: Sequence[BaseMessage], kwargs: dict[str, Any]) -> AsyncGenerator[AIMessageChunk]:
+    def chunks(
+        self, messages: Sequence[BaseMessage], kwargs: dict[str, Any], run: BaseRunManager | None
+    ) -> AsyncGenerator[AIMessageChunk]:
         """Return the answer in chunks that sum up to it; closing the generator interrupts the turn."""
-        return answer_chunks(self.turn(messages, kwargs, stream=True), run_id=None)
+        return answer_chunks(self.turn(messages, kwargs, stream=True, run=run), run_id=None)
 
 
 class _Slot(BaseChatModel):
@@ -114,7 +128,7 @@ class SessionSlot(_Slot):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return _result(self.call.bridge.call(self.call.answer, messages, kwargs))
+        return _result(self.call.bridge.call(self.call.answer, messages, kwargs, run_manager))
 
     @override
     async def _agenerate(
@@ -124,7 +138,7 @@ class SessionSlot(_Slot):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return _result(await self.call.answer(messages, kwargs))
+        return _result(await self.call.answer(messages, kwargs, run_manager))
 
     @override
     def _stream(
@@ -134,7 +148,7 @@ class SessionSlot(_Slot):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        for chunk in self.call.bridge.iterate(lambda: self.call.chunks(messages, kwargs)):
+        for chunk in self.call.bridge.iterate(lambda: self.call.chunks(messages, kwargs, run_manager)):
             yield ChatGenerationChunk(message=chunk)
 
     @override
@@ -145,7 +159,7 @@ class SessionSlot(_Slot):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        async with aclosing(self.call.chunks(messages, kwargs)) as chunks:
+        async with aclosing(self.call.chunks(messages, kwargs, run_manager)) as chunks:
             async for chunk in chunks:
                 yield ChatGenerationChunk(message=chunk)
 

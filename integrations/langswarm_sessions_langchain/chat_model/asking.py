@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
+from langchain_core.callbacks.manager import BaseRunManager
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 
 from langswarm_sessions.errors import ConfigurationError, InvalidInputError
@@ -26,6 +27,7 @@ from langswarm_sessions_langchain.runnable.inputs import GivenInput, MessageKeys
 from langswarm_sessions_langchain.runnable.nesting import refuse_inside_turn
 from langswarm_sessions_langchain.runnable.reading import answer_chunks, whole_answer
 from langswarm_sessions_langchain.runnable.session import DEFAULT_USER, check_same, open_conversation
+from langswarm_sessions_langchain.tracing import in_model_run
 
 __all__ = ["ModelAsking"]
 
@@ -43,6 +45,7 @@ class ModelAsking:
         model: The model that is asked; None: the session's.
         settings: Settings of the model that hold for every call.
         ask: What this call asks for.
+        run: LangChain's run of this call.
     """
 
     manager: SessionManager
@@ -50,6 +53,7 @@ class ModelAsking:
     model: str | None
     settings: Mapping[str, Any] = field(repr=False)
     ask: ModelAsk = field(repr=False)
+    run: BaseRunManager | None = field(default=None, repr=False)
 
     async def answer(self, messages: Sequence[BaseMessage]) -> AIMessage:
         """Return the whole answer."""
@@ -77,19 +81,19 @@ class ModelAsking:
         stored = tuple(from_langchain(message) for message in said.messages)
         results_only = all(message.role is Role.TOOL for message in stored)
         settings = {**self.settings, **self.ask.settings}
-        return session.run_turn(
-            TurnInput(
-                messages=stored,
-                instructions=given.instructions,
-                options=self.ask.options,
-                idempotency_key=self.ask.idempotency_key or await self._key(said, session, given.instructions),
-                timeout=self.ask.timeout,
-                stream=stream,
-                operation="tool_results" if results_only else "stream" if stream else "send",
-                provider=await asked_otherwise(session, settings=settings, model=self.ask.model or self.model),
-                resume_failed=True,
-            )
+        turn = TurnInput(
+            messages=stored,
+            instructions=given.instructions,
+            options=self.ask.options,
+            idempotency_key=self.ask.idempotency_key or await self._key(said, session, given.instructions),
+            timeout=self.ask.timeout,
+            stream=stream,
+            operation="tool_results" if results_only else "stream" if stream else "send",
+            provider=await asked_otherwise(session, settings=settings, model=self.ask.model or self.model),
+            resume_failed=True,
         )
+        with in_model_run(self.run, session.session_id):
+            return session.run_turn(turn)
 
     async def _session(self) -> Session:
         model = self.ask.model or self.model

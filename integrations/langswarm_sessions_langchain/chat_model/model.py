@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.callbacks.manager import BaseRunManager
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.messages.utils import count_tokens_approximately
@@ -26,9 +27,10 @@ from langswarm_sessions_langchain.chat_model.call import ids_in, read_ask, tool_
 from langswarm_sessions_langchain.chat_model.structured import Method, structured
 from langswarm_sessions_langchain.managers import checked_manager
 from langswarm_sessions_langchain.runnable.as_tool import text_tool
-from langswarm_sessions_langchain.runnable.config import CONFIG_SPECS, GROUPED_BY
+from langswarm_sessions_langchain.runnable.config import CONFIG_SPECS, grouped
 from langswarm_sessions_langchain.runnable.copying import Reconnecting
 from langswarm_sessions_langchain.runnable.nesting import StreamWithin
+from langswarm_sessions_langchain.tracing import noting_run
 
 __all__ = ["SessionChatModel"]
 
@@ -205,8 +207,8 @@ class SessionChatModel(Reconnecting, BaseChatModel):
         complete = ensure_config(config)
         ids = {**ids_in(complete, session_id=self.session_id, user_id=self.user_id), **kwargs}
         if session_id := ids.get("session_id"):
-            complete["metadata"] = {**(complete.get("metadata") or {}), **dict.fromkeys(GROUPED_BY, session_id)}
-        return complete, ids
+            complete["metadata"] = grouped(complete, session_id)
+        return noting_run(complete), ids
 
     # Turns
 
@@ -218,7 +220,7 @@ class SessionChatModel(Reconnecting, BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        asking = self._asking(stop, kwargs)
+        asking = self._asking(stop, kwargs, run_manager)
         return _result(asking.manager.bridge.call(asking.answer, messages))
 
     @override
@@ -229,7 +231,7 @@ class SessionChatModel(Reconnecting, BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return _result(await self._asking(stop, kwargs).answer(messages))
+        return _result(await self._asking(stop, kwargs, run_manager).answer(messages))
 
     @override
     def _stream(
@@ -239,7 +241,7 @@ class SessionChatModel(Reconnecting, BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        asking, run_id = self._asking(stop, kwargs), _run_id(run_manager)
+        asking, run_id = self._asking(stop, kwargs, run_manager), _run_id(run_manager)
         chunks = asking.manager.bridge.iterate(lambda: asking.chunks(messages, run_id=run_id))
         for chunk in chunks:
             yield ChatGenerationChunk(message=chunk)
@@ -252,13 +254,13 @@ class SessionChatModel(Reconnecting, BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        asking, run_id = self._asking(stop, kwargs), _run_id(run_manager)
+        asking, run_id = self._asking(stop, kwargs, run_manager), _run_id(run_manager)
         stream = _generations(asking.chunks(messages, run_id=run_id))
         if (opened := _opened.get()) is not None:
             opened.append(stream)
         return stream
 
-    def _asking(self, stop: list[str] | None, kwargs: Mapping[str, Any]) -> ModelAsking:
+    def _asking(self, stop: list[str] | None, kwargs: Mapping[str, Any], run: BaseRunManager | None) -> ModelAsking:
         _, named = self._named(None, kwargs)
         return ModelAsking(
             manager=self._manager_in_force(),
@@ -266,6 +268,7 @@ class SessionChatModel(Reconnecting, BaseChatModel):
             model=self.model,
             settings=self._settings(),
             ask=read_ask(named, stop=stop),
+            run=run,
         )
 
     def _settings(self) -> dict[str, Any]:

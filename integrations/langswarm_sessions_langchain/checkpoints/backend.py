@@ -10,8 +10,7 @@ from langswarm_sessions.interfaces.storage import EngineStorage
 from langswarm_sessions.manager import SessionManager
 from langswarm_sessions_langchain.checkpoints.known import KnownValues, RunningPuts
 from langswarm_sessions_langchain.checkpoints.serializing import Codec
-from langswarm_sessions_otel import Telemetry
-from langswarm_sessions_otel.checkpoints import CheckpointScope
+from langswarm_sessions_otel import OutsideStorageScope, Telemetry
 
 __all__ = ["Backend"]
 
@@ -58,6 +57,6 @@ class Backend:
             runs=runs,
         )
 
-    def span(self, operation: str) -> CheckpointScope:
+    def span(self, operation: str) -> OutsideStorageScope:
         """Open the span of an operation."""
-        return self.telemetry.checkpoints(operation, backend=self.storage.backend, db_system=self.storage.db_system)
+        return self.telemetry.storage(operation, backend=self.storage.backend, db_system=self.storage.db_system)

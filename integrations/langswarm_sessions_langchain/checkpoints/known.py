@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
+from langswarm_sessions.forks import fork_safe_lock
 from langswarm_sessions.records.checkpoints import CheckpointAddress
 from langswarm_sessions_langchain.checkpoints.values import KnownValue
 
@@ -21,7 +21,7 @@ class KnownValues:
     """The newest known versions of channels, the longest unused forgotten first. Usable from several threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         self._values: OrderedDict[tuple[CheckpointAddress, str], KnownValue] = OrderedDict()
 
     def get(self, address: CheckpointAddress, channel: str) -> KnownValue | None:
@@ -43,7 +43,7 @@ class RunningPuts:
     """Which runs are storing a checkpoint that may be refused, and which were: what else those store is refused too."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         self._refused: OrderedDict[tuple[CheckpointAddress, str | int], object] = OrderedDict()
         self._open: dict[tuple[CheckpointAddress, str | int], asyncio.Future[None]] = {}
 

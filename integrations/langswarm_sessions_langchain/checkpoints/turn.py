@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import weakref
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -13,6 +12,7 @@ from typing import Self
 from langswarm_sessions.bridge import current_caller
 from langswarm_sessions.config import Strategy
 from langswarm_sessions.errors import SessionBusyError, SessionError, SessionExistsError, SessionNotFoundError
+from langswarm_sessions.forks import fork_safe_lock, start_over_in_child
 from langswarm_sessions.ids import new_id, now
 from langswarm_sessions.manager import SessionManager
 from langswarm_sessions.messages import TurnState
@@ -98,8 +98,13 @@ class _Line:
         self.turn_wait = services.turn_wait
         self._storage = services.storage
         self._lease_seconds = services.lease_seconds
+        self.start_over()
+        start_over_in_child(self)
+
+    def start_over(self) -> None:
+        """Begin without anybody in line; after a fork, those are the parent's."""
         self._gates = SessionGates()
-        self._keeper = LeaseKeeper(services.storage, lease_seconds=services.lease_seconds)
+        self._keeper = LeaseKeeper(self._storage, lease_seconds=self._lease_seconds)
         self._callers: dict[str, object | None] = {}
 
     @asynccontextmanager
@@ -142,7 +147,7 @@ class _Line:
             with suppress(SessionExistsError):
                 await self._storage.insert_session(_session(session_id))
             try:
-                begun = await admitted(self._storage, self._beginning(session_id), patience)
+                begun = await admitted(self._storage, self._beginning(session_id), patience=patience)
             except SessionNotFoundError:  # whoever was here before took its place away in this very moment
                 if patience.left == 0:
                     raise
@@ -175,7 +180,7 @@ class _Line:
         )
 
 
-_lines_lock = threading.Lock()
+_lines_lock = fork_safe_lock()
 _lines: weakref.WeakKeyDictionary[SessionManager, _Line] = weakref.WeakKeyDictionary()
 
 

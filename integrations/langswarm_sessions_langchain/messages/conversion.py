@@ -217,13 +217,30 @@ def payload_of(message: BaseMessage) -> dict[str, Any]:
 def usage_of(message: AIMessage) -> Usage:
     """Return the tokens of an answer as its model counted them; zeros when it did not say."""
     usage: Mapping[str, Any] = message.usage_metadata or {}
+    sent: Mapping[str, Any] = usage.get("input_token_details") or {}
+    made: Mapping[str, Any] = usage.get("output_token_details") or {}
+    read, total = usage.get("input_tokens") or 0, usage.get("total_tokens") or 0
+    an_hour = sent.get("ephemeral_1h_input_tokens") or 0
+    # langchain-anthropic tells writes by how long they are kept, and then leaves the sum at 0.
+    written = _of_any_tier(sent, "cache_creation") or (sent.get("ephemeral_5m_input_tokens") or 0) + an_hour
     return Usage(
-        input_tokens=usage.get("input_tokens") or 0,
-        output_tokens=usage.get("output_tokens") or 0,
-        total_tokens=usage.get("total_tokens") or 0,
-        cached_tokens=(usage.get("input_token_details") or {}).get("cache_read") or 0,
-        reasoning_tokens=(usage.get("output_token_details") or {}).get("reasoning") or 0,
+        input_tokens=read,
+        # Some servers count reasoning beside the answer: only the total has it then.
+        output_tokens=max(usage.get("output_tokens") or 0, total - read),
+        total_tokens=total,
+        cached_tokens=_of_any_tier(sent, "cache_read"),
+        reasoning_tokens=_of_any_tier(made, "reasoning"),
+        cache_write_tokens=written,
+        cache_write_1h_tokens=an_hour,
+        input_audio_tokens=sent.get("audio") or 0,
+        output_audio_tokens=made.get("audio") or 0,
+        output_image_tokens=made.get("image") or 0,
     )
+
+
+def _of_any_tier(details: Mapping[str, Any], name: str) -> int:
+    """Return a count that langchain-openai writes under another name for each service tier."""
+    return sum(details.get(f"{tier}{name}") or 0 for tier in ("", "flex_", "priority_"))
 
 
 # ---------------------------------------------------------------- reading

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import BaseChatModel
@@ -27,6 +28,8 @@ from langswarm_sessions_langchain.provider.errors import is_known, translate
 from langswarm_sessions_langchain.provider.mapping import Speaker, given_messages
 from langswarm_sessions_langchain.provider.profile import model_names, speaker_of
 from langswarm_sessions_langchain.provider.request import ModelCall, configured, model_call, run_config
+from langswarm_sessions_langchain.runnable.billed import billed_call
+from langswarm_sessions_langchain.runnable.homes import endpoint_of
 
 if TYPE_CHECKING:
     from langswarm_sessions_langchain.provider.client import LangChainProvider
@@ -139,7 +142,13 @@ class LangChainProviderSession(BuiltInProviderSession["LangChainProvider"]):
         if is_cut(chunks, answer):
             raise self._connection.failures.cut_stream()
         completed = completed_answer(answer, speaker=speaker, names=model_names(self._connection.chat_model))
-        return [*_rest(completed, said), completed]
+        call = billed_call(answer, (), model=completed.model, asked=self._model())
+        call = replace(call, usage=completed.usage)
+        return [*_rest(completed, said), replace(completed, calls=(call,))]
+
+    def endpoint(self) -> tuple[str | None, int | None]:
+        """Return host and port that the chat model's requests go to; (None, None) when it does not tell."""
+        return endpoint_of(self._model())
 
     def _model(self) -> BaseChatModel:
         """Return the chat model with the settings in force."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from typing import Any, cast
 
@@ -153,13 +154,7 @@ def _usage(answer: AIMessage) -> Usage:
     usage = usage_of(answer)
     if usage.total_tokens:
         return usage
-    return Usage(
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        total_tokens=usage.input_tokens + usage.output_tokens,
-        cached_tokens=usage.cached_tokens,
-        reasoning_tokens=usage.reasoning_tokens,
-    )
+    return replace(usage, total_tokens=usage.input_tokens + usage.output_tokens)
 
 
 def _server_id(answer: AIMessage) -> str | None:

@@ -178,7 +178,9 @@ def translate(
         verdict = _verdict(told, failures)
         if verdict is failures.unreachable and streaming:
             return failures.cut_stream()
-        return failures.error(verdict, told.failure)
+        known = failures.error(verdict, told.failure, cause=error)
+        known.was_begun = streaming  # what has no status here may as well be an SDK's without any
+        return known
     return ProviderError(
         f"{failures.provider}: {chat_model} raised {type(error).__name__}; see the cause of this error. Correct the "
         "chat model, or what it was given, or raise an error of langswarm_sessions.errors to say what is to be done.",

@@ -90,11 +90,11 @@ def run_config(session_id: str, *, metadata: Mapping[str, Any] | None = None) ->
 
     Args:
         session_id: Its metadata says it in the words by which tracers group runs.
-        metadata: More of it, from provider_config.
+        metadata: More of it, from provider_config: what is given there stays.
     """
     config = ensure_config()
     around = config.get("metadata") or {}
-    config["metadata"] = {**around, **(metadata or {}), **dict.fromkeys(GROUPED_BY, session_id)}
+    config["metadata"] = {**around, **dict.fromkeys(GROUPED_BY, session_id), **(metadata or {})}
     config["configurable"] = {"thread_id": session_id, **(config.get("configurable") or {})}
     config.pop("run_id", None)  # of the run around it
     config.pop("run_name", None)

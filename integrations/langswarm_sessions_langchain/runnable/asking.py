@@ -27,6 +27,7 @@ from langswarm_sessions_langchain.runnable.inputs import GivenInput, MessageKeys
 from langswarm_sessions_langchain.runnable.nesting import refuse_inside_turn
 from langswarm_sessions_langchain.runnable.reading import answer_chunks, whole_answer
 from langswarm_sessions_langchain.runnable.session import check_same, open_conversation
+from langswarm_sessions_langchain.tracing import below_turn, in_current_run
 
 __all__ = ["Asking"]
 
@@ -84,19 +85,19 @@ class Asking:
         provider = self._answering(given, call, ids, stream=stream)
         session = await self._session(ids)
         results_only = all(message.role is Role.TOOL for message in given.stored)
-        return session.run_turn(
-            TurnInput(
-                messages=given.stored,
-                instructions=given.instructions,
-                options=call.options,
-                idempotency_key=call.idempotency_key,
-                timeout=call.timeout,
-                stream=stream,
-                operation="tool_results" if results_only else "stream" if stream else "send",
-                provider=provider,
-                resume_failed=True,
-            )
+        turn = TurnInput(
+            messages=given.stored,
+            instructions=given.instructions,
+            options=call.options,
+            idempotency_key=call.idempotency_key,
+            timeout=call.timeout,
+            stream=stream,
+            operation="tool_results" if results_only else "stream" if stream else "send",
+            provider=provider,
+            resume_failed=True,
         )
+        with in_current_run(session.session_id):
+            return session.run_turn(turn)
 
     def _answering(
         self, given: GivenInput, call: CallOptions, ids: ConversationIds, *, stream: bool
@@ -108,7 +109,7 @@ class Asking:
             session_id=ids.session_id,
             given=given,
             keys=self.keys,
-            config=child_config(self.config, ids, callbacks=self.callbacks),
+            config=below_turn(child_config(self.config, ids, callbacks=self.callbacks)),
             kwargs=call.rest,
             stream=stream,
             thread=self.thread,

@@ -27,7 +27,9 @@ from langswarm_sessions.interfaces import (
 )
 from langswarm_sessions.records import NativeKind
 from langswarm_sessions_langchain.runnable.caller_thread import CallerThread
+from langswarm_sessions_langchain.runnable.homes import endpoint_of
 from langswarm_sessions_langchain.runnable.inputs import GivenInput, MessageKeys, bound_input
+from langswarm_sessions_langchain.runnable.inside import chat_models_in
 from langswarm_sessions_langchain.runnable.nesting import inside_turn
 from langswarm_sessions_langchain.runnable.outputs import add_output, completed_of, new_messages, text_of_chunk
 
@@ -35,7 +37,12 @@ __all__ = ["RUNNABLE_PROFILE", "RUNNABLE_PROVIDER", "BoundCall", "RunnableProvid
 
 RUNNABLE_PROVIDER = "runnable"
 RUNNABLE_PROFILE = ProviderProfile(
-    native=NativeKind.NONE, client=True, config_keys=frozenset(), otel_name=RUNNABLE_PROVIDER, is_foreign=True
+    native=NativeKind.NONE,
+    client=True,
+    config_keys=frozenset(),
+    otel_name=RUNNABLE_PROVIDER,
+    is_foreign=True,
+    asks_several=True,
 )
 
 _END = object()
@@ -94,9 +101,15 @@ class RunnableProvider(EngineProvider):
                 said += text
                 if text or (call.stream and isinstance(chunk, AIMessageChunk)):
                     yield TextDelta(text, chunk)
-        completed = completed_of(new_messages(output, given, output_key=call.keys.output), model=self.model)
+        said_now = new_messages(output, given, output_key=call.keys.output)
+        completed = completed_of(said_now, model=self.model, models=chat_models_in(call.bound))
         for event in _end(completed, said=said, stream=call.stream):
             yield event
+
+    def endpoint(self) -> tuple[str | None, int | None]:
+        """Return where the Runnable's chat model sends its requests; (None, None) where it has none, or several."""
+        models = chat_models_in(self._call.bound)
+        return endpoint_of(models[0]) if len(models) == 1 else (None, None)
 
     def translate(self, error: Exception) -> Exception:
         """Leave the Runnable's errors as they are: who wraps it already handles them.

@@ -13,6 +13,7 @@ from langswarm_sessions.checks import check_name, check_seconds
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.records import TurnOptions
 from langswarm_sessions.tools import turn_options
+from langswarm_sessions_langchain.runnable.nesting import sessions_around
 
 __all__ = [
     "CONFIG_SPECS",
@@ -20,6 +21,7 @@ __all__ = [
     "CallOptions",
     "ConversationIds",
     "child_config",
+    "grouped",
     "named_config",
     "read_ids",
     "read_options",
@@ -131,8 +133,25 @@ def named_config(config: RunnableConfig | None) -> RunnableConfig:
     complete = ensure_config(config)
     session_id = (complete.get("configurable") or {}).get("session_id")
     if isinstance(session_id, str):  # any other is refused within the run, where tracers see it
-        complete["metadata"] = {**(complete.get("metadata") or {}), **dict.fromkeys(GROUPED_BY, session_id)}
+        complete["metadata"] = grouped(complete, session_id)
     return complete
+
+
+def grouped(config: RunnableConfig, session_id: str) -> dict[str, Any]:
+    """Return the metadata of a run, naming a session in the words by which tracers group runs.
+
+    What the caller gave stays. What LangGraph copied there from the config, and what a turn around this one is called,
+    makes way.
+
+    Args:
+        config: The run's config.
+        session_id: Its session.
+    """
+    given: Mapping[str, Any] = config.get("metadata") or {}
+    configurable: Mapping[str, Any] = config.get("configurable") or {}
+    around = sessions_around()
+    own = {key: given[key] for key in GROUPED_BY if key in given and given[key] not in (configurable.get(key), *around)}
+    return {**given, **dict.fromkeys(GROUPED_BY, session_id), **own}
 
 
 def child_config(config: RunnableConfig, ids: ConversationIds, *, callbacks: Any = None) -> RunnableConfig:

@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 from langswarm_sessions.errors import SessionBusyError
 
-__all__ = ["OuterTurn", "StreamWithin", "inside_turn", "refuse_inside_turn"]
+__all__ = ["OuterTurn", "StreamWithin", "inside_turn", "refuse_inside_turn", "sessions_around"]
 
 T = TypeVar("T")
 
@@ -109,6 +109,11 @@ def inside_turn(session_id: str) -> Generator[OuterTurn]:
         yield turn
     finally:
         turn.runs = False
+
+
+def sessions_around() -> tuple[str, ...]:
+    """Return the ids of the sessions whose turns run around this one."""
+    return tuple(turn.session_id for turn in _around.get() if turn.runs)
 
 
 def refuse_inside_turn(session_id: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
@@ -20,6 +21,7 @@ from langswarm_sessions.interfaces import Completed
 from langswarm_sessions.messages import SessionMessage
 from langswarm_sessions.records import Usage
 from langswarm_sessions_langchain.messages import from_langchain, restored_langchain, to_langchain, usage_of
+from langswarm_sessions_langchain.runnable.billed import billed_call
 from langswarm_sessions_langchain.runnable.inputs import pick
 
 __all__ = ["add_output", "answer_message", "completed_of", "last_chunk", "new_messages", "text_of_chunk"]
@@ -80,21 +82,29 @@ def new_messages(output: Any, given: Sequence[BaseMessage], *, output_key: str |
     return fresh
 
 
-def completed_of(messages: Sequence[BaseMessage], *, model: str) -> Completed:
-    """Return a Runnable's messages as the end of a turn: the last one is the answer."""
+def completed_of(messages: Sequence[BaseMessage], *, model: str, models: Sequence[BaseChatModel] = ()) -> Completed:
+    """Return a Runnable's messages as the end of a turn: the last one is the answer.
+
+    Args:
+        messages: What it said.
+        model: What the model is called if no answer says it.
+        models: The chat models it is made of.
+    """
     answer = _as_answer(messages[-1])
     earlier = messages[:-1] if answer is messages[-1] or not isinstance(messages[-1], ToolMessage) else messages
     said = from_langchain(answer)
     known = said.provider_metadata
-    spent = [usage_of(message) for message in (*earlier, answer) if isinstance(message, AIMessage)]
+    spent = [message for message in (*earlier, answer) if isinstance(message, AIMessage)]
+    called = known.get("model") or model
     return Completed(
         parts=tuple(said.parts),
-        model=known.get("model") or model,
-        usage=_sum(spent),
+        model=called,
+        usage=sum((usage_of(message) for message in spent), Usage()),
         finish_reason=known.get("finish_reason"),
         provider_message_id=answer.id,
         payload=said.provider_payload,
         earlier=tuple(from_langchain(message) for message in earlier),
+        calls=tuple(billed_call(message, models, model=called) for message in spent),
         raw=answer,
     )
 
@@ -176,14 +186,4 @@ def _as_answer(message: BaseMessage) -> AIMessage:
         name=message.name,
         additional_kwargs=message.additional_kwargs,
         response_metadata=message.response_metadata,
-    )
-
-
-def _sum(usages: Sequence[Usage]) -> Usage:
-    return Usage(
-        input_tokens=sum(usage.input_tokens for usage in usages),
-        output_tokens=sum(usage.output_tokens for usage in usages),
-        total_tokens=sum(usage.total_tokens for usage in usages),
-        cached_tokens=sum(usage.cached_tokens for usage in usages),
-        reasoning_tokens=sum(usage.reasoning_tokens for usage in usages),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,7 @@ __all__ = ["AnthropicProviderSession"]
 
 _DRAIN_SECONDS = 1.0
 _MOST_PAUSES = 10
+_CALLS = ("anthropic.resources.messages:AsyncMessages.create", "anthropic.resources.beta.messages:AsyncMessages.create")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,10 @@ class AnthropicProviderSession(RemoteProviderSession[AnthropicConnection]):
     def profile(self) -> ProviderProfile:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
         """What Anthropic can do for this session; it depends on the setting `native`."""
         return profile_of(self._config)
+
+    def sdk_calls(self) -> Sequence[str]:
+        """Name the SDK's functions that a request goes through."""
+        return _CALLS
 
     async def model_limits(self) -> ModelLimits | None:
         """Ask for the model's limits."""

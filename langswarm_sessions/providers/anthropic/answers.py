@@ -8,8 +8,9 @@ from typing import Any, cast
 from langswarm_sessions.interfaces.provider import Completed
 from langswarm_sessions.messages import OtherPart, Part, ReasoningPart, RefusalPart, TextPart, ToolCall
 from langswarm_sessions.providers.anthropic.content import Block
+from langswarm_sessions.providers.billing import anthropic_terms
 from langswarm_sessions.providers.tools import parse_arguments
-from langswarm_sessions.records import Usage
+from langswarm_sessions.records import ModelCall, Usage
 
 __all__ = ["Answer", "completed_answer", "parts_of", "usage_of"]
 
@@ -45,6 +46,7 @@ class Answer:
         self._by_index: dict[object, Block] = {}
         self._arguments: dict[int, list[str]] = {}
         self._counts: dict[str, int] = {}
+        self._usage: dict[str, Any] = {}
         self._broken: dict[int, str] = {}
 
     def feed(self, event: Mapping[str, Any]) -> str:
@@ -103,8 +105,10 @@ class Answer:
 
     def _count(self, usage: Mapping[str, Any]) -> None:
         """Take in running totals; what an event leaves out stays as an earlier one told it."""
+        self._usage |= {name: told for name, told in usage.items() if told is not None}
         told = {name: usage.get(name) for name in _COUNTERS}
         told["thinking_tokens"] = _object(usage.get("output_tokens_details")).get("thinking_tokens")
+        told["hour_tokens"] = _object(usage.get("cache_creation")).get("ephemeral_1h_input_tokens")
         self._counts |= {name: count for name, count in told.items() if isinstance(count, int)}
 
     def _close(self) -> None:
@@ -120,6 +124,11 @@ class Answer:
     def usage(self) -> Usage:
         """The tokens, cached ones included."""
         return usage_of(self._counts)
+
+    @property
+    def terms(self) -> dict[str, str]:
+        """What sets the request apart where it is billed: tier, speed, where it ran if that was asked for, tools."""
+        return anthropic_terms(self._usage, self.blocks)
 
     @property
     def parts(self) -> list[Part]:
@@ -138,11 +147,11 @@ def completed_answer(answers: Sequence[Answer], *, model: str, request_id: str |
         request_id: The provider's id of the last request.
     """
     last = answers[-1]
-    usages = [answer.usage for answer in answers]
+    calls = [ModelCall(model=each.model or model, usage=each.usage, terms=each.terms) for each in answers]
     return Completed(
         parts=tuple(part for answer in answers for part in answer.parts),
         model=last.model or model,
-        usage=Usage(**{name: sum(usage.to_json()[name] for usage in usages) for name in usages[0].to_json()}),
+        usage=sum((call.usage for call in calls), Usage()),
         finish_reason=_FINISH_REASONS.get(last.stop_reason or "", last.stop_reason),
         provider_message_id=last.id,
         request_id=request_id,
@@ -151,6 +160,8 @@ def completed_answer(answers: Sequence[Answer], *, model: str, request_id: str |
             "model": model,
             "items": [block for answer in answers for block in answer.blocks],
         },
+        terms=last.terms,
+        calls=tuple(calls) if len(calls) > 1 else (),
     )
 
 
@@ -201,6 +212,8 @@ def usage_of(counts: Mapping[str, int]) -> Usage:
         total_tokens=sent + made,
         cached_tokens=counts.get("cache_read_input_tokens", 0),
         reasoning_tokens=counts.get("thinking_tokens", 0),
+        cache_write_tokens=counts.get("cache_creation_input_tokens", 0),
+        cache_write_1h_tokens=counts.get("hour_tokens", 0),
     )
 
 

@@ -105,9 +105,9 @@ def translate(error: Exception, *, continued: bool = False, streaming: bool = Fa
 
     failures = ANTHROPIC_FAILURES
     if isinstance(error, anthropic.APITimeoutError | httpx2.TimeoutException):
-        return failures.error(failures.timeout)
+        return failures.error(failures.timeout, cause=error)
     if isinstance(error, anthropic.APIConnectionError | httpx2.HTTPError | httpx2.StreamError):
-        return failures.cut_stream() if streaming else failures.error(failures.unreachable)
+        return failures.broken(error, is_begun=streaming)
     if isinstance(error, anthropic.APIError):
         return classify(failure_of(error, continued=continued))
     if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):

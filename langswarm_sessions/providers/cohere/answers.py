@@ -9,10 +9,11 @@ from typing import Any, cast
 from langswarm_sessions.errors import ProviderError
 from langswarm_sessions.interfaces.provider import Completed
 from langswarm_sessions.messages import Part, ReasoningPart, TextPart, ToolCall
+from langswarm_sessions.providers.billing import terms_of
 from langswarm_sessions.providers.cohere.errors import COHERE_FAILURES, classify
 from langswarm_sessions.providers.failures import Failure
 from langswarm_sessions.providers.tools import parse_arguments
-from langswarm_sessions.records import Usage
+from langswarm_sessions.records import ModelCall, Usage
 
 __all__ = ["Item", "StreamedAnswer", "call_arguments", "content_blocks", "parse_event", "parts_of", "usage_of"]
 
@@ -126,6 +127,7 @@ class StreamedAnswer:
             provider_message_id=self._id or _text(event.get("id")),
             request_id=self._request_id,
             payload={"provider": "cohere", "model": self._model, "items": [message]},
+            calls=_billed(_inner(delta, "usage"), model=self._model),
         )
 
     def _message(self) -> Item:
@@ -187,6 +189,17 @@ def usage_of(usage: Mapping[str, Any]) -> Usage:
     sent, made = _count(tokens.get("input_tokens")), _count(tokens.get("output_tokens"))
     cached = _count(usage.get("cached_tokens"))
     return Usage(input_tokens=sent, output_tokens=made, total_tokens=sent + made, cached_tokens=cached)
+
+
+def _billed(usage: Mapping[str, Any], *, model: str) -> tuple[ModelCall, ...]:
+    """Return the request as it is billed: fewer tokens than it had, and searches, documents, classifications."""
+    units = _inner(usage, "billed_units")
+    if not units:
+        return ()
+    sent, made = _count(units.get("input_tokens")), _count(units.get("output_tokens"))
+    others = [name for name, count in units.items() if name not in ("input_tokens", "output_tokens") and _count(count)]
+    billed = Usage(input_tokens=sent, output_tokens=made, total_tokens=sent + made)
+    return (ModelCall(model=model, usage=billed, terms=terms_of({}, tools=others)),)
 
 
 def _count(value: object) -> int:

@@ -82,13 +82,13 @@ def translate(error: Exception, *, streaming: bool = False) -> Exception:
     if isinstance(error, ApiError):
         return classify(failure_of(error))
     if isinstance(error, httpx.TimeoutException):
-        return COHERE_FAILURES.error(COHERE_FAILURES.timeout)
+        return COHERE_FAILURES.error(COHERE_FAILURES.timeout, cause=error)
     if isinstance(error, SSEError | httpx.DecodingError | json.JSONDecodeError | UnicodeDecodeError):
         return COHERE_FAILURES.error(COHERE_FAILURES.illegible)
     if isinstance(error, httpx.LocalProtocolError | httpx.InvalidURL | UnicodeError):
         return COHERE_FAILURES.error(COHERE_FAILURES.unsendable)
     if isinstance(error, httpx.HTTPError | httpx.StreamError):
-        return COHERE_FAILURES.cut_stream() if streaming else COHERE_FAILURES.error(COHERE_FAILURES.unreachable)
+        return COHERE_FAILURES.broken(error, is_begun=streaming)
     return error
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from langswarm_sessions.errors import SessionError
 from langswarm_sessions.interfaces.provider import Completed
 from langswarm_sessions.messages import Part, ToolCall
+from langswarm_sessions.providers.billing import terms_of
 from langswarm_sessions.providers.failures import Failure
 from langswarm_sessions.providers.gemini import contents, steps
 from langswarm_sessions.providers.gemini.errors import GEMINI_FAILURES, classify, failure_in
@@ -124,6 +125,7 @@ class StepCollector:
             parts=tuple(parts),
             model=str(interaction.get("model") or self._model),
             usage=_interaction_usage(_item(interaction.get("usage"))),
+            terms=_interaction_terms(interaction),
             finish_reason=_STATUS_REASONS.get(status) or _stop_reason(parts),
             provider_message_id=native_id,
             native_id=native_id if self._kept else None,
@@ -193,6 +195,7 @@ class CandidateCollector:
         self._items: list[Item] = []
         self._usage: Item = {}
         self._version: str | None = None
+        self._has_tools = False
         self.response_id: str | None = None
         self.reason: str | None = None
         """Why the answer ended; None while it goes on."""
@@ -210,6 +213,7 @@ class CandidateCollector:
             raise self._refusal(str(blocked))
         shown = ""
         for candidate in _items(chunk.get("candidates"))[:1]:
+            self._has_tools = self._has_tools or bool(candidate.get("groundingMetadata"))
             for item in _items(_item(candidate.get("content")).get("parts")):
                 self._take(item)
                 if not item.get("thought"):
@@ -235,6 +239,7 @@ class CandidateCollector:
             parts=tuple(parts),
             model=self._version or self._model,
             usage=_content_usage(self._usage),
+            terms=_content_terms(self._usage, has_tools=self._has_tools),
             finish_reason=_stop_reason(parts) if reason == "stop" else reason,
             provider_message_id=self.response_id,
             request_id=self.response_id,
@@ -266,6 +271,10 @@ def _interaction_usage(told: Item) -> Usage:
         thought=_count(told, "total_thought_tokens"),
         cached=_count(told, "total_cached_tokens"),
         total=_count(told, "total_tokens"),
+        sound=_of_kind(told, "input_tokens_by_modality", "audio"),
+        cached_sound=_of_kind(told, "cached_tokens_by_modality", "audio"),
+        made_sound=_of_kind(told, "output_tokens_by_modality", "audio"),
+        made_images=_of_kind(told, "output_tokens_by_modality", "image"),
     )
 
 
@@ -276,10 +285,25 @@ def _content_usage(told: Item) -> Usage:
         thought=_count(told, "thoughtsTokenCount"),
         cached=_count(told, "cachedContentTokenCount"),
         total=_count(told, "totalTokenCount"),
+        sound=_of_kind(told, "promptTokensDetails", "audio"),
+        cached_sound=_of_kind(told, "cacheTokensDetails", "audio"),
+        made_sound=_of_kind(told, "candidatesTokensDetails", "audio"),
+        made_images=_of_kind(told, "candidatesTokensDetails", "image"),
     )
 
 
-def _usage(*, sent: int, made: int, thought: int, cached: int, total: int) -> Usage:
+def _usage(
+    *,
+    sent: int,
+    made: int,
+    thought: int,
+    cached: int,
+    total: int,
+    sound: int,
+    cached_sound: int,
+    made_sound: int,
+    made_images: int,
+) -> Usage:
     """Gemini counts thoughts beside the answer; here, as with other providers, they are part of what was made."""
     written = max(made, total - sent) if total else made + thought
     return Usage(
@@ -288,7 +312,56 @@ def _usage(*, sent: int, made: int, thought: int, cached: int, total: int) -> Us
         total_tokens=sent + written,
         cached_tokens=cached,
         reasoning_tokens=thought,
+        input_audio_tokens=sound,
+        cached_audio_tokens=cached_sound,
+        output_audio_tokens=made_sound,
+        output_image_tokens=made_images,
     )
+
+
+def _of_kind(told: Item, name: str, kind: str) -> int:
+    """Return the tokens of one kind of medium in a list of counts by kind."""
+    counts = [entry for entry in _items(told.get(name)) if str(entry.get("modality")).lower() == kind]
+    return sum(_count(entry, "tokens") or _count(entry, "tokenCount") for entry in counts)
+
+
+def _interaction_terms(interaction: Item) -> dict[str, str]:
+    usage = _item(interaction.get("usage"))
+    tools = [str(entry.get("type")) for entry in _items(usage.get("grounding_tool_count"))]
+    if _count(usage, "total_tool_use_tokens"):
+        tools.append("tool_use")
+    untold = _untold(
+        _interaction_usage(usage),
+        sent=usage.get("input_tokens_by_modality"),
+        cached=usage.get("cached_tokens_by_modality"),
+        made=usage.get("output_tokens_by_modality"),
+        counted=_count(usage, "total_output_tokens") + _count(usage, "total_thought_tokens"),
+    )
+    return terms_of({"service_tier": interaction.get("service_tier")}, tools=tools, untold=untold)
+
+
+def _content_terms(usage: Item, *, has_tools: bool) -> dict[str, str]:
+    traffic = usage.get("trafficType")
+    told = {"service_tier": usage.get("serviceTier"), "traffic": None if traffic == "ON_DEMAND" else traffic}
+    untold = _untold(
+        _content_usage(usage),
+        sent=usage.get("promptTokensDetails"),
+        cached=usage.get("cacheTokensDetails"),
+        made=usage.get("candidatesTokensDetails"),
+        counted=_count(usage, "candidatesTokenCount") + _count(usage, "thoughtsTokenCount"),
+    )
+    tools = ["tool_use"] if has_tools or _count(usage, "toolUsePromptTokenCount") else ()
+    return terms_of(told, tools=tools, untold=untold)
+
+
+def _untold(usage: Usage, *, sent: object, cached: object, made: object, counted: int) -> Iterator[str]:
+    """Yield the kinds of tokens that are not told from others, by the lists of counts that are not there."""
+    if not sent or (usage.cached_tokens and usage.input_audio_tokens and not cached):
+        yield "audio"
+    if not made:
+        yield "image"
+    if usage.output_tokens != counted:  # the total has tokens that no counter names
+        yield "all"
 
 
 def _count(told: Item, name: str) -> int:

@@ -152,7 +152,7 @@ def translate(error: Exception, *, continued: bool = False, streaming: bool = Fa
         return error
     names = {kind.__name__ for kind in type(error).__mro__}
     if names & {"APITimeoutError", "TimeoutException", "ServerTimeoutError"}:
-        return GEMINI_FAILURES.error(GEMINI_FAILURES.timeout)
+        return GEMINI_FAILURES.error(GEMINI_FAILURES.timeout, cause=error)
     if isinstance(error, IllegibleAnswerError | UnicodeDecodeError) or "UnknownApiResponseError" in names:
         return GEMINI_FAILURES.error(GEMINI_FAILURES.illegible)
     if names & {"UnicodeError", "InvalidURL", "UnsupportedProtocol", "LocalProtocolError"}:
@@ -160,7 +160,7 @@ def translate(error: Exception, *, continued: bool = False, streaming: bool = Fa
     status = _http_status(error)
     if status is not None:
         return classify(failure_of(error, status=status, continued=continued))
-    return GEMINI_FAILURES.cut_stream() if streaming else GEMINI_FAILURES.error(GEMINI_FAILURES.unreachable)
+    return GEMINI_FAILURES.broken(error, is_begun=streaming)
 
 
 def failure_of(error: Exception, *, status: int, continued: bool = False) -> Failure:

@@ -41,7 +41,7 @@ from langswarm_sessions.providers.mistral.request import (
 )
 from langswarm_sessions.providers.mistral.streams import ChatReader, ConversationReader
 from langswarm_sessions.providers.remote import RemoteProviderSession
-from langswarm_sessions.records import NativeKind, NativeState, Usage
+from langswarm_sessions.records import NativeKind, NativeState
 
 if TYPE_CHECKING:
     from mistralai.client import Mistral
@@ -109,7 +109,7 @@ class MistralProviderSession(RemoteProviderSession[MistralConnection]):
         return completed_answer(
             answer,
             model=self.model,
-            usage=Usage(),  # the history says nothing of tokens
+            usage=None,  # the history says nothing of tokens
             answer_id=None,
             native_id=native.id,
             native_memo=_memo(answer, native.memo.get(_FIXED)),

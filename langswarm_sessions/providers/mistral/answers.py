@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langswarm_sessions.interfaces.provider import Completed
 from langswarm_sessions.messages import OtherPart, Part, ReasoningPart, SessionMessage, TextPart, ToolCall
+from langswarm_sessions.providers.billing import terms_of
 from langswarm_sessions.providers.mistral.mapping import Entry, wire_call_id
 from langswarm_sessions.providers.mistral.replay import arguments_of, chunks_of, payload_of, replayed_entries
 from langswarm_sessions.records import Usage
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["EntryDraft", "as_json", "completed_answer", "given_back", "usage_of"]
 
 _FINISH_REASONS = {"model_length": "length"}
+_SAID = frozenset({"message.output", "function.call"})
 _UNKNOWN_ID = "null"
 """What the SDK says of a tool call whose server gave it no id."""
 
@@ -111,7 +113,7 @@ def completed_answer(
     entries: Sequence[Entry],
     *,
     model: str,
-    usage: Usage,
+    usage: object,
     answer_id: str | None,
     finish_reason: str | None = None,
     native_id: str | None = None,
@@ -123,7 +125,7 @@ def completed_answer(
     Args:
         entries: What was said, as entries.
         model: The model that was asked for.
-        usage: The tokens.
+        usage: What the provider says of the tokens (None: nothing).
         answer_id: The provider's id of it, where the entries have none.
         finish_reason: The provider's word; a conversation says none.
         native_id: The conversation's id, if it is kept.
@@ -138,14 +140,24 @@ def completed_answer(
     return Completed(
         parts=tuple(parts),
         model=next((str(entry["model"]) for entry in kept if entry.get("model")), model),
-        usage=usage,
+        usage=usage_of(usage),
         finish_reason="tool_calls" if calls and reason in {None, "stop"} else reason or "stop",
         provider_message_id=spoken or next((str(entry["id"]) for entry in kept if entry.get("id")), answer_id),
         native_id=native_id,
         native_memo=native_memo or {},
         request_id=request_id,
         payload=payload_of(kept, model=model),
+        terms=_terms(usage, kept),
     )
+
+
+def _terms(usage: object, entries: Iterable[Entry]) -> dict[str, str]:
+    tools = [str(entry["type"]) for entry in entries if entry["type"] not in _SAID]
+    tools += [name for name in ("connector_tokens", "prompt_audio_seconds") if _count(usage, name)]
+    counted = usage_of(usage)
+    is_whole = counted.total_tokens == counted.input_tokens + counted.output_tokens
+    untold = ["audio", "image"] if is_whole else ["all"]
+    return terms_of({"service_tier": _told(usage, "service_tier")}, tools=tools, untold=untold)
 
 
 def _plain(entry: Entry) -> Entry:
@@ -195,15 +207,20 @@ def usage_of(usage: object) -> Usage:
     """Return the tokens of an answer; zeros where a server leaves them out."""
     sent, made = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
     sent += _count(usage, "connector_tokens")
-    details: object = getattr(usage, "prompt_tokens_details", None) or getattr(usage, "prompt_token_details", None)
+    details = _told(usage, "prompt_tokens_details") or _told(usage, "prompt_token_details")
     return Usage(
         input_tokens=sent,
         output_tokens=made,
         total_tokens=max(_count(usage, "total_tokens"), sent + made),
         cached_tokens=_count(usage, "num_cached_tokens") or _count(details, "cached_tokens"),
+        reasoning_tokens=_count(_told(usage, "completion_tokens_details"), "reasoning_tokens"),
     )
 
 
 def _count(usage: object, name: str) -> int:
-    value: object = usage.get(name) if isinstance(usage, dict) else getattr(usage, name, None)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    value = _told(usage, name)
     return value if isinstance(value, int) else 0
+
+
+def _told(usage: object, name: str) -> object:
+    return cast("Mapping[str, object]", usage).get(name) if isinstance(usage, dict) else getattr(usage, name, None)

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from langswarm_sessions.errors import ConfigurationError, SessionError
 from langswarm_sessions.providers.failures import Failure, FailureClassifier, Verdict, parse_retry_after
+from langswarm_sessions.providers.reach import never_left
 
 __all__ = [
     "MISTRAL_FAILURES",
@@ -116,9 +117,9 @@ def translate(error: Exception, *, continued: bool = False, streaming: bool = Fa
     from mistralai.extra.observability.telemetry import TelemetryConfigurationError
 
     if isinstance(error, httpx2.TimeoutException):
-        return MISTRAL_FAILURES.error(MISTRAL_FAILURES.timeout)
+        return MISTRAL_FAILURES.error(MISTRAL_FAILURES.timeout, cause=error)
     if isinstance(error, httpx2.HTTPError | httpx2.StreamError | NoResponseError):
-        return MISTRAL_FAILURES.cut_stream() if streaming else MISTRAL_FAILURES.error(MISTRAL_FAILURES.unreachable)
+        return MISTRAL_FAILURES.broken(error, is_begun=streaming)
     if isinstance(error, MistralError):
         return classify(failure_of(error, continued=continued))
     if isinstance(error, pydantic.ValidationError):  # of a request: an answer's is a MistralError
@@ -144,8 +145,7 @@ def may_still_run(error: Exception) -> bool:
     from mistralai.client.errors import NoResponseError
 
     if isinstance(error, httpx2.HTTPError | httpx2.StreamError | NoResponseError):
-        never_sent = httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout | httpx2.UnsupportedProtocol
-        return not isinstance(error, never_sent)
+        return not never_left(error)
     return getattr(error, "status_code", None) in _OF_A_GATEWAY
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from langswarm_sessions.providers.failures import Failure
-from langswarm_sessions.providers.mistral.answers import EntryDraft, as_json, usage_of
+from langswarm_sessions.providers.mistral.answers import EntryDraft, as_json
 from langswarm_sessions.providers.mistral.errors import MISTRAL_FAILURES, classify
-from langswarm_sessions.records import Usage
 
 if TYPE_CHECKING:
     from mistralai.client.models import CompletionChunk, ConversationEvents, ToolCall
@@ -27,7 +26,7 @@ class ConversationReader:
         conversation_id: Its id, once the provider said it.
         is_done: Whether the terminal event came.
         has_failed: Whether the provider said that it gave up.
-        usage: The tokens, once it is done.
+        usage: What the provider says of the tokens, once it is done.
     """
 
     def __init__(self, *, continued: bool) -> None:
@@ -36,7 +35,7 @@ class ConversationReader:
         self.conversation_id: str | None = None
         self.is_done = False
         self.has_failed = False
-        self.usage = Usage()
+        self.usage: object = None
 
     @property
     def entries(self) -> list[dict[str, Any]]:
@@ -66,7 +65,7 @@ class ConversationReader:
                     agent_id=data.agent_id,
                 )
             case "conversation.response.done":
-                self.usage = usage_of(data.usage)
+                self.usage = data.usage
                 self.is_done = True
             case "conversation.response.error":
                 self.has_failed = True
@@ -96,7 +95,7 @@ class ChatReader:
         answer_id: The completion's id.
         model: The model that answers.
         finish_reason: Why it ended; None as long as it has not.
-        usage: The tokens, once they were said.
+        usage: What the provider says of the tokens, once it does.
     """
 
     def __init__(self) -> None:
@@ -105,7 +104,7 @@ class ChatReader:
         self.answer_id: str | None = None
         self.model: str | None = None
         self.finish_reason: str | None = None
-        self.usage = Usage()
+        self.usage: object = None
 
     @property
     def entries(self) -> list[dict[str, Any]]:
@@ -120,7 +119,7 @@ class ChatReader:
         """
         self.answer_id, self.model = chunk.id or self.answer_id, chunk.model or self.model
         if chunk.usage is not None:
-            self.usage = usage_of(chunk.usage)
+            self.usage = chunk.usage
         text = ""
         for choice in chunk.choices[:1]:
             if choice.delta.content:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from langswarm_sessions.interfaces.provider import Completed, ProviderEvent, ProviderProfile, ProviderRequest
@@ -20,6 +20,8 @@ from langswarm_sessions.providers.remote import RemoteProviderSession
 from langswarm_sessions.records import NativeKind, NativeState
 
 __all__ = ["OpenAIProviderSession"]
+_CHAT_CALLS = ("openai.resources.chat.completions:AsyncCompletions.create", "openai:AsyncOpenAI.request")
+_RESPONSES_CALLS = ("openai.resources.responses:AsyncResponses.create", "openai:AsyncOpenAI.request")
 
 
 class OpenAIProviderSession(RemoteProviderSession[OpenAIConnection]):
@@ -38,6 +40,10 @@ class OpenAIProviderSession(RemoteProviderSession[OpenAIConnection]):
     def profile(self) -> ProviderProfile:  # type: ignore[override]  # pyright: ignore[reportIncompatibleVariableOverride]
         """What OpenAI can do for this session; it depends on the settings `api`, `native` and `store`."""
         return self._connection.profile_for(self._config)
+
+    def sdk_calls(self) -> Sequence[str]:
+        """Name the SDK's functions that a request goes through."""
+        return _CHAT_CALLS if speaks_chat(self._config) else _RESPONSES_CALLS
 
     async def reconcile(self, request: ProviderRequest) -> Completed | None:
         """Look for a turn in its conversation: return its answer, or None when nothing of it arrived."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from langswarm_sessions.interfaces.provider import Completed
 from langswarm_sessions.messages import OtherPart, Part, ReasoningPart, RefusalPart, TextPart, ToolCall
+from langswarm_sessions.providers.billing import terms_of, tools_counted
 from langswarm_sessions.providers.tools import parse_arguments
 from langswarm_sessions.records import Usage
 
@@ -25,6 +26,11 @@ __all__ = [
 
 NEWEST_ITEM = "newest_item"
 """In a native state's memo: the id of the newest item of the conversation."""
+
+_RUN_BY_US = frozenset(
+    {"apply_patch_call", "computer_call", "custom_tool_call", "function_call", "local_shell_call", "mcp_call"}
+)
+"""Calls that the caller or its own servers carry out: OpenAI bills their tokens alone."""
 
 
 def completed_answer(
@@ -59,6 +65,11 @@ def completed_answer(
         native_memo=newest_item(data) if conversation else {},
         request_id=request_id,
         payload={"provider": "openai", "model": model, "items": data},
+        terms=terms_of(
+            {"service_tier": getattr(response, "service_tier", None), "cache_ttl": _long_cache(response)},
+            tools=[*_tools_run(data), *tools_counted(_counters(response))],
+            untold=["audio", "image"],  # this API counts text alone
+        ),
     )
 
 
@@ -81,6 +92,24 @@ def adopted_answer(items: Sequence[dict[str, Any]], *, model: str, conversation:
         native_memo=newest_item(items),
         payload={"provider": "openai", "model": model, "items": list(items)},
     )
+
+
+def _long_cache(response: Response) -> str | None:
+    """Return how long what was written to a cache stays there, if that is longer than usual: it is dearer."""
+    sent: object = getattr(getattr(response, "usage", None), "input_tokens_details", None)
+    return "12h" if _count(getattr(sent, "cache_write_tokens_details", None), "ttl_12h_tokens") else None
+
+
+def _tools_run(items: Iterable[dict[str, Any]]) -> list[str]:
+    """Return the kinds of tools that ran at the provider to make output items."""
+    kinds = [str(item.get("type")) for item in items]
+    return [kind for kind in kinds if kind.endswith("_call") and kind not in _RUN_BY_US]
+
+
+def _counters(response: Response) -> dict[str, Any]:
+    """Return the usage as the server wrote it: some count what ran there."""
+    as_dict = getattr(getattr(response, "usage", None), "to_dict", None)
+    return {} if as_dict is None else as_dict(mode="json", warnings=False)
 
 
 def newest_item(items: Sequence[dict[str, Any]]) -> dict[str, str]:
@@ -146,12 +175,14 @@ def usage_of(response: Response) -> Usage:
     """Return the tokens of an answer; zeros where a server leaves them out."""
     usage = getattr(response, "usage", None)
     sent, made = _count(usage, "input_tokens"), _count(usage, "output_tokens")
+    sent_details: object = getattr(usage, "input_tokens_details", None)
     return Usage(
         input_tokens=sent,
         output_tokens=made,
         total_tokens=_count(usage, "total_tokens") or sent + made,
-        cached_tokens=_count(getattr(usage, "input_tokens_details", None), "cached_tokens"),
+        cached_tokens=_count(sent_details, "cached_tokens"),
         reasoning_tokens=_count(getattr(usage, "output_tokens_details", None), "reasoning_tokens"),
+        cache_write_tokens=_count(sent_details, "cache_write_tokens"),
     )
 
 

@@ -33,6 +33,19 @@ _REFUSED_CODES = frozenset(
         "safety_policy",
     }
 )
+_MALFORMED_CODES = frozenset(
+    {
+        "data_residency_mismatch",
+        "empty_image_file",
+        "failed_to_download_image",
+        "image_file_not_found",
+        "image_file_too_large",
+        "image_parse_error",
+        "image_too_large",
+        "image_too_small",
+        "unsupported_image_media_type",
+    }
+)
 _LOST_CODES = frozenset({"previous_response_not_found", "response_not_found"})
 _LOST_MESSAGES = ("previous response with id", "item with id", "response with id", "conversation with id")
 _UNPAIRED_MESSAGES = ("no tool output found for function call", "no tool call found for function call output")
@@ -41,7 +54,7 @@ _OVERFLOW_WORDS = ("maximum context length", "context window", "context size", "
 """How compatible servers put it, which have no code for it."""
 _HTTP_ERROR = re.compile("[45][0-9]{2}")
 _BUSY_CODES = frozenset({"conversation_locked"})
-_RATE_CODES = frozenset({"rate_limit_exceeded", "tokens", "requests"})
+_RATE_CODES = frozenset({"rate_limit_error", "rate_limit_exceeded", "requests", "tokens"})
 _SERVER_CODES = frozenset(
     {"internal_error", "overloaded", "server_error", "server_is_overloaded", "vector_store_timeout"}
 )
@@ -94,14 +107,15 @@ def _by_code(failure: Failure) -> Verdict | None:
         return OPENAI_FAILURES.no_model
     if failure.status is not None:
         return None
-    if code in _RATE_CODES:
+    if code in _RATE_CODES or (code is None and failure.type in _RATE_CODES):
         return OPENAI_FAILURES.rate
     return OPENAI_FAILURES.down if code in _SERVER_CODES else None
 
 
 def _by_status(failure: Failure) -> Verdict:
     if failure.status is None:
-        is_ours = failure.type == "invalid_request_error" or (failure.code or "").startswith("invalid")
+        code = failure.code or ""
+        is_ours = failure.type == "invalid_request_error" or code.startswith("invalid") or code in _MALFORMED_CODES
         return OPENAI_FAILURES.malformed if is_ours else OPENAI_FAILURES.down
     return OPENAI_FAILURES.by_status(failure.status)
 
@@ -143,9 +157,9 @@ def translate(error: Exception, *, continued: bool = False, streaming: bool = Fa
     import openai
 
     if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
-        return OPENAI_FAILURES.error(OPENAI_FAILURES.timeout)
+        return OPENAI_FAILURES.error(OPENAI_FAILURES.timeout, cause=error)
     if isinstance(error, openai.APIConnectionError | httpx2.HTTPError | httpx2.StreamError):
-        return OPENAI_FAILURES.cut_stream() if streaming else OPENAI_FAILURES.error(OPENAI_FAILURES.unreachable)
+        return OPENAI_FAILURES.broken(error, is_begun=streaming)
     if isinstance(error, openai.APIError):
         return classify(failure_of(error, continued=continued))
     if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Float, and_, case, cast, distinct, func, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Float,
+    and_,
+    case,
+    cast,
+    distinct,
+    func,
+    select,
+    type_coerce,
+)
 
 from langswarm_sessions.messages import TurnState
 from langswarm_sessions.records import THREAD_TURNS, Analytics, SessionStatus
 from langswarm_sessions.storage.sql.checkpoints.tables import checkpoint_threads, checkpoints
 from langswarm_sessions.storage.sql.tables import messages, sessions, turns
+from langswarm_sessions.storage.sql.types import from_picodollars
 
 __all__ = ["analytics", "row_counts"]
 
@@ -18,6 +32,11 @@ _TURNS = turns.join(sessions, sessions.c.session_id == turns.c.session_id)
 _CONVERSATION = sessions.c.user_id != THREAD_TURNS
 _NOT_DELETED = and_(sessions.c.status != SessionStatus.DELETED.value, _CONVERSATION)
 _COMPLETED = turns.c.state == TurnState.COMPLETED.value
+
+# Summed in two parts: no database's whole numbers are too small for the sum.
+_MILLION = 1_000_000
+_PICODOLLARS = type_coerce(turns.c.cost, BigInteger)
+_COST = (func.sum(_PICODOLLARS // _MILLION), func.sum(_PICODOLLARS % _MILLION))
 
 
 def analytics(connection: Connection, start: datetime | None, end: datetime | None) -> Analytics:
@@ -49,6 +68,10 @@ def analytics(connection: Connection, start: datetime | None, end: datetime | No
         provider_usage=_usage(connection, turns.c.provider, within),
         total_tokens=int(tokens),
         avg_response_time_ms=float(duration or 0),
+        total_cost=_total_cost(connection, within),
+        model_cost=_costs(connection, turns.c.model, within),
+        provider_cost=_costs(connection, turns.c.provider, within),
+        unpriced_turns=_unpriced(connection, within),
     )
 
 
@@ -93,3 +116,24 @@ def _usage(connection: Connection, name: ColumnElement[Any], within: list[Column
     answered = and_(name.is_not(None), turns.c.state.in_((TurnState.COMPLETED.value, TurnState.INTERRUPTED.value)))
     query = select(name, func.count()).select_from(_TURNS).where(*within, answered).group_by(name)
     return {row[0]: int(row[1]) for row in connection.execute(query)}
+
+
+def _costs(connection: Connection, name: ColumnElement[Any], within: list[ColumnElement[bool]]) -> dict[str, Decimal]:
+    priced = (*within, name.is_not(None), turns.c.cost.is_not(None))
+    query = select(name, *_COST).select_from(_TURNS).where(*priced).group_by(name)
+    return {row[0]: _cost_of(row[1], row[2]) for row in connection.execute(query)}
+
+
+def _total_cost(connection: Connection, within: list[ColumnElement[bool]]) -> Decimal | None:
+    row: Any = connection.execute(select(*_COST).select_from(_TURNS).where(*within)).one()
+    millions, rest = row
+    return None if millions is None else _cost_of(millions, rest)
+
+
+def _cost_of(millions: Any, rest: Any) -> Decimal:
+    return from_picodollars(int(millions) * _MILLION + int(rest))
+
+
+def _unpriced(connection: Connection, within: list[ColumnElement[bool]]) -> int:
+    query = select(func.count()).select_from(_TURNS).where(*within, turns.c.unpriced > 0)
+    return int(connection.execute(query).scalar_one())

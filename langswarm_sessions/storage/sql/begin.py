@@ -54,6 +54,11 @@ _TAKE = Prepared(
 _SUSPECT = Prepared(
     update(sessions).where(sessions.c.session_id == bindparam("of_session")).values(native=bindparam("new_native"))
 )
+_COUNT_UNPRICED = Prepared(
+    update(sessions)
+    .where(sessions.c.session_id == bindparam("of_session"))
+    .values(unpriced_turns=sessions.c.unpriced_turns + 1)
+)
 
 
 def begin_turn(connection: Connection, begin: BeginTurn) -> Begun | Recorded | Busy:
@@ -136,10 +141,14 @@ def _leave(connection: Connection, begin: BeginTurn) -> None:
 
 
 def _take_over(connection: Connection, session: StoredSession, begin: BeginTurn) -> SessionRecord:
-    """End the turn of a holder that died or fell silent; what it told the provider is unknown."""
-    if session.turn_id is not None:
-        close_turn(connection, begin.session_id, session.turn_id, begin.now)
+    """End the turn of a holder that died or fell silent; what it told the provider, and what that cost, is unknown."""
     record = session.record
+    if session.turn_id is not None:
+        turn = find_turn(connection, begin.session_id, session.turn_id)
+        closed = close_turn(connection, begin.session_id, session.turn_id, begin.now, may_be_billed=True)
+        if closed and turn is not None and not turn.record.is_unpriced:
+            _COUNT_UNPRICED.write(connection, {"of_session": begin.session_id})
+            record = replace(record, counters=added_to(record.counters, {"unpriced_turns": 1}))
     if record.native is None:
         return record
     suspect = replace(record.native, suspect=True)

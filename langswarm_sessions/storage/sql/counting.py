@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam
@@ -36,11 +37,11 @@ def counter_updates(names: Iterable[str]) -> dict[str, ColumnElement[Any]]:
     return {name: sessions.c[name] + bindparam(f"add_{name}", type_=sessions.c[name].type) for name in names}
 
 
-def additions(amounts: Mapping[str, float], names: Iterable[str]) -> dict[str, float]:
+def additions(amounts: Mapping[str, float | Decimal], names: Iterable[str]) -> dict[str, float | Decimal]:
     """Return the parameters of `counter_updates(names)`."""
     return {f"add_{name}": amounts.get(name, 0) for name in names}
 
 
-def added_to(counters: SessionCounters, amounts: Mapping[str, float]) -> SessionCounters:
+def added_to(counters: SessionCounters, amounts: Mapping[str, float | Decimal]) -> SessionCounters:
     """Return `counters` as the database has them after the additions."""
     return replace(counters, **{name: getattr(counters, name) + amount for name, amount in amounts.items()})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy import Connection, bindparam, null, update
 
@@ -46,7 +47,9 @@ _ENDED = (
 _RELEASE = Prepared(_ENDED)
 _RELEASE_UNCHANGED = Prepared(_ENDED.where(sessions.c.version == bindparam("of_version")))
 _BEAT = Prepared(update(sessions).where(*_HELD).values(lease_expires_at=bindparam("new_expires_at")))
-_LET_GO = Prepared(update(sessions).where(*_HELD).values(lease_turn_id=null(), version=sessions.c.version + 1))
+_GIVEN_BACK = update(sessions).where(*_HELD).values(lease_turn_id=null(), version=sessions.c.version + 1)
+_LET_GO = Prepared(_GIVEN_BACK)
+_ABANDON = Prepared(_GIVEN_BACK.values(traceparent=null()))  # the turn is over, and its trace is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,6 @@ def _release(
     next_seq = before.next_seq + len(answers)
     amounts = {**_amounts(finish), **count_messages(answers)}
     native = _native_after(finish, before, next_seq=next_seq)
-    traceparent = finish.traceparent or before.traceparent
     statement = _RELEASE_UNCHANGED if unchanged else _RELEASE
     released = statement.write(
         connection,
@@ -117,7 +119,7 @@ def _release(
             "new_next_seq": next_seq,
             "new_last_message_id": answers[-1].message_id if answers else known.last_message_id,
             "new_native": native_to_json(native),
-            "new_traceparent": traceparent,
+            "new_traceparent": finish.traceparent,
             **additions(amounts, _COUNTED),
         },
     )
@@ -128,7 +130,7 @@ def _release(
         last_activity=finish.now,
         next_seq=next_seq,
         native=native,
-        traceparent=traceparent,
+        traceparent=finish.traceparent,
         version=before.version + 1,
         counters=added_to(before.counters, amounts),
     )
@@ -136,7 +138,7 @@ def _release(
 
 def abandon_turn(connection: Connection, begun: Begun, now: datetime) -> None:
     """Undo what can be undone of a begun turn whose caller went away: release the lease, end the turn."""
-    if _LET_GO.write(connection, _of(begun.lease)):
+    if _ABANDON.write(connection, _of(begun.lease)):
         close_turn(connection, begun.lease.session_id, begun.lease.turn_id, now)
 
 
@@ -169,7 +171,7 @@ def _native_after(finish: FinishTurn, before: SessionRecord, *, next_seq: int) -
     return finish.native
 
 
-def _amounts(finish: FinishTurn) -> dict[str, float]:
+def _amounts(finish: FinishTurn) -> dict[str, float | Decimal]:
     usage = finish.usage or _NO_USAGE
     completed = finish.state is TurnState.COMPLETED
     return {
@@ -181,4 +183,7 @@ def _amounts(finish: FinishTurn) -> dict[str, float]:
         "response_ms": finish.duration_ms if completed else 0.0,
         "retries": finish.retries,
         "rebuilds": finish.rebuilds,
+        "cost": finish.cost or 0,
+        "priced_turns": int(finish.cost is not None),
+        "unpriced_turns": int(finish.is_unpriced and not finish.was_unpriced),
     }

@@ -7,7 +7,6 @@ as the statements themselves. Bind and result processing are SQLAlchemy's own.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from langswarm_sessions.errors import InvalidInputError
+from langswarm_sessions.forks import fork_safe_lock
 
 __all__ = ["Prepared"]
 
@@ -73,7 +73,7 @@ class Prepared:
         self._statement = statement
         self._columns = columns
         self._compiled: dict[str, _Compiled] = {}
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
 
     def first(self, connection: Connection, values: Values) -> list[Any] | None:
         """Return the first row, or None."""

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from itertools import groupby
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from langswarm_sessions.ids import new_id
 from langswarm_sessions.messages import MessageKind, Role, SessionMessage, TurnState
-from langswarm_sessions.records import SessionRecord, TurnRecord
+from langswarm_sessions.records import SessionRecord, TurnRecord, told_cost
 from langswarm_sessions.storage.sql.counting import count_messages
 from langswarm_sessions.storage.sql.message_rows import insert_messages
 from langswarm_sessions.storage.sql.rerun import SUPERSEDED
 from langswarm_sessions.storage.sql.session_store import insert_session
 from langswarm_sessions.storage.sql.tables import sessions
+from langswarm_sessions.storage.sql.tables import turns as turn_rows
 from langswarm_sessions.storage.sql.turn_rows import insert_turn
 
 __all__ = ["forget_session", "forget_unused", "restore_session"]
+
+_MARK_UNPRICED = (
+    update(turn_rows)
+    .where(turn_rows.c.session_id == bindparam("of_session"), turn_rows.c.turn_id == bindparam("of_turn"))
+    .values(unpriced=1)
+)
 
 _Attempt = tuple[str | None, TurnState]  # a turn's id and how it ended; another end is that of an attempt before
 
@@ -70,8 +78,23 @@ def restore_session(connection: Connection, record: SessionRecord, messages: Seq
             turns=len(ends),
             instructions=instructions[-1] if instructions else None,
             **count_messages(messages),
+            **_tell_costs(connection, record.session_id, messages),
         )
     )
+
+
+def _tell_costs(
+    connection: Connection, session_id: str, messages: Sequence[SessionMessage]
+) -> dict[str, Decimal | int]:
+    """Mark the turns whose answers tell no price; return what the others tell."""
+    answers = [message for message in messages if message.role is Role.ASSISTANT and message.turn_id]
+    costs = [(message.turn_id, cost) for message in answers if (cost := told_cost(message)) is not None]
+    priced = {turn_id for turn_id, _ in costs}
+    unpriced = {message.turn_id for message in answers} - priced
+    if unpriced:
+        connection.execute(_MARK_UNPRICED, [{"of_session": session_id, "of_turn": turn_id} for turn_id in unpriced])
+    total = sum((cost for _, cost in costs), Decimal(0))
+    return {"cost": total, "priced_turns": len(priced), "unpriced_turns": len(unpriced)}
 
 
 def forget_session(connection: Connection, session_id: str) -> None:

@@ -30,7 +30,7 @@ __all__ = [
     "upgrade",
 ]
 
-HEAD = "0003"
+HEAD = "0004"
 VERSION_TABLE = "langswarm_sessions_schema"
 
 TABLES = "SELECT count(*) FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"

@@ -26,7 +26,7 @@ _INSERT = insert(sessions)
 _LOAD = Prepared(select_all(*RECORD_COLUMNS).where(sessions.c.session_id == bindparam("of_session")))
 _INSERT_TAGS = insert(session_tags)
 _DELETE_TAGS = delete(session_tags).where(session_tags.c.session_id == bindparam("of_session"))
-_UNCHANGEABLE = frozenset({"session_id", "user_id", "created_at", "next_seq", "traceparent"})
+_UNCHANGEABLE = frozenset({"session_id", "user_id", "created_at", "next_seq"})
 _NOT_DELETED = (SessionStatus.ACTIVE, SessionStatus.ARCHIVED)
 _PURGE_MESSAGES = 5_000  # about as many messages as one transaction destroys, so that others get their turn between
 

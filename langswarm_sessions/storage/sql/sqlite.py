@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import NullPool
 
+from langswarm_sessions.forks import fork_safe_lock
 from langswarm_sessions.storage.sql.casefold import install_casefold
 from langswarm_sessions.storage.sql.errors import translated
 from langswarm_sessions.storage.sql.jobs import Unit
@@ -49,7 +49,7 @@ class SqliteDatabase:
         self.options = options
         self.in_memory = path == MEMORY
         self.file = "" if self.in_memory else path
-        self._lock = threading.Lock()
+        self._lock = fork_safe_lock()
         self._ready = False
         self._shared_engine: Engine | None = None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -17,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-from langswarm_sessions.storage.sql.types import PlainJSON, UtcTime
+from langswarm_sessions.storage.sql.types import Dollars, PlainJSON, UtcTime
 
 __all__ = [
     "COUNTER_NAMES",
@@ -55,6 +57,9 @@ COUNTER_NAMES = (
     "response_ms",
     "retries",
     "rebuilds",
+    "cost",
+    "priced_turns",
+    "unpriced_turns",
 )
 
 # SQLite numbers rows by itself only in a column of exactly this type.
@@ -67,6 +72,14 @@ def _identifier(name: str, *, primary_key: bool = False, nullable: bool = False)
 
 def _count(name: str) -> Column[int]:
     return Column(name, BigInteger, nullable=False, server_default=text("0"))
+
+
+def _counter(name: str) -> Column[Any]:
+    if name == "response_ms":
+        return Column(name, Float, nullable=False, server_default=text("0"))
+    if name == "cost":
+        return Column(name, Dollars, nullable=False, server_default=text("0"))
+    return _count(name)
 
 
 def _of_session(*, primary_key: bool = False) -> Column[str]:
@@ -97,10 +110,7 @@ sessions = Table(
     Column("last_activity", UtcTime, nullable=False),
     Column("archived_at", UtcTime),
     Column("deleted_at", UtcTime),
-    *(
-        Column(name, Float, nullable=False, server_default=text("0")) if name == "response_ms" else _count(name)
-        for name in COUNTER_NAMES
-    ),
+    *map(_counter, COUNTER_NAMES),
     Column("native", PlainJSON),
     Column("next_seq", BigInteger, nullable=False, server_default=text("1")),
     _count("cleared_seq"),
@@ -149,6 +159,8 @@ turns = Table(
     _count("total_tokens"),
     _count("cached_tokens"),
     _count("reasoning_tokens"),
+    Column("cost", Dollars),
+    _count("unpriced"),
     Column("duration_ms", Float, nullable=False, server_default=text("0")),
     _count("retries"),
     _count("rebuilds"),

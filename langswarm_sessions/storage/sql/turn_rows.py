@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, update
+from sqlalchemy import Connection, bindparam, func, insert, update
 
 from langswarm_sessions.messages import TurnState
 from langswarm_sessions.records import BeginTurn, FinishTurn, TurnOptions, TurnRecord, Usage
@@ -32,9 +32,11 @@ _STORED = select_all(
     turns.c.options,
     turns.c.finished_at,
     turns.c.error_type,
+    turns.c.traceparent,
     turns.c.first_seq,
     turns.c.last_input_seq,
     turns.c.last_seq,
+    turns.c.unpriced,
 ).where(turns.c.session_id == bindparam("of_session"))
 _BY_ID = Prepared(_STORED.where(turns.c.turn_id == bindparam("of_turn")))
 _BY_KEY = Prepared(_STORED.where(turns.c.idempotency_key == bindparam("of_key")))
@@ -76,8 +78,16 @@ _REOPEN = Prepared(
 _CLOSE = Prepared(
     update(turns)
     .where(*_ONE, turns.c.state == TurnState.PENDING.value)
-    .values(state=TurnState.INTERRUPTED.value, finished_at=bindparam("new_finished_at"))
+    .values(
+        state=TurnState.INTERRUPTED.value,
+        finished_at=bindparam("new_finished_at"),
+        unpriced=turns.c.unpriced + bindparam("add_unpriced"),
+    )
 )
+
+# What is not known adds nothing, and leaves what is not known so.
+_ADDED_COST = bindparam("add_cost", type_=turns.c.cost.type)
+_COST_AFTER = func.coalesce(turns.c.cost + _ADDED_COST, _ADDED_COST, turns.c.cost)
 
 _END = Prepared(
     update(turns)
@@ -94,6 +104,8 @@ _END = Prepared(
         duration_ms=turns.c.duration_ms + bindparam("add_duration_ms"),
         retries=turns.c.retries + bindparam("add_retries"),
         rebuilds=turns.c.rebuilds + bindparam("add_rebuilds"),
+        cost=_COST_AFTER,
+        unpriced=turns.c.unpriced + bindparam("add_unpriced"),
         **{name: turns.c[name] + bindparam(f"add_{name}") for name in _USAGE_NAMES},
     )
 )
@@ -156,9 +168,20 @@ def reopen_turn(connection: Connection, turn_id: str, begin: BeginTurn, *, first
     )
 
 
-def close_turn(connection: Connection, session_id: str, turn_id: str, now: datetime) -> None:
-    """Mark a turn nobody works on any more as interrupted."""
-    _CLOSE.write(connection, {"of_session": session_id, "of_turn": turn_id, "new_finished_at": now})
+def close_turn(
+    connection: Connection, session_id: str, turn_id: str, now: datetime, *, may_be_billed: bool = False
+) -> bool:
+    """Mark a turn nobody works on any more as interrupted. Return False for one that has ended before."""
+    closed = _CLOSE.write(
+        connection,
+        {
+            "of_session": session_id,
+            "of_turn": turn_id,
+            "new_finished_at": now,
+            "add_unpriced": int(may_be_billed),
+        },
+    )
+    return closed == 1
 
 
 def end_turn(connection: Connection, finish: FinishTurn, *, last_seq: int) -> bool:
@@ -180,6 +203,8 @@ def end_turn(connection: Connection, finish: FinishTurn, *, last_seq: int) -> bo
             "add_duration_ms": finish.duration_ms,
             "add_retries": finish.retries,
             "add_rebuilds": finish.rebuilds,
+            "add_cost": finish.cost,
+            "add_unpriced": int(finish.is_unpriced),
             **{f"add_{name}": getattr(usage, name) for name in _USAGE_NAMES},
         },
     )
@@ -187,8 +212,8 @@ def end_turn(connection: Connection, finish: FinishTurn, *, last_seq: int) -> bo
 
 
 def _stored_of(row: Sequence[Any]) -> StoredTurn:
-    turn_id, session_id, index, state, started_at, key, digest, options, finished_at, error_type, *places = row
-    first_seq, last_input_seq, last_seq = places
+    turn_id, session_id, index, state, started_at, key, digest, options, finished_at, error_type, trace, *places = row
+    first_seq, last_input_seq, last_seq, unpriced = places
     record = TurnRecord(
         turn_id=turn_id,
         session_id=session_id,
@@ -200,5 +225,7 @@ def _stored_of(row: Sequence[Any]) -> StoredTurn:
         options=TurnOptions.from_json(options),
         finished_at=finished_at,
         error_type=error_type,
+        traceparent=trace,
+        is_unpriced=unpriced > 0,
     )
     return StoredTurn(record=record, first_seq=first_seq, last_input_seq=last_input_seq, last_seq=last_seq)

@@ -29,6 +29,14 @@ class SessionGates:
         self._lock = threading.RLock()  # a coroutine the collector ends steps out in whatever thread that runs
         self._lines: dict[str, deque[_Place]] = {}
 
+    def is_free(self, session_id: str) -> bool:
+        """Whether a turn that enters now need not wait.
+
+        Args:
+            session_id: Whose gate.
+        """
+        return session_id not in self._lines
+
     async def enter(self, session_id: str, *, seconds: float) -> bool:
         """Wait for the gate.
 

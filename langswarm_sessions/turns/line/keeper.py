@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -32,7 +31,8 @@ class _Held:
 class LeaseKeeper:
     """Extends the leases of the running turns of one manager.
 
-    The thread starts with the first turn that lasts, and ends when there is nothing to keep.
+    The thread starts with the first turn that lasts, and ends when there is nothing to keep. After a fork another
+    keeper takes its place.
 
     Args:
         storage: Where the leases are.
@@ -47,7 +47,6 @@ class LeaseKeeper:
         self._held: dict[str, _Held] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._pid = 0
 
     def hold(self, lease: Lease, lost: Callable[[], None], *, is_left: Callable[[], bool] | None = None) -> None:
         """Keep a lease until `release`.
@@ -60,9 +59,6 @@ class LeaseKeeper:
         """
         held = _Held(lease, asyncio.get_running_loop(), lost, is_left, monotonic())
         with self._lock:
-            if self._pid != os.getpid():
-                self._held.clear()  # after a fork: those are the parent's
-                self._thread = None
             self._held[lease.turn_id] = held
             if self._thread is None:
                 self._start()
@@ -80,7 +76,6 @@ class LeaseKeeper:
             self._thread = None
 
     def _start(self) -> None:
-        self._pid = os.getpid()
         self._stop = threading.Event()
         thread = threading.Thread(target=self._run, args=(self._stop,), name="langswarm-sessions-leases", daemon=True)
         thread.start()  # may fail; the next turn then tries again
@@ -89,21 +84,26 @@ class LeaseKeeper:
     def _run(self, stop: threading.Event) -> None:
         try:
             while not stop.wait(self._interval) and self._is_needed(stop):
-                with self._lock:
-                    due = [held for held in self._held.values() if monotonic() - held.since >= self._interval / 2]
-                left = [held for held in due if held.is_left is not None and held.is_left()]
-                self._beat([held for held in due if held not in left])
-                self._beat(left, seconds=0)
-                for held in left:
-                    self.release(held.lease)
+                self._keep()
         finally:  # whatever ended it: the next turn starts another thread
             with self._lock:
                 self._step_down()
 
+    def _keep(self) -> None:
+        with self._lock:
+            due = [held for held in self._held.values() if monotonic() - held.since >= self._interval / 2]
+        left = [held for held in due if held.is_left is not None and held.is_left()]
+        self._beat([held for held in due if held not in left])
+        self._beat(left, seconds=0)
+        for held in left:
+            self.release(held.lease)
+
     def _is_needed(self, stop: threading.Event) -> bool:
         with self._lock:
-            # A turn whose loop is gone can never finish: its lease is left to expire.
-            self._held = {key: held for key, held in self._held.items() if not held.loop.is_closed()}
+            # A turn whose loop is gone can never finish: unless it says so itself, its lease is left to expire.
+            self._held = {
+                key: held for key, held in self._held.items() if held.is_left is not None or not held.loop.is_closed()
+            }
             if self._held and not stop.is_set():
                 return True
             self._step_down()  # at once, for a turn that comes now must not count on this thread

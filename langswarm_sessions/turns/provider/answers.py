@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from itertools import count
 
 from langswarm_sessions.interfaces.provider import Completed, EngineProvider
 from langswarm_sessions.messages import Role, SessionMessage, ToolCall
 from langswarm_sessions.providers.base import answer_message
-from langswarm_sessions.records import Begun, NativeState
+from langswarm_sessions.records import COST_KEY, Begun, NativeState, plain_amount
 from langswarm_sessions.strategies import TurnPlan
 
 __all__ = ["answer_of", "native_after", "partial_answer", "with_calls_apart"]
@@ -40,10 +41,17 @@ def _apart(ids: Sequence[str]) -> Iterator[str]:
         yield call_id
 
 
-def answer_of(completed: Completed, *, provider: str) -> SessionMessage:
-    """Return the answer as a message, before middleware has seen it."""
+def answer_of(completed: Completed, *, provider: str, cost: Decimal | None = None) -> SessionMessage:
+    """Return the answer as a message, before middleware has seen it.
+
+    Args:
+        completed: The answer.
+        provider: Who gave it.
+        cost: What the turn cost up to it, in US dollars; None when that is not known.
+    """
     message = answer_message(completed)
-    message.provider_metadata = {"provider": provider, **message.provider_metadata}
+    priced = {} if cost is None else {COST_KEY: plain_amount(cost)}
+    message.provider_metadata = {"provider": provider, **message.provider_metadata, **priced}
     return message
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import replace
+from typing import Any
 
 from langswarm_sessions.errors import (
     ContextOverflowError,
@@ -14,6 +15,7 @@ from langswarm_sessions.errors import (
     ProviderTimeoutError,
     ProviderUnavailableError,
     SessionError,
+    StorageError,
 )
 from langswarm_sessions.interfaces.provider import (
     Completed,
@@ -27,13 +29,15 @@ from langswarm_sessions.middleware import ChunkPipeline, MiddlewareChain
 from langswarm_sessions.records import Begun, NativeKind, NativeState
 from langswarm_sessions.retry import run_with_retry
 from langswarm_sessions.strategies import TurnPlan, TurnStrategy
+from langswarm_sessions.turns.captured import tell_answer, tell_broken_off, tell_request
+from langswarm_sessions.turns.costs import TurnCosts
 from langswarm_sessions.turns.deadline import Deadline
 from langswarm_sessions.turns.input import TurnInput
 from langswarm_sessions.turns.patience import Patience
-from langswarm_sessions.turns.provider.capture import captured_answer, captured_messages
 from langswarm_sessions.turns.provider.replay import Replay
 from langswarm_sessions.turns.readers.log import TurnLog
 from langswarm_sessions.turns.services import TurnServices
+from langswarm_sessions.turns.told import chat_span, note_answer, note_compaction
 from langswarm_sessions.turns.traffic import Door, Ticket
 from langswarm_sessions.window import estimate_tokens
 from langswarm_sessions_otel import ChatScope, TurnScope, error_type_of
@@ -52,6 +56,7 @@ class Conversation:
             it is not what the transcript says.
         buffered: Text received while nothing could be shown.
         doubtful: The provider's log that may have grown by what this turn sent, as it was before.
+        has_asked: Whether a request was sent.
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class Conversation:
         chain: MiddlewareChain,
         span: TurnScope,
         deadline: Deadline,
+        costs: TurnCosts,
         has_fallback: bool = False,
     ) -> None:
         self._services = services
@@ -77,6 +83,7 @@ class Conversation:
         self._chain = chain
         self._span = span
         self._deadline = deadline
+        self._costs = costs
         self._patience = Patience(deadline, has_fallback=has_fallback, usual_seconds=services.retry.deadline)
         self._door = Door(provider, patience=self._patience, span=span)
         self._pipeline: ChunkPipeline | None = None
@@ -88,6 +95,7 @@ class Conversation:
             begun=begun,
             span=span,
             deadline=deadline,
+            costs=costs,
             request=self._request_of,
         )
         self.retries = 0
@@ -95,6 +103,7 @@ class Conversation:
         self.rebuild_reason = "not_found"
         self.buffered = ""
         self.doubtful: NativeState | None = None
+        self.has_asked = False
 
     async def run(self) -> Completed:
         """Return the whole answer.
@@ -103,19 +112,22 @@ class Conversation:
             SessionError: The provider failed and retrying or rebuilding did not help.
             TurnInterrupted: The reader left.
         """
+        self._costs.foresee(self._provider)
         limit = self._patience.limit()
         try:
-            async with limit:
-                return await self._healing()
+            with self._span.causes.limit(lambda: self._late_error() if limit.expired() else None):
+                async with limit:
+                    return await self._healing()
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            raise self._named(self._door.late_error() or self._late_error()) from error
+            raise self._late_error() from error
 
-    def _late_error(self) -> ProviderTimeoutError:
-        return ProviderTimeoutError(
+    def _late_error(self) -> SessionError:
+        late = self._door.late_error() or ProviderTimeoutError(
             f"No answer within {self._patience.seconds:g} s. Pass a longer timeout=, or set RetryPolicy(deadline=...)."
         )
+        return self._named(late)
 
     async def _healing(self) -> Completed:
         if self.plan.replaces is not None:
@@ -141,12 +153,23 @@ class Conversation:
     async def _rebuilding(self) -> Completed:
         self.rebuilds = 1
         with self._span.rebuild(reason=self.rebuild_reason, provider=self._provider.name, attempt=1) as rebuild:
+            rebuild.last_good_turn(await self._last_good_turn())
             history: Sequence[SessionMessage] = self._begun.history
             if self.plan.replaces is None:
                 history = await self._replay.history()
                 self.plan = self._strategy.rebuild(self._begun.session, history, self._begun.inputs)
             rebuild.replayed(messages=len(self.plan.messages), tokens=sum(map(estimate_tokens, self.plan.messages)))
             return await self._fitting(history)
+
+    async def _last_good_turn(self) -> str | None:
+        """Return the traceparent of the last turn that the lost thread holds."""
+        lost = self.plan.replaces or self.plan.native
+        if lost is None or not self._span.recording:
+            return None
+        with suppress(StorageError):  # nothing but a link depends on it
+            turn = await self._services.storage.load_turn(self._begun.session.session_id, lost.turn_id)
+            return None if turn is None else turn.traceparent
+        return None
 
     async def _fitting(self, history: Sequence[SessionMessage]) -> Completed:
         """Send the plan, its window made to fit; once more, with less of it, if the provider finds it too long."""
@@ -216,12 +239,25 @@ class Conversation:
 
     async def _sent(self, request: ProviderRequest) -> Completed:
         with self._chat_span(request) as chat:
+            note_compaction(chat, self.plan, self._settings)
+            captures = self._span.captures_content
+            if captures:
+                tell_request(chat, request)
             events = self._provider.stream_turn(request)
+            self._costs.ask()
+            self.has_asked = True
             try:
                 completed = await self._read(events, request, chat)
+            except BaseException:
+                if captures:  # what came of the answer, if it came piece by piece
+                    tell_broken_off(chat, self.buffered)
+                raise
             finally:
                 await _close(events)
-            self._note_answer(chat, request, completed)
+            note_answer(chat, completed)
+            if captures:
+                tell_answer(chat, completed)
+        await self._costs.answered(completed, provider=self._provider, settings=self._settings)
         return completed
 
     async def _arrived_before(self, request: ProviderRequest) -> Completed | None:
@@ -231,7 +267,7 @@ class Conversation:
         await self._log.wanted()
         with await self._ticket() or nullcontext():
             arrived = await self._reconciled(request)
-        self._note_reconciled("absent" if arrived is None else "adopted")
+        self._span.reconciled("absent" if arrived is None else "adopted")
         if arrived is None:  # or not yet: what comes after this is looked into as well
             return None
         await self._deliver(TextDelta(text_of(arrived.parts)))
@@ -244,13 +280,10 @@ class Conversation:
             translated = self._translated(error)
             if isinstance(translated, NativeStateLostError):
                 self.rebuild_reason = "corrupt"
-                self._note_reconciled("contradiction")
+                self._span.reconciled("contradiction")
             if translated is error:
                 raise
             raise translated from error
-
-    def _note_reconciled(self, outcome: str) -> None:
-        self._span.event("langswarm.session.turn_reconciled", {"langswarm.reconcile.outcome": outcome})
 
     async def _read(self, events: AsyncIterator[ProviderEvent], request: ProviderRequest, chat: ChatScope) -> Completed:
         is_accepted, doubtful_before = False, self.doubtful
@@ -258,6 +291,8 @@ class Conversation:
             await self._log.wanted()
             if request.native is not None and request.native.kind is NativeKind.LOG:
                 self.doubtful = request.native
+            if request.streamed:
+                chat.asks()
             try:
                 event = await anext(events)
             except StopAsyncIteration:
@@ -266,6 +301,9 @@ class Conversation:
                 ) from None
             except Exception as error:  # whatever the provider raised is classified here, once
                 translated = self._translated(error)
+                is_of_another = translated is error and self._provider.profile.asks_several
+                if not is_accepted and not is_of_another:
+                    self._costs.refused(translated)
                 if not is_accepted and _is_refusal(translated):
                     self.doubtful = doubtful_before
                 if translated is error:
@@ -276,7 +314,7 @@ class Conversation:
             if isinstance(event, Completed):
                 return event
             if isinstance(event, TextDelta):
-                chat.first_chunk()
+                chat.chunk()
                 await self._deliver(event)
 
     async def _deliver(self, delta: TextDelta) -> None:
@@ -304,38 +342,14 @@ class Conversation:
             streamed=self._turn.stream,
         )
 
-    def _chat_span(self, request: ProviderRequest) -> ChatScope:
-        if self._provider.profile.is_foreign:
-            return self._span.foreign_chat()
-        host, port = self._provider.endpoint()
-        config = self._begun.session.provider_config
-        return self._span.chat(
-            provider=self._provider.profile.otel_name,
-            model=self._provider.model,
-            stream=self._turn.stream,
-            previous_response_id=_node_of(request),
-            server_address=host,
-            server_port=port,
-            request_options={key: config[key] for key in ("temperature", "max_tokens", "top_p") if key in config},
-        )
+    @property
+    def _settings(self) -> Mapping[str, Any]:
+        session = self._begun.session
+        is_own = self._provider.name == session.provider  # a fallback is asked without the session's settings
+        return session.provider_config if is_own else {}
 
-    def _note_answer(self, chat: ChatScope, request: ProviderRequest, completed: Completed) -> None:
-        usage = completed.usage
-        chat.finished(
-            response_model=completed.model,
-            response_id=completed.provider_message_id,
-            finish_reason=completed.finish_reason,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cached_tokens=usage.cached_tokens,
-            reasoning_tokens=usage.reasoning_tokens,
-        )
-        if self._span.captures_content:
-            chat.content(
-                instructions=request.instructions,
-                input_messages=captured_messages(request.messages),
-                output_messages=captured_answer(completed),
-            )
+    def _chat_span(self, request: ProviderRequest) -> ChatScope:
+        return chat_span(self._span, self._provider, request, config=self._settings)
 
     def _translated(self, error: Exception) -> Exception:
         translated = self._provider.translate(error)
@@ -352,11 +366,6 @@ def _is_refusal(error: Exception) -> bool:
     if not isinstance(error, ProviderError) or error.is_ambiguous:
         return False
     return error.status_code is not None and error.status_code >= 400
-
-
-def _node_of(request: ProviderRequest) -> str | None:
-    native = request.native
-    return native.id if native is not None and native.kind is NativeKind.NODE else None
 
 
 async def _close(events: AsyncIterator[ProviderEvent]) -> None:

@@ -11,6 +11,7 @@ from langswarm_sessions.interfaces.provider import EngineProvider, ProviderReque
 from langswarm_sessions.messages import AudioPart, FilePart, ImagePart, Role, SessionMessage
 from langswarm_sessions.records import Begun, HistoryQuery
 from langswarm_sessions.strategies import TurnPlan, TurnStrategy, planned
+from langswarm_sessions.turns.costs import TurnCosts
 from langswarm_sessions.turns.deadline import Deadline
 from langswarm_sessions.turns.history import history_of
 from langswarm_sessions.turns.provider.story import Story
@@ -35,6 +36,7 @@ class Replay:
         begun: The turn.
         span: Its span.
         deadline: When it has to be over.
+        costs: What its requests cost.
         request: From a plan to the request it makes.
     """
 
@@ -47,6 +49,7 @@ class Replay:
         begun: Begun,
         span: TurnScope,
         deadline: Deadline,
+        costs: TurnCosts,
         request: Callable[[TurnPlan], ProviderRequest],
     ) -> None:
         self._services = services
@@ -56,7 +59,9 @@ class Replay:
         self._span = span
         self._request = request
         self._record = begun.session
-        self._story = Story(services=services, record=begun.session, span=span, deadline=deadline, read=self._loaded)
+        self._story = Story(
+            services=services, record=begun.session, span=span, deadline=deadline, costs=costs, read=self._loaded
+        )
         self._summarises = False
         self._lesson: Callable[[], None] = _nothing
 
@@ -101,7 +106,7 @@ class Replay:
         if self._holds_history(smaller):
             self.trimmed_was_taken()
         smaller = await self._summarised(smaller, history)
-        self._span.event("langswarm.session.window_trimmed", {"langswarm.history.messages_sent": len(smaller.messages)})
+        self._span.window_trimmed(messages_sent=len(smaller.messages))
         return smaller
 
     def trimmed_was_taken(self) -> None:

@@ -9,9 +9,10 @@ from langswarm_sessions.messages import Role, SessionMessage
 from langswarm_sessions.records import HistoryQuery, SessionRecord, SessionSummary
 from langswarm_sessions.strategies import TurnPlan
 from langswarm_sessions.turns import summaries
+from langswarm_sessions.turns.costs import TurnCosts
 from langswarm_sessions.turns.deadline import Deadline
 from langswarm_sessions.turns.services import TurnServices
-from langswarm_sessions_otel import TurnScope, error_type_of
+from langswarm_sessions_otel import SummaryScope, TurnScope
 
 __all__ = ["Story"]
 
@@ -30,6 +31,7 @@ class Story:
         record: The session's row.
         span: The turn's span.
         deadline: When the turn has to be over.
+        costs: What the turn's requests cost.
         read: Reads the transcript before the turn.
 
     Attributes:
@@ -43,12 +45,14 @@ class Story:
         record: SessionRecord,
         span: TurnScope,
         deadline: Deadline,
+        costs: TurnCosts,
         read: Reading,
     ) -> None:
         self._services = services
         self._record = record
         self._span = span
         self._deadline = deadline
+        self._costs = costs
         self._read = read
         self.summary: SessionSummary | None = None
 
@@ -74,33 +78,36 @@ class Story:
             Whether nothing is left that no summary covers.
         """
         try:
-            await self._cover(plan)
+            with self._span.summary() as told:
+                await self._cover(plan, told)
         except Exception as error:  # noqa: BLE001 - a function of the user's, or a provider: the turn goes on without
             logger.warning(
                 "The conversation %s was not summarised (%s): the window is cut without it.",
                 self._record.session_id,
                 type(error).__name__,
             )
-            self._span.event("langswarm.session.summary_failed", {"error.type": error_type_of(error)})
             return False
         return True
 
-    async def _cover(self, plan: TurnPlan) -> None:
+    async def _cover(self, plan: TurnPlan, told: SummaryScope) -> None:
         left = await self._left_out(plan)
         turn_left = self._deadline.left
         longest = summaries.LONGEST_SECONDS
         deadline = Deadline.after(longest if turn_left is None else min(longest, turn_left / 2))
         while left:
             made = await self._services.summaries.write(
-                self._record, self.summary, left, deadline=deadline, windows=self._services.windows
+                self._record,
+                self.summary,
+                left,
+                deadline=deadline,
+                windows=self._services.windows,
+                span=self._span,
+                costs=self._costs,
             )
             await self._services.storage.save_summary(self._record.session_id, made)
             self.summary = made
             rest = [message for message in left if (message.seq or 0) > made.up_to_seq]
-            self._span.event(
-                "langswarm.session.summarized",
-                {"langswarm.summary.messages": len(left) - len(rest), "langswarm.summary.tokens": made.tokens},
-            )
+            told.written(messages=len(left) - len(rest), tokens=made.tokens)
             left = rest
 
     async def _left_out(self, plan: TurnPlan) -> list[SessionMessage]:

@@ -81,9 +81,9 @@ class TurnLog:
         Raises:
             TurnInterrupted: The reader left, or did not read for too long.
         """
-        self.raise_if_interrupted()
-        if self._wanted > len(self.deltas):
+        if self.interruption is None and self._wanted > len(self.deltas):
             return
+        self.raise_if_interrupted()
         self._producer = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(self._idle_seconds):
@@ -153,12 +153,12 @@ class TurnLog:
         self._wanted = float("inf")
         _wake(self._producer)
 
-    def disconnect(self) -> bool:
+    def disconnect(self, reason: Interruption = Interruption.ABANDONED) -> bool:
         """The reader leaves. Returns whether the turn is to be interrupted."""
         if self._on_disconnect is OnDisconnect.FINISH:
             self.run_through()
             return False
-        self.interrupt(Interruption.ABANDONED)
+        self.interrupt(reason)
         return True
 
     def interrupt(self, reason: Interruption) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.messages import SessionMessage
 from langswarm_sessions.turns.readers.log import Interruption, TurnLog
-from langswarm_sessions.turns.readers.stream import TurnOutcome, interrupted_error
+from langswarm_sessions.turns.readers.stream import TurnOutcome, forked_error, interrupted_error
 
 __all__ = ["RunningTurn", "RunningTurns", "TurnChunk"]
 
@@ -52,6 +53,7 @@ class RunningTurn:
         self._log = log
         self._ended = Future[None]()
         self._ended.set_running_or_notify_cancel()  # a waiter that is cancelled does not cancel it
+        self._process = os.getpid()
         self.id = turn_id
         self.session_id = session_id
         task.add_done_callback(lambda _: self._ended.set_result(None))
@@ -77,6 +79,7 @@ class RunningTurn:
         """
         if not isinstance(after, int) or isinstance(after, bool) or after < 0:
             raise InvalidInputError("after must be the sequence number of a chunk, or 0.")
+        self._refuse_in_fork()
         position = after
         while (delta := await self._log.read(position)) is not None:
             position += 1
@@ -90,6 +93,7 @@ class RunningTurn:
         Raises:
             SessionError: The turn failed or was interrupted.
         """
+        self._refuse_in_fork()
         await asyncio.wrap_future(self._ended)
         if self._task.cancelled():
             raise interrupted_error(self._log.interruption or Interruption.CANCELLED, session_id=self.session_id)
@@ -102,8 +106,13 @@ class RunningTurn:
         """
         if self.is_done:
             return
+        self._refuse_in_fork()
         self._task.get_loop().call_soon_threadsafe(self._interrupt)
         await asyncio.wrap_future(self._ended)
+
+    def _refuse_in_fork(self) -> None:
+        if self._process != os.getpid() and not self.is_done:
+            raise forked_error(self.session_id)
 
     def _interrupt(self) -> None:
         if not self._task.done():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Self
@@ -12,7 +13,7 @@ from langswarm_sessions.interfaces.provider import Completed, TextDelta
 from langswarm_sessions.messages import SessionMessage
 from langswarm_sessions.turns.readers.log import Interruption, TurnLog
 
-__all__ = ["MessageStream", "TurnOutcome", "TurnStream", "interrupted_error"]
+__all__ = ["MessageStream", "TurnOutcome", "TurnStream", "forked_error", "interrupted_error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class TurnStream(AsyncIterator[TextDelta]):
         self._log = log
         self._session_id = session_id
         self._task: asyncio.Task[TurnOutcome] | None = None
+        self._process = 0
         self._position = 0
         self._left = False
 
@@ -60,7 +62,7 @@ class TurnStream(AsyncIterator[TextDelta]):
         try:
             delta = await self._log.read(self._position)
         except asyncio.CancelledError:
-            await self.aclose()
+            await self._leave(Interruption.CANCELLED)
             raise
         if delta is not None:
             self._position += 1
@@ -85,11 +87,7 @@ class TurnStream(AsyncIterator[TextDelta]):
 
     async def aclose(self) -> None:
         """Leave the turn. Returns once what it said so far is stored."""
-        task, self._left = self._task, True
-        if task is None or task.done():
-            return
-        if self._log.disconnect():
-            await self._interrupt(task, Interruption.ABANDONED)
+        await self._leave(Interruption.ABANDONED)
 
     async def __aenter__(self) -> Self:
         """Return itself."""
@@ -102,7 +100,7 @@ class TurnStream(AsyncIterator[TextDelta]):
     def __del__(self) -> None:
         """Leave the turn, when nobody can read it any more."""
         task = self._task
-        if task is None or task.done():
+        if task is None or task.done() or self._is_parents:
             return
         loop = task.get_loop()
         if not loop.is_closed():
@@ -123,8 +121,22 @@ class TurnStream(AsyncIterator[TextDelta]):
         if self._task is None:
             if self._left:
                 raise SessionError("The stream was closed before it was read; start a new turn.")
-            self._task = self._start()
+            self._task, self._process = self._start(), os.getpid()
+        elif self._is_parents:
+            raise forked_error(self._session_id)
         return self._task
+
+    @property
+    def _is_parents(self) -> bool:
+        """Whether the turn runs in the process that this one was forked from."""
+        return self._process != os.getpid()
+
+    async def _leave(self, reason: Interruption) -> None:
+        task, self._left = self._task, True
+        if task is None or task.done() or self._is_parents:
+            return
+        if self._log.disconnect(reason):
+            await self._interrupt(task, reason)
 
     async def _interrupt(self, task: asyncio.Task[TurnOutcome], reason: Interruption) -> None:
         self._log.interrupt(reason)
@@ -180,6 +192,16 @@ def interrupted_error(reason: Interruption, *, session_id: str) -> IncompleteStr
     }.get(reason, "its reader left")
     return IncompleteStreamError(
         f"The turn was interrupted because {why}. What was said so far is stored with status 'interrupted'.",
+        session_id=session_id,
+        retryable=False,
+    )
+
+
+def forked_error(session_id: str) -> IncompleteStreamError:
+    """Return what a reader is told of a turn that runs in the process this one was forked from."""
+    return IncompleteStreamError(
+        "The turn was begun before this process was forked and goes on in the other one. Read it there, or send a new "
+        "turn here.",
         session_id=session_id,
         retryable=False,
     )

@@ -125,8 +125,9 @@ class TurnBeginning:
 
     async def _stored(self, begin: BeginTurn, patience: Deadline) -> Begun | Recorded:
         storage = self._services.storage
-        with self._sending.span.storage("load", backend=storage.backend, db_system=storage.db_system) as op:
-            begun = await admitted(storage, begin, patience)
+        span = self._sending.span
+        with span.storage("load", backend=storage.backend, db_system=storage.db_system) as op:
+            begun = await admitted(storage, begin, patience=patience, span=span)
             loaded = begun.history if isinstance(begun, Begun) else (begun.answer,)
             op.done(count=len(loaded), size=content_bytes(loaded))
         self._subject.adopt(begun.session)

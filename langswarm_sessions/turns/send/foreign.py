@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Self
@@ -13,20 +13,30 @@ from typing import Any, Self
 from langswarm_sessions.bridge import current_caller
 from langswarm_sessions.errors import SessionError, TurnConflictError
 from langswarm_sessions.ids import monotonic, new_id, now
-from langswarm_sessions.messages import TurnState
+from langswarm_sessions.messages import Role, SessionMessage, content_bytes
 from langswarm_sessions.records import BeginTurn, Begun, FinishTurn, Lease, SessionRecord, Usage
 from langswarm_sessions.storage.liveness import this_process
 from langswarm_sessions.strategies import Mode
+from langswarm_sessions.turns.captured import tell_input, tell_output
 from langswarm_sessions.turns.deadline import Deadline
 from langswarm_sessions.turns.input import input_digest
-from langswarm_sessions.turns.line.admission import admitted, busy_error
+from langswarm_sessions.turns.line.admission import admitted, entered
 from langswarm_sessions.turns.line.gate import SessionGates
 from langswarm_sessions.turns.line.held import HeldLease
 from langswarm_sessions.turns.line.keeper import LeaseKeeper
+from langswarm_sessions.turns.orphans import end_orphan, is_orphan
 from langswarm_sessions.turns.send.inside import refuse_inside_tool
+from langswarm_sessions.turns.send.run_ending import (
+    CANCELLED,
+    COMPLETED,
+    LEASE_LOST,
+    PAUSED,
+    RunEnding,
+    broken_off_by,
+)
 from langswarm_sessions.turns.services import TurnServices
 from langswarm_sessions.turns.waiting import to_the_end
-from langswarm_sessions_otel import TurnScope
+from langswarm_sessions_otel import StorageScope, TurnScope
 
 __all__ = ["HeldTurn"]
 
@@ -63,18 +73,25 @@ class HeldTurn:
         self._released = asyncio.Event()
         self._taken: asyncio.Future[Lease] | None = None
         self._task: asyncio.Task[None] | None = None
-        self._state = TurnState.INTERRUPTED
+        self._ending = CANCELLED
         self._usage: Callable[[], Usage | None] = _unknown
         self._steps_aside = steps_aside
         self._is_over = False
         self._is_awaited = False
         self._taker: weakref.ref[object] | None = None
+        self._span: TurnScope | None = None
+        self._has_input = False
 
     @property
     def lease(self) -> Lease:
         """The lease, once it is taken."""
         assert self._taken is not None
         return self._taken.result()
+
+    @property
+    def task(self) -> asyncio.Task[None] | None:
+        """The task that holds it, once it was begun."""
+        return self._task
 
     @property
     def is_held(self) -> bool:
@@ -118,21 +135,57 @@ class HeldTurn:
         """
         self._usage = usage
 
-    def release(self, *, completed: bool, usage: Usage | None = None) -> None:
-        """Let go of the session, soon; from any thread. A second call does nothing.
+    def release(self, *, usage: Usage | None = None) -> None:
+        """Let go of the session, soon, as the run came to its end; from any thread.
 
-        Where the loop it was taken on has stopped and stays open, as that of a `run_sync`, it is let go of within a
-        third of the time a lease lives.
+        The first of `release`, `pause` and `abort` is what holds. Where the loop it was taken on has stopped and stays
+        open, as that of a `run_sync`, the session is let go of within a third of the time a lease lives.
 
         Args:
-            completed: Whether the run came to its end; else the turn is interrupted.
             usage: Tokens of the run; None: what `count` was told to ask says.
         """
+        self._let_go(COMPLETED, usage)
+
+    def pause(self) -> None:
+        """Let go of the session, as `release` does: the run waits for somebody, and another run will go on with it.
+
+        Its tokens are counted there. The turn is stored as interrupted; its span is well, and says that it is paused.
+        """
+        self._let_go(PAUSED)
+
+    def abort(self, error: BaseException | None = None) -> None:
+        """Let go of the session, as `release` does: the run was broken off. What was said in it stays.
+
+        Args:
+            error: What broke it off, a cancellation included; None: whoever ran it went away.
+        """
+        self._let_go(broken_off_by(error))
+
+    def _let_go(self, ending: RunEnding, usage: Usage | None = None) -> None:
         if self._task is None or self._task.done():
             return
         self._is_over = True
+        if self._span is not None:
+            self._span.runs_no_more()
         with suppress(RuntimeError):  # its loop is closed, and with it the turn was released
-            self._task.get_loop().call_soon_threadsafe(self._release, completed, usage)
+            self._task.get_loop().call_soon_threadsafe(self._end, ending, usage)
+
+    def heard(self, messages: Sequence[SessionMessage]) -> None:
+        """Take note of what was said meanwhile: its span shows the first input and the last answer, if it may.
+
+        Args:
+            messages: What was appended under the lease.
+        """
+        span = self._span
+        if span is None or not span.shows_content:
+            return
+        inputs = [message for message in messages if message.role is Role.USER]
+        answers = [message for message in messages if message.role is Role.ASSISTANT]
+        if inputs and not self._has_input:
+            self._has_input = True
+            tell_input(span, inputs)
+        if answers:
+            tell_output(span, answers[-1:])
 
     async def end(self) -> None:
         """Wait until it is released and this is stored.
@@ -151,7 +204,10 @@ class HeldTurn:
     def interrupt(self) -> Future[None] | None:
         """Release it as interrupted, from any thread; return what is done when this is stored, if it still runs."""
         task = self._task
-        if task is None or task.done() or task.get_loop().is_closed():
+        if task is None or task.done():
+            return None
+        if is_orphan(task):
+            end_orphan(task)
             return None
         ended: Future[None] = Future()
 
@@ -167,34 +223,42 @@ class HeldTurn:
         if not self._steps_aside or self._record.session_id != session_id or self._taker is None:
             return
         if for_caller is not None and self._taker() is for_caller:
-            self.release(completed=False)
+            self.abort()
 
     async def __aenter__(self) -> Self:
         """Take it."""
         await self.take()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Release it."""
-        self.release(completed=kind is None)
-        if kind is None:
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """Release it, or abort it with what leaves the block."""
+        if error is None:
+            self.release()
             await self.end()
-        elif self._task is not None:  # what went wrong in the block is told, not that its end was not stored as well
+            return
+        self.abort(error)
+        if self._task is not None:  # what went wrong in the block is told, not that its end was not stored as well
             await asyncio.wait({self._task})
 
-    def _release(self, completed: bool, usage: Usage | None) -> None:
-        if not self._released.is_set():
-            self._state = TurnState.COMPLETED if completed else TurnState.INTERRUPTED
-            if usage is not None:
-                self._usage = lambda: usage
-            self._released.set()
+    def _end(self, ending: RunEnding, usage: Usage | None = None) -> None:
+        if self._released.is_set():
+            return
+        self._ending = ending
+        if usage is not None:
+            self._usage = lambda: usage
+        elif ending is PAUSED:
+            self._usage = _unknown
+        self._released.set()
 
     def _lost(self) -> None:
-        self._released.set()
+        self._end(LEASE_LOST)
 
     def _is_left(self) -> bool:
         """Let the next one of this process in, and say so, when it was released on a loop that does not run."""
         task = self._task
+        if task is not None and is_orphan(task):
+            end_orphan(task)
+            return True
         if not self._is_over or task is None or task.get_loop().is_running():
             return False
         self._gates.leave(self._record.session_id, of=task)
@@ -212,13 +276,15 @@ class HeldTurn:
             stream=False,
         ) as span:
             patience = Deadline.after(services.turn_wait)
-            if not await self._gates.enter(record.session_id, seconds=services.turn_wait):
-                raise busy_error(record.session_id, patience)
+            await entered(self._gates, record.session_id, patience=patience, span=span)
             try:
-                begun = await admitted(services.storage, self._beginning(), patience)
-                assert isinstance(begun, Begun)
+                with self._storage_span(span, "load") as op:
+                    begun = await admitted(services.storage, self._beginning(), patience=patience, span=span)
+                    assert isinstance(begun, Begun)
+                    op.done(count=len(begun.history), size=content_bytes(begun.history))
                 self._lease.take(begun.lease)
-                span.began(turn_index=begun.turn.index, previous=begun.session.traceparent, mode=Mode.CLIENT.value)
+                self._span = span
+                span.began(turn_index=begun.turn.index, previous=begun.previous_trace, mode=Mode.CLIENT.value)
                 await self._held(begun, taken, span)
             finally:
                 self._gates.leave(record.session_id)
@@ -229,29 +295,43 @@ class HeldTurn:
             if not taken.cancelled():
                 taken.set_result(begun.lease)
                 await self._released.wait()
+        except BaseException as error:  # its manager is closed, or its loop
+            self._end(broken_off_by(error))
+            raise
         finally:
             usage = self._usage()
             finish = FinishTurn(
                 lease=begun.lease,
-                state=self._state,
+                state=self._ending.state,
+                error_type=self._ending.error_type,
                 now=now(),
                 provider=self._record.provider,
                 model=self._record.model,
                 mode=Mode.CLIENT.value,
                 usage=usage,
+                is_unpriced=True,  # whoever ran it does not tell which models were asked, nor where
                 duration_ms=(monotonic() - started) * 1000,
                 traceparent=span.traceparent,
             )
             if usage is not None:
                 span.finished(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
-            if self._state is not TurnState.COMPLETED:
-                span.interrupted("abandoned")
+            if self._services.pricing.is_on:
+                span.cost_is_partial()
+            self._ending.tell(span)
             self._lease.leave_to_storage()
             try:
-                with suppress(TurnConflictError):  # taken over, and with it the turn ended
+                with self._storage_span(span, "append") as op:
                     await to_the_end(self._services.storage.finish_turn(finish))
+                    op.done(count=0, size=0)  # what was said meanwhile was stored, and told, as it was said
+            except TurnConflictError:  # taken over, and with it the turn ended
+                span.lease_lost()
+                LEASE_LOST.tell(span)
             finally:
                 await self._lease.let_go()
+
+    def _storage_span(self, span: TurnScope, operation: str) -> StorageScope:
+        storage = self._services.storage
+        return span.storage(operation, backend=storage.backend, db_system=storage.db_system)
 
     def _beginning(self) -> BeginTurn:
         return BeginTurn(

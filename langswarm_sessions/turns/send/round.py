@@ -15,6 +15,8 @@ from langswarm_sessions.interfaces.provider import Completed, TextDelta
 from langswarm_sessions.messages import SessionMessage, TurnState, content_bytes
 from langswarm_sessions.providers.settings import takes_format
 from langswarm_sessions.records import Begun, Finished, FinishTurn
+from langswarm_sessions.turns.captured import tell_input, tell_output
+from langswarm_sessions.turns.costs import TurnCosts
 from langswarm_sessions.turns.line.held import HeldLease
 from langswarm_sessions.turns.provider.answers import answer_of, native_after, partial_answer, with_calls_apart
 from langswarm_sessions.turns.provider.conversation import Conversation
@@ -24,7 +26,6 @@ from langswarm_sessions.turns.readers.stream import TurnOutcome, interrupted_err
 from langswarm_sessions.turns.send.sending import Sending
 from langswarm_sessions.turns.send.unconfirmed import stored_after_all
 from langswarm_sessions.turns.waiting import to_the_end
-from langswarm_sessions_otel import error_type_of
 
 __all__ = ["Round", "how_it_ended"]
 
@@ -51,6 +52,9 @@ class Round:
         self._span = sending.span
         self._chain = sending.chain(begun.session)
         self._started = monotonic()
+        self._costs = TurnCosts(sending.services.pricing, sending.span)
+        self._answered: Completed | None = None
+        self._earlier_retries = 0
         self._conversation = self._new_conversation(begun)
 
     async def run(self) -> TurnOutcome:
@@ -60,6 +64,12 @@ class Round:
             SessionError: The turn failed or was interrupted, and this is stored.
         """
         self._tell_beginning()
+        try:
+            return await self._run()
+        finally:
+            self._tell_sums()
+
+    async def _run(self) -> TurnOutcome:
         try:
             completed = with_calls_apart(await self._converse())
             answers = await self._answers(completed)
@@ -78,7 +88,7 @@ class Round:
     async def _unstored(self, error: SessionError) -> None:
         """The answer could not be stored. If the storage takes that much, the session is free at once."""
         try:
-            await self._ending(self._failed(error))
+            await to_the_end(self._failed(error))
         except TurnConflictError:
             self._lease.keep()  # the turn had ended after all: the lease that its end kept is given back
         except SessionError:
@@ -90,9 +100,8 @@ class Round:
             return
         sending.has_begun = True
         mode = self._conversation.plan.mode.value
-        span.began(turn_index=begun.turn.index, previous=begun.session.traceparent, mode=mode)
-        if span.captures_content:
-            span.input_content("\n".join(message.content for message in begun.inputs))
+        span.began(turn_index=begun.turn.index, previous=begun.previous_trace, mode=mode)
+        tell_input(span, begun.inputs)
 
     # Converse
 
@@ -108,6 +117,7 @@ class Round:
             chain=self._chain,
             span=self._span,
             deadline=sending.deadline,
+            costs=self._costs,
             has_fallback=self._has_fallback,
         )
 
@@ -120,18 +130,27 @@ class Round:
 
     async def _converse(self) -> Completed:
         """Get the answer: from the session's provider, or from the fallback as long as nothing was shown."""
+        sending, former, source = self._sending, self._conversation, self._sending.provider
         try:
-            return await self._conversation.run()
+            return await former.run()
         except FALLBACK_ERRORS as error:
-            if not self._fall_back(error):
+            failed = error
+            if not self._fall_back():
                 raise
-        sending, doubtful = self._sending, self._conversation.doubtful
         begun = await with_whole_history(sending.services, self._begun, sending.strategy)
         self._conversation = self._new_conversation(begun)
-        self._conversation.doubtful = doubtful
+        self._conversation.doubtful = former.doubtful
+        self._earlier_retries = former.retries
+        self._span.fell_back(
+            source=source.profile.otel_name,
+            target=sending.provider.profile.otel_name,
+            model=sending.provider.model,
+            mode=self._conversation.plan.mode.value,
+            error=failed,
+        )
         return await self._conversation.run()
 
-    def _fall_back(self, error: SessionError) -> bool:
+    def _fall_back(self) -> bool:
         """Let the fallback answer, this turn and those after it; False when it may not."""
         sending = self._sending
         fallback = sending.services.fallback
@@ -146,14 +165,10 @@ class Round:
         sending.provider = spare
         room = sending.services.windows.room(sending.provider, self._begun.session, options=self._begun.turn.options)
         sending.strategy = fallback_strategy(sending.provider, room)
-        self._span.event(
-            "langswarm.session.fallback",
-            {"from": sending.fell_back_from, "to": sending.provider.name, "error.type": error_type_of(error)},
-        )
         return True
 
     async def _answers(self, completed: Completed) -> list[SessionMessage]:
-        answer = answer_of(completed, provider=self._sending.provider.name)
+        answer = answer_of(completed, provider=self._sending.provider.name, cost=self._costs.cost)
         said = [self._signed(message) for message in (*completed.earlier, answer)]
         return await self._sending.inward(self._chain, said)
 
@@ -180,7 +195,8 @@ class Round:
         answer = finished.answers[-1]
         if self._chain.chunks() is None:
             sending.log.say(TextDelta(answer.content))
-        self._note(completed, answer)
+        self._answered = completed
+        tell_output(self._span, [answer])
         sending.subject.adopt(finished.session)
         if conversation.rebuilds:
             sending.rebuilt_because = conversation.rebuild_reason
@@ -192,27 +208,43 @@ class Round:
             sending.conclude(outcome)
         return outcome
 
-    def _note(self, completed: Completed, answer: SessionMessage) -> None:
+    @property
+    def _retries(self) -> int:
+        """Attempts made again, at the provider that was stood in for as well."""
+        return self._earlier_retries + self._conversation.retries
+
+    def _tell_sums(self) -> None:
+        """Tell what the turn took, however it ended."""
         conversation, record, tally = self._conversation, self._begun.session, self._sending.tally
-        tally.add(completed, plan=conversation.plan, record=record, retries=conversation.retries)
+        tally.took(usage=self._costs.usage, retries=self._retries)
+        if conversation.has_asked:
+            tally.sent += len(conversation.plan.messages)
+        if self._answered is not None:
+            tally.answered(self._answered, plan=conversation.plan, record=record)
         tally.tell(self._span, messages_total=record.counters.messages)
-        if self._span.captures_content:
-            self._span.output_content(answer.content)
 
     # Endings
 
     async def _ending(self, work: Coroutine[Any, Any, T]) -> T:
         """Store how the turn ended; from here on it is the storage that says whether the lease was lost."""
         self._lease.leave_to_storage()
-        return await to_the_end(work)
+        try:
+            return await to_the_end(work)
+        except TurnConflictError:
+            self._span.lease_lost()
+            raise
 
     async def _interrupted(self) -> None:
         sending = self._sending
         reason = sending.log.interruption or Interruption.CANCELLED
+        if reason is Interruption.LEASE_LOST:
+            self._span.lease_lost()
         self._span.interrupted(reason.value)
         finish = self._finish(TurnState.INTERRUPTED)
         if partial := await self._partial():
             finish = replace(finish, answers=(partial,))
+            if self._span.shows_content:
+                self._span.output_content(partial.content)
         try:
             finished = await self._store(finish)
         except TurnConflictError:
@@ -244,6 +276,7 @@ class Round:
 
     def _finish(self, state: TurnState) -> FinishTurn:
         conversation, provider = self._conversation, self._sending.provider
+        self._costs.tell()
         doubtful = conversation.doubtful
         return FinishTurn(
             lease=self._begun.lease,
@@ -254,8 +287,12 @@ class Round:
             provider=provider.name,
             model=provider.model,
             mode=conversation.plan.mode.value,
+            usage=self._costs.usage,
+            cost=self._costs.cost,
+            is_unpriced=self._costs.is_unpriced,
+            was_unpriced=self._begun.turn.is_unpriced,
             duration_ms=(monotonic() - self._started) * 1000,
-            retries=conversation.retries,
+            retries=self._retries,
             rebuilds=conversation.rebuilds,
             traceparent=self._span.traceparent,
         )

@@ -6,18 +6,21 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from langswarm_sessions.errors import InvalidInputError
+from langswarm_sessions.errors import InvalidInputError, TurnConflictError
 from langswarm_sessions.events import EventType
 from langswarm_sessions.interfaces.provider import TextDelta
 from langswarm_sessions.messages import SessionMessage
 from langswarm_sessions.records import Begun, Lease, Recorded
+from langswarm_sessions.turns.captured import tell_input, tell_output
 from langswarm_sessions.turns.deadline import Deadline
 from langswarm_sessions.turns.history import following
 from langswarm_sessions.turns.input import TurnInput
-from langswarm_sessions.turns.line.admission import busy_error
+from langswarm_sessions.turns.line.admission import entered
 from langswarm_sessions.turns.line.gate import SessionGates
 from langswarm_sessions.turns.line.held import HeldLease
 from langswarm_sessions.turns.line.keeper import LeaseKeeper
+from langswarm_sessions.turns.orphans import is_orphan
+from langswarm_sessions.turns.readers.live import LiveTurns
 from langswarm_sessions.turns.readers.log import Interruption, TurnLog
 from langswarm_sessions.turns.readers.stream import TurnOutcome
 from langswarm_sessions.turns.send.beginning import TurnBeginning
@@ -48,16 +51,18 @@ class TurnRun:
         subject: TurnSubject,
         turn: TurnInput,
         log: TurnLog,
+        live: LiveTurns,
     ) -> None:
         self._services = services
         self._gates = gates
         self._subject = subject
         self._turn = turn
         self._log = log
+        self._live = live
         self._session_id = subject.record.session_id
         self._provider = turn.provider or subject.engine_provider
         self._strategy = strategy_of(services, subject, turn, provider=self._provider)
-        self._lease = HeldLease(services.storage, keeper, self._lose_lease)
+        self._lease = HeldLease(services.storage, keeper, self._lose_lease, is_left=self._is_left)
         self._down_to: int | None = None
         self._task: asyncio.Task[object] | None = None
 
@@ -80,16 +85,26 @@ class TurnRun:
                 model=self._provider.model,
                 stream=self._turn.stream,
             ) as span:
+                span.causes.ask_for_reason(lambda: None if (why := self._log.interruption) is None else why.value)
                 sending = self._sending(span)
-                return await self._announced(sending)
+                return await self._to_its_end(sending)
         except asyncio.CancelledError:
             if sending is None:
                 raise
-            if sending.outcome is not None:  # too late: the answer is stored
-                return sending.outcome
             raise how_it_ended(sending) from None
         finally:
             self._log.finish()
+
+    async def _to_its_end(self, sending: Sending) -> TurnOutcome:
+        try:
+            return await self._announced(sending)
+        except (asyncio.CancelledError, GeneratorExit, RuntimeError) as error:
+            if sending.outcome is not None and isinstance(error, asyncio.CancelledError):
+                return sending.outcome  # too late: the answer is stored
+            # Cut off, maybe where nothing else tells of it.
+            if self._log.interruption is not None and sending.outcome is None:
+                sending.span.interrupted(self._log.interruption.value)
+            raise
 
     def _sending(self, span: TurnScope) -> Sending:
         return Sending(
@@ -140,8 +155,7 @@ class TurnRun:
     async def _in_line(self, sending: Sending) -> TurnOutcome:
         refuse_inside_tool(self._session_id)
         patience = Deadline.after(sending.deadline.cut(self._services.turn_wait))
-        if not await self._gates.enter(self._session_id, seconds=patience.cut(self._services.turn_wait)):
-            raise busy_error(self._session_id, patience)
+        await entered(self._gates, self._session_id, patience=patience, span=sending.span)
         try:
             outcome = await self._turns(sending, TurnBeginning(sending), patience)
         finally:
@@ -251,10 +265,16 @@ class TurnRun:
 
     def _replay(self, recorded: Recorded, sending: Sending) -> TurnOutcome:
         """Give out the answer that this idempotency key's turn has already."""
-        sending.span.event("langswarm.session.turn_recorded", {})
+        sending.span.was_recorded()
+        self._tell_recorded(recorded, sending)
         self._log.say(TextDelta(recorded.answer.content))
         self._log.begin_answer()
         return TurnOutcome(recorded.answer)
+
+    def _tell_recorded(self, recorded: Recorded, sending: Sending) -> None:
+        if not self._services.has_middleware:  # else this is not what it let pass
+            tell_input(sending.span, self._turn.messages)
+        tell_output(sending.span, [recorded.answer])
 
     def _refuse_if_resumed(self) -> None:
         if self._turn.continues is not None:
@@ -268,9 +288,22 @@ class TurnRun:
         try:
             return await work
         except asyncio.CancelledError:
-            sending.span.interrupted((self._log.interruption or Interruption.CANCELLED).value)
+            reason = self._log.interruption or Interruption.CANCELLED
+            if reason is Interruption.LEASE_LOST:
+                sending.span.lease_lost()
+            sending.span.interrupted(reason.value)
             sending.publish(EventType.TURN_INTERRUPTED)
             raise
+        except TurnConflictError:
+            sending.span.lease_lost()
+            raise
+
+    def _is_left(self) -> bool:
+        """End this turn where it stands if its loop was closed under it; asked by the keeper of its lease."""
+        if self._task is None or not is_orphan(self._task):
+            return False
+        self._live.end_orphans(self._session_id)
+        return True
 
     def _lose_lease(self) -> None:
         self._log.interrupt(Interruption.LEASE_LOST)

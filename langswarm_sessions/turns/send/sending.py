@@ -12,7 +12,7 @@ from langswarm_sessions.interfaces.provider import Completed, EngineProvider
 from langswarm_sessions.messages import SessionMessage, content_bytes
 from langswarm_sessions.middleware import MiddlewareChain
 from langswarm_sessions.providers.settings import check_asked_format
-from langswarm_sessions.records import FinishTurn, SessionRecord
+from langswarm_sessions.records import FinishTurn, SessionRecord, Usage
 from langswarm_sessions.strategies import TurnPlan, TurnStrategy, choose_strategy
 from langswarm_sessions.turns.deadline import Deadline
 from langswarm_sessions.turns.input import TurnInput
@@ -36,17 +36,20 @@ class Tally:
     retries: int = 0
     finish_reasons: list[str] = field(default_factory=list[str])
 
-    def add(self, completed: Completed, *, plan: TurnPlan, record: SessionRecord, retries: int) -> None:
-        """Add one answered turn."""
-        counters, sent = record.counters, len(plan.messages)
-        self.input_tokens += completed.usage.input_tokens
-        self.output_tokens += completed.usage.output_tokens
-        self.sent += sent
+    def took(self, *, usage: Usage | None, retries: int) -> None:
+        """Add what one turn took, whether or not it was answered."""
+        if usage is not None:
+            self.input_tokens += usage.input_tokens
+            self.output_tokens += usage.output_tokens
         self.retries += retries
+
+    def answered(self, completed: Completed, *, plan: TurnPlan, record: SessionRecord) -> None:
+        """Add what is told of an answered turn alone."""
+        counters = record.counters
         if completed.finish_reason:
             self.finish_reasons.append(completed.finish_reason)
         if plan.native is not None:
-            self.avoided += max(0, counters.messages - sent)
+            self.avoided += max(0, counters.messages - len(plan.messages))
             self.bytes_avoided += max(0, counters.content_bytes - content_bytes(plan.messages))
 
     def tell(self, span: TurnScope, *, messages_total: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, cast
@@ -49,9 +48,11 @@ class ToolPhase:
         calls = {call.id: call for call in self._asked.tool_calls if self._is_due(call)}
         limit = asyncio.timeout(self._seconds_left)
         try:
-            async with limit, asyncio.TaskGroup() as group:
-                for call in calls.values():
-                    group.create_task(self._run_and_store(call), name=f"tool {call.id} of {self._sending.session_id}")
+            with self._sending.span.causes.limit(lambda: self._out_of_time() if limit.expired() else None):
+                async with limit, asyncio.TaskGroup() as group:
+                    for call in calls.values():
+                        name = f"tool {call.id} of {self._sending.session_id}"
+                        group.create_task(self._run_and_store(call), name=name)
         except TimeoutError as error:
             if not limit.expired():
                 raise
@@ -84,8 +85,9 @@ class ToolPhase:
             with inside_tool(session_id):
                 outcome = await run_call(call, self._running, self._context)
             told.finished(error_type=outcome.error_type)
-            if span.captures_content:
-                told.content(arguments=_as_json(call), result=outcome.result.content)
+            if span.shows_content:
+                arguments = call.arguments if call.raw_arguments is None else call.raw_arguments
+                told.content(arguments=arguments, result=outcome.result.content)
         if not was_cleared(self._asked, sending.subject.record):  # else the result would be seen without its call
             self._results[call.id] = await to_the_end(self._store(outcome))
 
@@ -116,9 +118,3 @@ class ToolPhase:
 
 def _message_of(result: ToolResult) -> SessionMessage:
     return SessionMessage(role=Role.TOOL, parts=[result])
-
-
-def _as_json(call: ToolCall) -> str:
-    if call.raw_arguments is not None:
-        return call.raw_arguments
-    return json.dumps(call.arguments, ensure_ascii=False, default=str)

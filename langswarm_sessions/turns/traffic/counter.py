@@ -7,13 +7,13 @@ providers it lets a full minute's budget go at once and then refills evenly, and
 
 from __future__ import annotations
 
-import threading
 import time
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter, SlidingWindowCounterRateLimiter
 
+from langswarm_sessions.forks import fork_safe_lock
 from langswarm_sessions.interfaces.traffic import RateLimits
 
 __all__ = ["MinuteCounter"]
@@ -38,7 +38,7 @@ class MinuteCounter:
         self._storage = MemoryStorage()
         self._requests = MovingWindowRateLimiter(self._storage)
         self._tokens = SlidingWindowCounterRateLimiter(self._storage)
-        self._lock = threading.Lock()  # the storage by itself may count two at once as one
+        self._lock = fork_safe_lock()  # the storage by itself may count two at once as one
 
     def take(self, limits: RateLimits, tokens: int) -> float:
         """Count a request, if there is room for it.

@@ -3,134 +3,180 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
-from opentelemetry import metrics, trace
-from opentelemetry.metrics import MeterProvider as ApiMeterProvider
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
-from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
+from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio, Sampler
 
 from langswarm_sessions_otel import semconv
-from langswarm_sessions_otel.configure import Pipeline, TelemetryRequest
-from langswarm_sessions_otel.sdk.processors import BoundedBatchProcessor, ConsoleTreeProcessor, SpanFileProcessor
+from langswarm_sessions_otel.process.outlet import Bounded
+from langswarm_sessions_otel.providers import is_unset
+from langswarm_sessions_otel.sdk.console import ConsoleTreeProcessor
+from langswarm_sessions_otel.sdk.delivery import Delivery
+from langswarm_sessions_otel.sdk.exporters import delivery_of
+from langswarm_sessions_otel.sdk.logs import BoundedLogProcessor, events_are_taken, install_events
+from langswarm_sessions_otel.sdk.metrics import BoundedMetricReader, metrics_are_taken, prepare_metrics
+from langswarm_sessions_otel.sdk.span_file import SpanFileProcessor
+from langswarm_sessions_otel.sdk.spans import SPAN_SLOTS, BoundedSpanProcessor
+from langswarm_sessions_otel.setup.destinations import read_destinations
+from langswarm_sessions_otel.setup.handle import SetUp
+from langswarm_sessions_otel.setup.request import AttributeValue, Signal, TelemetryConfigurationError, TelemetryRequest
 
 _logger = logging.getLogger("langswarm_sessions.telemetry")
+_UNNAMED = "unknown_service"  # how the SDK names a service that nobody named
 
 
-def build_pipelines(request: TelemetryRequest) -> tuple[Pipeline, ...]:
+def set_up(request: TelemetryRequest) -> SetUp:
     """Set up what was asked for.
 
     Args:
         request: What was asked for.
 
     Returns:
-        The ways that telemetry leaves the process.
+        The ways that telemetry leaves the process, and how to take them back.
 
     Raises:
         ImportError: An OTLP exporter is needed and not installed.
-        OSError: The span file cannot be written.
+        TelemetryConfigurationError: The span file cannot be written, or a variable that an exporter reads is wrong.
     """
+    if read_destinations().disabled:
+        _logger.info("%s says that nothing is recorded", semconv.OTEL_SDK_DISABLED)
+        return SetUp()
+    # Whatever can fail comes before the first provider is touched.
+    spans_are_taken = _spans_are_taken(request)
+    bound = request.shutdown_timeout
+    sent: dict[Signal, Delivery] = {signal: delivery_of(request, signal) for signal in _taken(request, spans_are_taken)}
+    resource = _resource(request)
+    bounded: list[Bounded] = []
+    installs: list[Callable[[], None]] = []
+    if "metrics" in sent:
+        reader = _reader(sent["metrics"], request)
+        installs.append(prepare_metrics(reader, resource))
+        bounded.append(reader)
+    local = _local_processors(request) if spans_are_taken else []
+
+    leaves: list[Callable[[], None]] = []
+    processors: list[SpanProcessor] = [*local]
+    spans = BoundedSpanProcessor(sent["traces"], shutdown_timeout=bound) if "traces" in sent else None
+    if spans is not None:
+        processors.append(spans)
+        bounded.append(spans)
+    if spans_are_taken:
+        leaves.append(_install_processors(processors, request, resource))
+    leaves += [processor.shutdown for processor in local]
+    for install in installs:
+        install()
+    if "logs" in sent:
+        events = BoundedLogProcessor(sent["logs"], shutdown_timeout=bound)
+        leaves.append(install_events(events, resource))
+        bounded.append(events)
+
+    def leave() -> None:
+        for one in leaves:
+            one()
+
+    outlets = tuple(one.outlet for one in bounded)
+    return SetUp(outlets=outlets, spans=None if spans is None else spans.outlet, leave=leave)
+
+
+def _reader(delivery: Delivery, request: TelemetryRequest) -> BoundedMetricReader:
+    return BoundedMetricReader(
+        delivery,
+        shutdown_timeout=request.shutdown_timeout,
+        interval=request.metric_interval,
+        collection_timeout=request.timeout_of("metrics"),
+    )
+
+
+def _taken(request: TelemetryRequest, spans_are_taken: bool) -> list[Signal]:
+    """Return what is asked to be sent, as far as the providers let it be."""
+    takes: dict[Signal, Callable[[], bool]] = {
+        "traces": lambda: spans_are_taken,
+        "metrics": metrics_are_taken,
+        "logs": events_are_taken,
+    }
+    return [signal for signal in takes if signal in request.exports and takes[signal]()]
+
+
+def _local_processors(request: TelemetryRequest) -> list[SpanProcessor]:
     processors: list[SpanProcessor] = []
-    if request.span_file is not None:
-        processors.append(SpanFileProcessor(request.span_file))
+    if request.span_file is not None and (writer := _span_file(request.span_file, request)) is not None:
+        processors.append(writer)
     if request.console:
         processors.append(ConsoleTreeProcessor(sys.stderr))
-    pipelines = [_local_pipeline(processor) for processor in processors]
-    if request.exports:
-        batches = _span_export(request)
-        processors.append(batches)
-        pipelines.append(Pipeline(batches.force_flush, batches.shutdown_within))
-        pipelines += _metric_pipelines(request)
-    _install_processors(processors, request)
-    return tuple(pipelines)
+    return processors
 
 
-def _local_pipeline(processor: SpanProcessor) -> Pipeline:
-    def shutdown(_timeout_seconds: float) -> None:
-        processor.shutdown()
-
-    return Pipeline(processor.force_flush, shutdown)
-
-
-def _span_export(request: TelemetryRequest) -> BoundedBatchProcessor:
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-    exporter = OTLPSpanExporter(
-        endpoint=_signal_endpoint(request, "traces"), headers=_headers(request), timeout=request.export_timeout
-    )
-    return BoundedBatchProcessor(exporter, shutdown_timeout=request.shutdown_timeout)
-
-
-def _metric_export(request: TelemetryRequest) -> MetricReader:
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-
-    exporter = OTLPMetricExporter(
-        endpoint=_signal_endpoint(request, "metrics"), headers=_headers(request), timeout=request.export_timeout
-    )
-    return PeriodicExportingMetricReader(exporter, export_timeout_millis=request.export_timeout * 1000)
-
-
-def _signal_endpoint(request: TelemetryRequest, signal: str) -> str | None:
-    return None if request.endpoint is None else f"{request.endpoint.rstrip('/')}/v1/{signal}"
-
-
-def _headers(request: TelemetryRequest) -> dict[str, str] | None:
-    return None if request.headers is None else dict(request.headers)
+def _span_file(path: Path, request: TelemetryRequest) -> SpanFileProcessor | None:
+    try:
+        return SpanFileProcessor(path, limit=request.span_file_limit)
+    except OSError as error:
+        told = f"must be a file that can be written: {path} cannot ({error.strerror})"
+        if request.span_file_required:
+            raise TelemetryConfigurationError(f"span_file {told}.") from error
+        _logger.warning("%s %s; its spans are written nowhere", semconv.ENV_SPAN_FILE, told)
+        return None
 
 
 def _resource(request: TelemetryRequest) -> Resource:
-    attributes: dict[str, str] = {**(request.resource_attributes or {})}
-    named_by_user = "OTEL_SERVICE_NAME" in os.environ or "service.name=" in os.environ.get(
-        "OTEL_RESOURCE_ATTRIBUTES", ""
-    )
-    if request.service_name != semconv.DISTRIBUTION or not named_by_user:
-        attributes["service.name"] = request.service_name
-    return Resource.create({**attributes})
+    resource = Resource.create({**_asked_attributes(request)})
+    name = str(resource.attributes.get(semconv.SERVICE_NAME, "")).strip()
+    if name and not name.startswith(_UNNAMED):
+        return resource
+    return resource.merge(Resource({semconv.SERVICE_NAME: semconv.DISTRIBUTION}))
 
 
-def _install_processors(processors: list[SpanProcessor], request: TelemetryRequest) -> None:
+def _asked_attributes(request: TelemetryRequest) -> dict[str, AttributeValue]:
+    attributes: dict[str, AttributeValue] = {**(request.resource_attributes or {})}
+    if request.service_name is not None:
+        attributes[semconv.SERVICE_NAME] = request.service_name
+    return attributes
+
+
+def _spans_are_taken(request: TelemetryRequest) -> bool:
     provider = trace.get_tracer_provider()
-    if _is_unset(provider):
+    if is_unset(provider):
+        return True
+    if request.sampling_ratio is not None:
+        _logger.warning("sampling_ratio has no effect: the provider that is set already samples by itself")
+    if not _asked_attributes(request).items() <= _attributes_of(provider).items():
+        _logger.warning(
+            "service_name and resource_attributes have no effect on spans: the provider that is set already has its own"
+        )
+    if hasattr(provider, "add_span_processor"):
+        return True
+    _logger.warning("spans stay with the provider that is set already, a %s", type(provider).__qualname__)
+    return False
+
+
+def _attributes_of(provider: trace.TracerProvider) -> Mapping[str, object]:
+    resource: Resource | None = getattr(provider, "resource", None)
+    return {} if resource is None else {**resource.attributes}
+
+
+def _install_processors(
+    processors: list[SpanProcessor], request: TelemetryRequest, resource: Resource
+) -> Callable[[], None]:
+    provider = trace.get_tracer_provider()
+    if is_unset(provider):
         # Its own exit handler would wait without bound; the handle's does not.
-        provider = TracerProvider(resource=_resource(request), shutdown_on_exit=False)
+        provider = TracerProvider(sampler=_sampler(request), resource=resource, shutdown_on_exit=False)
         trace.set_tracer_provider(provider)
-    add: Callable[[SpanProcessor], None] | None = getattr(provider, "add_span_processor", None)
-    if add is None:
-        _logger.warning("spans stay with the provider that is set already, a %s", type(provider).__qualname__)
-        return
+    slot = SPAN_SLOTS.of(provider)
     for processor in processors:
-        add(processor)
+        slot.put(processor)
+
+    def leave() -> None:
+        for processor in processors:
+            slot.take_out(processor)
+
+    return leave
 
 
-def _metric_pipelines(request: TelemetryRequest) -> list[Pipeline]:
-    provider = metrics.get_meter_provider()
-    if _is_unset(provider):
-        reader = _metric_export(request)
-        views = [
-            View(instrument_name=name, aggregation=ExplicitBucketHistogramAggregation(boundaries))
-            for name, boundaries in semconv.BUCKETS.items()
-        ]
-        resource = _resource(request)
-        metrics.set_meter_provider(MeterProvider([reader], resource, shutdown_on_exit=False, views=views))
-    else:
-        # Older SDKs' providers cannot take another reader: the metrics then go where their own readers send them.
-        add: Callable[[MetricReader], None] | None = getattr(provider, "add_metric_reader", None)
-        if add is None:
-            _logger.info("metrics stay with the provider that is set already, a %s", type(provider).__qualname__)
-            return []
-        reader = _metric_export(request)
-        add(reader)
-
-    def shutdown(timeout_seconds: float) -> None:
-        reader.shutdown(timeout_millis=timeout_seconds * 1000)  # pyright: ignore[reportUnknownMemberType]
-
-    return [Pipeline(reader.force_flush, shutdown)]
-
-
-def _is_unset(provider: trace.TracerProvider | ApiMeterProvider) -> bool:
-    return type(provider).__name__ in {"ProxyTracerProvider", "_ProxyMeterProvider"}
+def _sampler(request: TelemetryRequest) -> Sampler | None:
+    """Return None to leave it to the variables that the SDK reads."""
+    return None if request.sampling_ratio is None else ParentBasedTraceIdRatio(float(request.sampling_ratio))

@@ -25,6 +25,7 @@ from langswarm_sessions import SessionManager, StorageError, create_session_mana
 from langswarm_sessions.messages import Role
 from langswarm_sessions_frameworks import AgentsSession
 from tests.frameworks.openai_agents.scripted import QUIET, Scripted, agent, calls, says, thinks
+from tests.support.recorded import Recorded
 
 
 @function_tool
@@ -201,3 +202,26 @@ def test_run_sync_works(default_loop: None) -> None:
         assert Runner.run_sync(agent(model), "hi", session=session, run_config=QUIET).final_output == f"a{number}"
     assert [message.content for message in manager.get_session("s").get_messages()] == ["hi", "a0", "hi", "a1"]
     manager.close()
+
+
+async def test_how_a_run_ends_is_told_of_its_turn() -> None:
+    @function_tool(needs_approval=True)
+    def book(city: str) -> str:
+        return f"booked {city}"
+
+    recorded = Recorded()
+    async with create_session_manager(storage="memory", telemetry=recorded.telemetry()) as manager:
+        session = AgentsSession("s", manager=manager)
+
+        async def run(model: Scripted) -> None:
+            await Runner.run(agent(model, tools=[book]), "Go!", session=session, run_config=QUIET)
+
+        await run(Scripted([calls("book", '{"city": "Rome"}', call_id="c1")]))
+        await session.clear_session()
+        await run(Scripted([says("Done.")]))
+        with pytest.raises(ConnectionError):
+            await asyncio.create_task(run(Scripted(ConnectionError())))
+        await run(Scripted([says("Here.")]))
+    turns = [span for span in recorded.spans if span.name == "invoke_agent session"]
+    assert [(span.attributes or {}).get("error.type") for span in turns] == [None, None, "ConnectionError", None]
+    assert [event.name for event in turns[0].events] == ["langswarm.session.turn_paused"]

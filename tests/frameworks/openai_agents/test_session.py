@@ -187,7 +187,7 @@ async def test_the_sdks_compaction_works_over_it(session: AgentsSession) -> None
 async def test_the_sdks_encryption_works_over_it(session: AgentsSession) -> None:
     encrypting: Any = EncryptedSession
     wrapped = encrypting("s", session, "a key of high entropy, for the sake of this test")
-    questions = [f"u{number}" for number in range(4)]
+    questions = [f"question number {number}" for number in range(4)]
     await asyncio.gather(
         *(Runner.run(agent(Scripted([says("a")])), text, session=wrapped, run_config=QUIET) for text in questions)
     )
@@ -195,7 +195,7 @@ async def test_the_sdks_encryption_works_over_it(session: AgentsSession) -> None
     assert (sorted(told[::2]), len(told)) == (questions, 8)
     assert (await wrapped.pop_item())["role"] == "assistant"
     assert len(await session.get_items()) == 7
-    assert "u0" not in str(await session.get_items())
+    assert "question" not in str(await session.get_items())
 
 
 async def test_many_items_are_read_in_pages(session: AgentsSession) -> None:

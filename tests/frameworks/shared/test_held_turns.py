@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ async def test_how_it_ends_is_stored_with_its_usage(manager: SessionManager) -> 
     session = await manager.create_session("user", "mock", "mock-model")
     done = session.hold_turn()
     await done.take()
-    done.release(completed=True, usage=Usage(input_tokens=3, output_tokens=2, total_tokens=5))
+    done.release(usage=Usage(input_tokens=3, output_tokens=2, total_tokens=5))
     await done.end()
     assert await state_of(manager, done) is TurnState.COMPLETED
     assert (await session.get_metrics()).total_tokens == 5
@@ -111,6 +112,18 @@ async def test_closing_the_manager_ends_it(caplog: pytest.LogCaptureFixture) -> 
     assert caplog.records == []
 
 
+async def test_closing_the_manager_leaves_one_that_was_released_complete(tmp_path: Path) -> None:
+    config = {"db_path": str(tmp_path / "chat.db")}
+    manager = create_session_manager(storage="sqlite", storage_config=config)
+    session = await manager.create_session("user", "mock", "mock-model")
+    turn = session.hold_turn()
+    await turn.take()
+    turn.release()
+    await manager.close()
+    async with create_session_manager(storage="sqlite", storage_config=config) as later:
+        assert await state_of(later, turn) is TurnState.COMPLETED
+
+
 def test_a_loop_that_ends_gives_it_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = {"db_path": str(tmp_path / "chat.db")}
 
@@ -154,7 +167,7 @@ def test_one_released_on_a_loop_that_stopped_is_let_go_of_for_all(
 
     manager, loop = opened(), asyncio.new_event_loop()
     turn = loop.run_until_complete(leave())
-    turn.release(completed=False)
+    turn.abort()
     asyncio.run(others())
     assert loop.run_until_complete(end()) is TurnState.INTERRUPTED
     loop.run_until_complete(manager.close())
@@ -197,7 +210,7 @@ async def test_an_end_that_is_not_stored_and_nobody_waits_for_is_logged(
         turn = session.hold_turn()
         await turn.take()
         task = turn._task
-        turn.release(completed=True)
+        turn.release()
         assert task is not None
         await asyncio.wait({task})
         await asyncio.sleep(0)
@@ -216,3 +229,83 @@ async def test_what_went_wrong_in_the_block_is_told_before_its_end(
             async with session.hold_turn():
                 raise ZeroDivisionError
     assert "could not be stored" in caplog.text
+
+
+ENDS: dict[str | None, Callable[[HeldTurn], None]] = {
+    None: HeldTurn.release,
+    "paused": HeldTurn.pause,
+    "abandoned": HeldTurn.abort,
+    "cancelled": lambda turn: turn.abort(asyncio.CancelledError()),
+    "ZeroDivisionError": lambda turn: turn.abort(ZeroDivisionError()),
+    "langswarm_sessions.StorageError": lambda turn: turn.abort(StorageError("away")),
+}
+
+
+@pytest.mark.parametrize(("outcome", "end"), ENDS.items(), ids=map(str, ENDS))
+async def test_how_it_ends_is_told(outcome: str | None, end: Callable[[HeldTurn], None]) -> None:
+    recorded = Recorded()
+    async with create_session_manager(storage="memory", telemetry=recorded.telemetry()) as manager:
+        session = await manager.create_session("user", "mock", "mock-model")
+        turn = session.hold_turn()
+        await turn.take()
+        turn.count(lambda: Usage(input_tokens=3, output_tokens=2, total_tokens=5))
+        await say(session, "said", turn)
+        end(turn)
+        turn.release()  # too late
+        await turn.end()
+        stored = await manager._services.storage.load_turn(turn.lease.session_id, turn.lease.turn_id)
+        tokens = (await session.get_metrics()).total_tokens
+        assert [message.content for message in await session.get_messages()] == ["said"]
+    error_type = None if outcome == "paused" else outcome
+    span = recorded.span("invoke_agent session")
+    assert (span.attributes or {}).get("error.type") == error_type
+    assert span.status.status_code is (StatusCode.UNSET if error_type is None else StatusCode.ERROR)
+    assert [event.name for event in span.events] == ["langswarm.session.turn_paused"] * (outcome == "paused")
+    [point] = recorded.points("langswarm.session.turn.duration")
+    assert (point.attributes or {}).get("error.type") == error_type
+    assert stored is not None
+    assert stored.state is (TurnState.COMPLETED if outcome is None else TurnState.INTERRUPTED)
+    assert (stored.error_type or "") == ((outcome or "").rpartition(".")[2] if "Error" in (outcome or "") else "")
+    assert tokens == (0 if outcome == "paused" else 5), "the run that goes on with it counts them"
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"), [(ZeroDivisionError(), "ZeroDivisionError"), (asyncio.CancelledError(), "cancelled")]
+)
+async def test_a_block_that_is_left_with_an_error_tells_of_it(error: BaseException, outcome: str) -> None:
+    recorded = Recorded()
+    async with create_session_manager(storage="memory", telemetry=recorded.telemetry()) as manager:
+        session = await manager.create_session("user", "mock", "mock-model")
+        with pytest.raises(type(error)):
+            async with session.hold_turn():
+                raise error
+    assert (recorded.span("invoke_agent session").attributes or {})["error.type"] == outcome
+
+
+async def test_one_that_its_manager_ends_is_cancelled_and_one_that_was_taken_over_lost() -> None:
+    recorded = Recorded()
+    async with create_session_manager(storage="memory", telemetry=recorded.telemetry()) as manager:
+        session = await manager.create_session("user", "mock", "mock-model")
+        lost = session.hold_turn()
+        await lost.take()
+        lost._lost()
+        await lost.end()
+        await session.hold_turn().take()
+    told = [span.attributes or {} for span in recorded.spans if span.name == "invoke_agent session"]
+    assert [attributes["error.type"] for attributes in told] == ["lease_lost", "cancelled"]
+
+
+def test_one_whose_loop_is_closed_under_it_is_abandoned() -> None:
+    async def hold() -> HeldTurn:
+        turn = (await manager.create_session("user", "mock", "mock-model")).hold_turn()
+        await turn.take()
+        return turn
+
+    recorded = Recorded()
+    manager = create_session_manager(storage="memory", telemetry=recorded.telemetry())
+    loop = asyncio.new_event_loop()
+    turn = loop.run_until_complete(hold())
+    loop.close()
+    assert turn.interrupt() is None
+    assert (recorded.span("invoke_agent session").attributes or {})["error.type"] == "abandoned"
+    asyncio.run(manager.close())

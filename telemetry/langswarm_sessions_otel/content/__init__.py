@@ -1,0 +1,1 @@
+"""What was said, as far as it is recorded."""

@@ -1,0 +1,1 @@
+"""What telemetry is told while something runs: one scope for each span."""
