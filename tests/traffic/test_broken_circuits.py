@@ -23,16 +23,16 @@ from tests.session.kit import Gate, OpenManager
 from tests.traffic.kit import Clock
 from tests.turns.test_fallback import StandIn
 
-POLICY = {"failure_threshold": 3, "recovery_seconds": 30}
+POLICY: dict[str, float] = {"failure_threshold": 3, "recovery_seconds": 30}
 
 
-def manager_of(open_manager: OpenManager, **arguments: Any) -> SessionManager:
-    providers = {"mock": {"circuit_breaker": POLICY}, "own": StandIn}
+def manager_of(open_manager: OpenManager, policy: dict[str, float] = POLICY, **arguments: Any) -> SessionManager:
+    providers = {"mock": {"circuit_breaker": policy}, "own": StandIn}
     return open_manager("memory", providers=providers, telemetry=False, **arguments)
 
 
-async def guarded(open_manager: OpenManager, **arguments: Any) -> Session:
-    return await manager_of(open_manager, **arguments).create_session("user", "mock", "m", session_id="s")
+async def guarded(open_manager: OpenManager, policy: dict[str, float] = POLICY, **arguments: Any) -> Session:
+    return await manager_of(open_manager, policy, **arguments).create_session("user", "mock", "m", session_id="s")
 
 
 async def outage(session: Session) -> None:
@@ -215,16 +215,17 @@ async def test_turns_that_end_before_their_provider_answers_open_nothing(
 async def test_turns_that_gave_their_provider_a_fair_chance_and_heard_nothing_open_it(
     open_manager: OpenManager, clock: Clock, stream: bool
 ) -> None:
-    session = await guarded(open_manager, retry=RetryPolicy(deadline=0.4), fallback="own")
+    retry = RetryPolicy(deadline=3)  # of which the silent provider has two seconds, and the fallback one
+    session = await guarded(open_manager, {"failure_threshold": 2, "recovery_seconds": 30}, retry=retry, fallback="own")
 
     async def never(_: object) -> str:
         await asyncio.Event().wait()
         raise AssertionError
 
-    session.provider_session.set_responses([never] * 4)
-    for _ in range(4):
+    session.provider_session.set_responses([never] * 3)
+    for _ in range(3):
         assert "before hi" in await ask(session, stream=stream)
-    assert asked(session) == 3, "then the fallback answers without waiting"
+    assert asked(session) == 2, "then the fallback answers without waiting"
 
 
 async def test_a_turn_that_runs_out_of_time_in_the_middle_of_an_answer_opens_nothing(
