@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from langswarm_sessions.cli.checks import Check, State, installed
@@ -34,6 +34,7 @@ _INSTALL = "pip install 'langswarm-sessions[otel]'"
 _DEFAULT_RECEIVER = default_receiver("http/protobuf")
 _SECONDS = 3.0
 _LOGGER = "langswarm_sessions.telemetry"
+_OF_OPENTELEMETRY = "opentelemetry"  # which tells of a variable with a traceback
 _NAMES: dict[Signal, str] = {"traces": "spans", "metrics": "metrics", "logs": "events"}
 _PLACES_OF_CONTENT = {
     ContentCapture.NO_CONTENT: "not captured",
@@ -75,14 +76,22 @@ def _warnings() -> Generator[list[str]]:
             if record.name == _LOGGER:  # what it says of deliveries is told of their receiver
                 heard.append(record.getMessage())
 
-    logger, hearing = logging.getLogger(_LOGGER), Hearing(logging.WARNING)
-    logger.addHandler(hearing)
+    hearing = Hearing(logging.WARNING)
+    with ExitStack() as taken:
+        for name in (_LOGGER, _OF_OPENTELEMETRY):
+            taken.enter_context(_takes(logging.getLogger(name), hearing))
+        yield heard
+
+
+@contextmanager
+def _takes(logger: logging.Logger, handler: logging.Handler) -> Generator[None]:
+    logger.addHandler(handler)
     propagates, logger.propagate = logger.propagate, False
     try:
-        yield heard
+        yield
     finally:
         logger.propagate = propagates
-        logger.removeHandler(hearing)
+        logger.removeHandler(handler)
 
 
 def _destination_checks(said: Destinations, *, offline: bool) -> Iterator[Check]:

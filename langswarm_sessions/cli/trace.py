@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.table import Table
 from rich.text import Text
+from typer import BadParameter
 
 from langswarm_sessions.cli.database import file_path, shown
 from langswarm_sessions.cli.output import ago, clock_time, counted, printable, results, tell, write_json
@@ -93,10 +94,10 @@ def list_traced(request: TraceRequest) -> None:
 
     Raises:
         ConfigurationError: There is no span file.
-        InvalidInputError: Something was asked for that goes for one session.
+        BadParameter: Something was asked for that goes for one session.
     """
     if (request.turn, request.last, request.errors) != (None, None, False):
-        raise InvalidInputError("--turn, --last and --errors pick of one session: name it before them.")
+        raise BadParameter("--turn, --last and --errors pick of one session: name it before them.")
     files = _files(request.files)
     sessions = traced_sessions(files)[::-1]
     if request.as_json:
@@ -116,13 +117,13 @@ def follow_trace(request: TraceRequest, *, wait: Callable[[], bool] | None = Non
         wait: Waits a while for more; False when it is enough.
 
     Raises:
-        InvalidInputError: Something was asked for that does not go with it, or several files.
+        BadParameter: Something was asked for that does not go with it, or several files.
     """
     if (request.turn, request.last, request.as_json) != (None, None, False):
-        raise InvalidInputError("--follow shows turns as they end: leave out --turn, --last and --json.")
+        raise BadParameter("--follow shows turns as they end: leave out --turn, --last and --json.")
     names = _names(request.files)
     if len(names) > 1:
-        raise InvalidInputError("--follow: name one --file.")
+        raise BadParameter("--follow: name one --file.")
     [path] = [file_path(name, field=field) for name, field in names]
     tell(f"Waiting for what is written to {shown(path)}; Ctrl-C ends it.")
     records = follow_span_file(path, wait or _wait_a_little)

@@ -101,7 +101,8 @@ class ProviderProfile:
         owns_history: It remembers by itself and takes nothing but the new input.
         takes: Types of content parts its requests can hold; in place of another medium it is told that there was one.
         is_foreign: It hands the turn to code that calls models, and traces its calls, by itself.
-        asks_several: That code may call several models and tools: an error that it raises tells of one call alone.
+        asks_several: That code may call several models and tools: an error that it raises tells of one call alone,
+            and after none of them is it run again.
         takes_options: Whether its requests hold more than messages: tools, a response format.
         crosses: Tells which parts of a history are sent as they are (None: all that are of a type it takes; of answers
             of others no reasoning and no raw blocks).

@@ -66,6 +66,22 @@ async def test_errors_of_a_wrapped_runnable_stay_what_they_are(manager: SessionM
     assert len(model.asked) == 1
 
 
+@pytest.mark.parametrize("streams", [False, True])
+async def test_a_wrapped_runnable_is_not_run_again_for_a_refusal_in_the_midst_of_it(
+    manager: SessionManager, streams: bool
+) -> None:
+    acted: list[str] = []
+
+    def act(messages: list[BaseMessage]) -> BaseMessage:
+        acted.append("booked a flight")
+        raise RateLimitError("Slow down.", provider="mock")
+
+    chain = SessionRunnable(RunnableLambda(act), manager=manager)
+    with pytest.raises(RateLimitError):
+        await (anext(chain.astream("hi", on("s"))) if streams else chain.ainvoke("hi", on("s")))
+    assert acted == ["booked a flight"]
+
+
 async def test_a_plain_models_overflow_is_tried_with_less(manager: SessionManager) -> None:
     model = Scripted(script=["a", "b", LangChainContextOverflow("too long"), "c"])
     chain = SessionRunnable(model | StrOutputParser(), manager=manager)
@@ -85,7 +101,7 @@ async def test_a_timeout(manager: SessionManager) -> None:
         return ""
 
     with pytest.raises(ProviderTimeoutError):
-        await SessionRunnable(RunnableLambda(never), manager=manager).ainvoke("hi", on("s"), timeout=0.02)
+        await SessionRunnable(RunnableLambda(never), manager=manager).ainvoke("hi", on("s"), timeout=0.5)
     assert await told(manager, "s") == [("user", "hi", "failed")]
 
 

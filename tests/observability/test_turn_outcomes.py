@@ -55,7 +55,7 @@ ProviderSessionFactory.register_provider(HANGS, hanging)
 @pytest.fixture
 async def session(recorded: Recorded) -> Any:
     telemetry = recorded.telemetry()
-    async with SessionManager("memory", telemetry=telemetry, retry=AT_ONCE, stream_idle_seconds=0.01) as manager:
+    async with SessionManager("memory", telemetry=telemetry, retry=AT_ONCE) as manager:
         made = await manager.create_session("user", "mock", "mock-model")
         recorded.exporter.clear()
         yield made
@@ -83,7 +83,12 @@ def engine_of(session: Session) -> Any:
 async def idles(session: Session) -> None:
     stream = session.send_message_stream("one two three")
     await anext(stream)
-    await until(lambda: not engine_of(session)._live.of(session.session_id))
+
+    def was_given_up() -> bool:
+        let_time_pass(25)  # longer than a reader is waited for
+        return not engine_of(session)._live.of(session.session_id)
+
+    await until(was_given_up)
     with suppress(IncompleteStreamError):
         await anext(stream)
 

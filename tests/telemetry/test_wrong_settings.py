@@ -133,3 +133,22 @@ def test_a_variable_that_names_no_provider_costs_a_warning(run_python: RunPython
     warned = sorted(line.split(" ")[1] for line in printed[2:])
     assert warned == ([] if telemetry == "off" else ["events", "metrics", "spans"])
     assert all(any(variable in line for line in printed[2:]) for variable in variables if telemetry == "on")
+
+
+@pytest.mark.parametrize("signal", ["TRACER", "METER", "LOGGER"])
+def test_configuring_names_the_variable_that_names_no_provider(run_python: RunPython, signal: str) -> None:
+    printed = run_python(
+        """
+from langswarm_sessions_otel import TelemetryConfigurationError, configure_telemetry
+try:
+    configure_telemetry(endpoint="http://127.0.0.1:9")
+except TelemetryConfigurationError as error:
+    print(error)
+""",
+        with_errors=True,  # OpenTelemetry tells of it as well
+        **{f"OTEL_PYTHON_{signal}_PROVIDER": "nobody's"},
+    )
+    assert printed.splitlines()[0] == (
+        f"one of the OTEL_* variables must be corrected: OTEL_PYTHON_{signal}_PROVIDER names a provider that cannot be "
+        "loaded: install it, or leave the variable out."
+    )

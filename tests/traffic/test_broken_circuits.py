@@ -206,7 +206,7 @@ async def test_turns_that_end_before_their_provider_answers_open_nothing(
     for _ in range(4):
         session.provider_session.set_responses([Gate("never")])
         with pytest.raises(ProviderError, match="timeout="):
-            await session.send_message("hi", timeout=0.02)
+            await session.send_message("hi", timeout=0.5)
     session.provider_session.set_responses([])
     assert await ask(session) == "Mock response to: hi"
 
@@ -231,7 +231,7 @@ async def test_turns_that_gave_their_provider_a_fair_chance_and_heard_nothing_op
 async def test_a_turn_that_runs_out_of_time_in_the_middle_of_an_answer_opens_nothing(
     open_manager: OpenManager, clock: Clock
 ) -> None:
-    session = await guarded(open_manager, retry=RetryPolicy(deadline=0.05))
+    session = await guarded(open_manager, retry=RetryPolicy(deadline=0.5))
     for _ in range(4):
         session.provider_session.set_responses([Gate("part ", "rest", open_pieces=1)])
         with pytest.raises(ProviderError, match="timeout="):

@@ -108,8 +108,8 @@ async def test_the_deadline_is_the_turns_not_the_providers() -> None:
     async with manager_with("mock") as manager:
         session, provider = await start(manager)
         provider.set_responses([never()])
-        with pytest.raises(ProviderTimeoutError, match=r"No answer within 0.05 s"):
-            await session.send_message("hi", timeout=0.05)
+        with pytest.raises(ProviderTimeoutError, match=r"No answer within 0\.5 s"):
+            await session.send_message("hi", timeout=0.5)
         assert (await session.get_messages())[-1].status is TurnState.FAILED
 
 
@@ -120,8 +120,8 @@ async def test_the_deadline_counts_the_wait_in_line() -> None:
         provider.set_responses([gate])
         first = asyncio.ensure_future(session.send_message("first"))
         await gate.asked.wait()
-        with pytest.raises(SessionBusyError, match=r"0.05 s"):
-            await session.send_message("second", timeout=0.05)
+        with pytest.raises(SessionBusyError, match=r"0\.5 s"):
+            await session.send_message("second", timeout=0.5)
         gate.let()
         assert (await first).content == "held"
         assert [message.content for message in await session.get_messages()] == ["first", "held"]

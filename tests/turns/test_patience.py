@@ -38,7 +38,7 @@ class Silent:
 async def test_a_provider_that_hangs_leaves_the_fallback_its_time(open_manager: OpenManager, stream: bool) -> None:
     session = await with_fallback(open_manager)
     session.provider_session.set_responses([Silent()])
-    assert await answered(session, stream=stream, timeout=0.3) == "0 before hi"
+    assert await answered(session, stream=stream, timeout=3) == "0 before hi"
     assert (await session.get_messages())[-1].provider_metadata["fallback_from"] == "mock"
     assert len(session.provider_session.requests) == 1
 
@@ -46,8 +46,8 @@ async def test_a_provider_that_hangs_leaves_the_fallback_its_time(open_manager: 
 async def test_without_a_fallback_all_the_time_is_the_providers(open_manager: OpenManager) -> None:
     session = await open_manager("memory", retry=POLICY).create_session("user", "mock", "m")
     session.provider_session.set_responses([Silent()])
-    with pytest.raises(ProviderTimeoutError, match=r"No answer within 0\.05 s"):
-        await session.send_message("hi", timeout=0.05)
+    with pytest.raises(ProviderTimeoutError, match=r"No answer within 0\.5 s"):
+        await session.send_message("hi", timeout=0.5)
 
 
 @pytest.mark.parametrize("stream", [False, True])

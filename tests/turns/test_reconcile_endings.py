@@ -79,7 +79,7 @@ async def test_the_deadline_leaves_a_doubt(session: Session) -> None:
     await session.send_message("one")
     session.provider_session.set_responses([Gate("never")])
     with pytest.raises(ProviderTimeoutError, match="timeout="):
-        await session.send_message("two", timeout=0.05)
+        await session.send_message("two", timeout=0.5)
     assert session.provider_session.seen[-1] == ("user", "two")
     assert (await native_of(session))["suspect"]
     await session.send_message("three")

@@ -175,7 +175,7 @@ async def test_a_turn_that_has_no_time_tells_nothing_of_the_writer(open_manager:
         return "in time"
 
     session = await talked(open_manager("memory", summarizer=summarise), 5)
-    await session.send_message("hurry", timeout=0.2)
+    await session.send_message("hurry", timeout=2)
     assert not sent(session)[1].startswith(HEADING)
     await session.send_message("no hurry")
     assert sent(session)[1] == HEADING + "in time"

@@ -198,7 +198,8 @@ class Conversation:
         )
 
     def _may_retry(self, error: BaseException) -> bool:
-        return not self._door.has_refused(error) and self._nothing_shown(error)
+        has_acted = self._provider.profile.asks_several  # tools may have run before one of its calls was refused
+        return not has_acted and not self._door.has_refused(error) and self._nothing_shown(error)
 
     def _nothing_shown(self, _: BaseException) -> bool:
         return not self._turn.stream or not self._log.has_spoken

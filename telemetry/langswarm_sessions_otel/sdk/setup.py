@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 from opentelemetry import trace
@@ -49,7 +50,7 @@ def set_up(request: TelemetryRequest) -> SetUp:
     # Whatever can fail comes before the first provider is touched.
     spans_are_taken = _spans_are_taken(request)
     bound = request.shutdown_timeout
-    sent: dict[Signal, Delivery] = {signal: delivery_of(request, signal) for signal in _taken(request, spans_are_taken)}
+    sent = _deliveries(request, _taken(request, spans_are_taken))
     resource = _resource(request)
     bounded: list[Bounded] = []
     installs: list[Callable[[], None]] = []
@@ -81,6 +82,17 @@ def set_up(request: TelemetryRequest) -> SetUp:
 
     outlets = tuple(one.outlet for one in bounded)
     return SetUp(outlets=outlets, spans=None if spans is None else spans.outlet, leave=leave)
+
+
+def _deliveries(request: TelemetryRequest, signals: Iterable[Signal]) -> dict[Signal, Delivery]:
+    """Make the exporters: all of them, or none that stays open."""
+    sent: dict[Signal, Delivery] = {}
+    with ExitStack() as made:
+        for signal in signals:
+            sent[signal] = delivery_of(request, signal)
+            made.callback(sent[signal].close)
+        made.pop_all()
+    return sent
 
 
 def _reader(delivery: Delivery, request: TelemetryRequest) -> BoundedMetricReader:

@@ -12,6 +12,7 @@ from langswarm_sessions_otel import semconv
 from langswarm_sessions_otel.process.forks import fork_safe_lock
 from langswarm_sessions_otel.setup.destinations import read_destinations
 from langswarm_sessions_otel.setup.handle import SetUp, TelemetryHandle
+from langswarm_sessions_otel.setup.refused import unloadable_provider
 from langswarm_sessions_otel.setup.request import (
     DEFAULT_SHUTDOWN_TIMEOUT,
     DEFAULT_SPAN_FILE_LIMIT,
@@ -185,7 +186,7 @@ def _build(request: TelemetryRequest) -> SetUp:
     except TelemetryConfigurationError:
         raise
     except (ValueError, StopIteration) as error:  # with what the SDK refuses its variables
-        why = str(error) or "it names a provider that is not installed."
+        why = str(error) or unloadable_provider()
         raise TelemetryConfigurationError(f"one of the OTEL_* variables must be corrected: {why}") from error
     except ImportError as error:
         raise MissingTelemetryDependencyError(

@@ -147,7 +147,7 @@ def test_one_released_on_a_loop_that_stopped_is_let_go_of_for_all(
 ) -> None:
     def opened() -> SessionManager:
         storage = SQLiteSessionStorage(db_path=str(tmp_path / "chat.db"))
-        return SessionManager(storage=storage, lease_seconds=0.1, turn_wait=10)
+        return SessionManager(storage=storage, lease_seconds=1, turn_wait=20)
 
     async def say(manager: SessionManager, text: str) -> None:
         await (await manager.get_session("s")).send_message(text)
