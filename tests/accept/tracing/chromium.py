@@ -28,7 +28,9 @@ _MANIFEST = {
     "manifest_version": 3,
     "name": "No greetings",
     "version": "1",
-    "content_scripts": [{"matches": ["http://127.0.0.1/*"], "js": ["quiet.js"], "run_at": "document_start"}],
+    "content_scripts": [
+        {"matches": ["http://127.0.0.1/*"], "js": ["quiet.js"], "css": ["still.css"], "run_at": "document_start"}
+    ],
 }
 _SEEN_BEFORE = [
     "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1",
@@ -36,6 +38,7 @@ _SEEN_BEFORE = [
     "mlflow.detectIssues.guidanceDismissed_v1",
 ]
 """What MLflow greets newcomers with, over its pages."""
+_STILL = "*, *::before, *::after { animation: none !important; transition: none !important; }"
 
 
 def browser() -> str | None:
@@ -65,6 +68,7 @@ def take_picture(url: str, path: Path, *, width: int, height: int, wait_seconds:
             "--disable-gpu",
             "--disable-dev-shm-usage",
             "--hide-scrollbars",
+            "--force-prefers-reduced-motion",  # no picture of what is still sliding in
             f"--load-extension={_quiet(Path(folder))}",
             "--disable-features=DisableLoadExtensionCommandLineSwitch",
             f"--user-data-dir={folder}/profile",
@@ -82,10 +86,11 @@ def take_picture(url: str, path: Path, *, width: int, height: int, wait_seconds:
 
 
 def _quiet(folder: Path) -> Path:
-    """Write an extension that lets pages believe they were seen before."""
+    """Write an extension that lets pages believe they were seen before, and keeps them still."""
     extension = folder / "quiet"
     extension.mkdir()
     (extension / "manifest.json").write_text(json.dumps(_MANIFEST))
     script = "".join(f'localStorage.setItem("{name}", "true");' for name in _SEEN_BEFORE)
     (extension / "quiet.js").write_text(script)
+    (extension / "still.css").write_text(_STILL)
     return extension
