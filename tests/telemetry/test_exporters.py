@@ -234,8 +234,13 @@ SLOW = "raise export_timeout, or see why the receiver is slow"
             "start a receiver there, or correct the endpoint",
         ),
         (lambda: _complain(f"failed with {SECRET}"), "refused", PROTOCOL),
+        (
+            lambda: _complain("failed: %s, then: %s", ConnectionRefusedError(111, SECRET), ValueError("-0.1 s")),
+            "ConnectionRefusedError",
+            "start a receiver there, or correct the endpoint",
+        ),
     ],
-    ids=["refused", "raised", "code", "phrase", "cause", "nobody", "text"],
+    ids=["refused", "raised", "code", "phrase", "cause", "nobody", "text", "out of time"],
 )
 def test_a_failure_is_one_line_without_what_was_sent_along(
     exports: _Exports,

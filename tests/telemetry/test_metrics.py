@@ -24,7 +24,8 @@ def _summary(recorded: Recorded, metric: str) -> list[tuple[float, dict[str, obj
         if isinstance(point, NumberDataPoint):
             told.append((point.value, attributes))
         else:
-            told.append((point.sum if point.max >= 1 else point.count, attributes))
+            is_duration = any(word in metric for word in ("duration", "time_to", "time_per"))
+            told.append((point.count if is_duration else point.sum, attributes))
     return told
 
 
@@ -57,7 +58,7 @@ def test_the_metrics_of_a_turn(recorded: Recorded, telemetry: Telemetry, whole_t
         "langswarm.session.rate_limit.wait": [(1.5, {"gen_ai.provider.name": "openai"})],
         "langswarm.session.circuit.refusals": [(1, {"gen_ai.provider.name": "openai"})],
         "langswarm.session.lease.wait": [
-            (1, {"gen_ai.provider.name": "openai", "langswarm.lease.held_by": "another_manager"})
+            (0.5, {"gen_ai.provider.name": "openai", "langswarm.lease.held_by": "another_manager"})
         ],
         "langswarm.session.lease.takeovers": [(1, {"gen_ai.provider.name": "openai"})],
         "langswarm.session.lease.lost": [(1, {"gen_ai.provider.name": "openai"})],

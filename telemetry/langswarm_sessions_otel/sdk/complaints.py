@@ -80,7 +80,8 @@ def listening_session() -> requests.Session:
 
 def _hear(reason: str) -> None:
     heard = _heard.get()
-    if heard is not None:
+    # An exporter that tries again when its time is up gives less than no time, which is refused: that tells nothing.
+    if heard is not None and not (heard and reason == ValueError.__name__):
         heard.append(reason)
 
 
@@ -108,11 +109,11 @@ def root_of(error: BaseException) -> str:
 
 
 def _is_for_the_log(record: logging.LogRecord) -> bool:
-    heard = _heard.get()
-    if heard is None:
+    if _heard.get() is None:
         return True
-    arguments = record.args if isinstance(record.args, tuple) else ()
-    heard += [reason for argument in arguments if (reason := _reason(argument)) is not None]
+    for argument in record.args if isinstance(record.args, tuple) else ():
+        if (reason := _reason(argument)) is not None:
+            _hear(reason)
     return False
 
 
