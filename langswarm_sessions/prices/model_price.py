@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal, InvalidOperation
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from langswarm_sessions.config import check_keys
 from langswarm_sessions.errors import ConfigurationError
 from langswarm_sessions.prices.rates import Rate, Rates
 
-__all__ = ["Amount", "ModelPrice"]
+__all__ = ["STANDARD_TIERS", "Amount", "ModelPrice"]
 
 Amount = Decimal | str | int | float
+
+STANDARD_TIERS: Final = frozenset({"default", "on_demand", "standard", "standard_only", "unspecified"})
+"""What providers call the tier of a request that asked for none."""
 
 _DEAREST = Decimal(1_000_000)
 
@@ -39,7 +42,7 @@ class ModelPrice:
             one. An answer of a tier that is not here gets no figure.
 
     Raises:
-        ConfigurationError: A price is no finite number of 0 to 1,000,000.
+        ConfigurationError: A price is no finite number of 0 to 1,000,000, or a tier is none beside the standard one.
 
     Example:
         >>> ModelPrice(input="2.50", output=10, cached_input="1.25").output
@@ -117,7 +120,7 @@ def _price(value: object, *, name: str) -> Decimal:
     price: Decimal | None = None
     if isinstance(value, Decimal | str | int | float) and not isinstance(value, bool):
         try:
-            price = Decimal(repr(value) if isinstance(value, float) else value)
+            price = Decimal(float.__repr__(value) if isinstance(value, float) else value)
         except InvalidOperation:
             price = None
     if price is None or not price.is_finite() or not 0 <= price <= _DEAREST:
@@ -134,4 +137,16 @@ def _tiers(value: object) -> dict[str, ModelPrice]:
     tiers = cast("Mapping[object, ModelPrice]", value)
     if not all(isinstance(name, str) and name for name in tiers):
         raise ConfigurationError("service_tiers must be a dict whose keys are names of tiers, such as 'flex'.")
-    return {str(name): ModelPrice.of(price, where=f"service_tiers[{name!r}]") for name, price in tiers.items()}
+    checked: dict[str, ModelPrice] = {}
+    taken: set[str] = set()
+    for name, price in tiers.items():
+        where, tier = f"service_tiers[{name!r}]", str(name)
+        if tier.lower() in STANDARD_TIERS:
+            raise ConfigurationError(f"{where} is the standard tier: its prices are input and output themselves.")
+        if tier.lower() in taken:
+            raise ConfigurationError(f"{where} is there twice: tiers are told apart by more than capitals. Keep one.")
+        checked[tier] = found = ModelPrice.of(price, where=where)
+        if found.service_tiers:
+            raise ConfigurationError(f"{where} has service_tiers of its own: put them beside it.")
+        taken.add(tier.lower())
+    return checked

@@ -1,4 +1,4 @@
-"""What the library's prices leave out: dearer places, machines of one's own, and models that are billed by use, too."""
+"""What the library's prices leave out: dearer places and routes, own machines, and models that are billed by use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ _HOLDS_AT = {
     "aws": re.compile(r"bedrock-runtime\.us-(?:east-1|west-2)\.amazonaws\.com"),
     "azure": None,  # a regional deployment is dearer than a global one, and reserved capacity is billed by the hour
     "google": re.compile(r"(?:generativelanguage|aiplatform)\.googleapis\.com"),  # Vertex AI's global address
+    "minimax": re.compile(r"api\.minimax\.io"),  # in China it bills yuan, by prices of their own
     "modal": None,  # machines of one's own, billed by the second, are at the same addresses
+    "openrouter": None,  # any of several providers answers, at a price of its own; the table has the cheapest one
+    "zhipuai": None,  # bills yuan; the table has dollars of some day, of the shortest requests
 }
 """Where the prices of providers hold that have several places or kinds of capacity; those of others hold anywhere."""
 

@@ -13,7 +13,7 @@ from langswarm_sessions.interfaces.provider import Completed, EngineProvider
 from langswarm_sessions.messages import Part
 from langswarm_sessions.prices.charge import NOTHING_KNOWN, Charge
 from langswarm_sessions.prices.library import LIBRARY, is_public
-from langswarm_sessions.prices.model_price import ModelPrice
+from langswarm_sessions.prices.model_price import STANDARD_TIERS, ModelPrice
 from langswarm_sessions.prices.rates import Rates, cost_of
 from langswarm_sessions.records import UNTOLD, ModelCall, Usage
 
@@ -26,7 +26,6 @@ PricesSetting = Mapping[Any, ModelPrice | Mapping[str, Any]] | bool | None
 """`prices=`: prices by "provider/model" that come before the library's; True: the library's alone; False: none."""
 
 _TABLE: Final = "table"
-_STANDARD: Final = frozenset({"default", "on_demand", "standard", "standard_only", "unspecified"})
 
 _Known = tuple[Rates, str]
 
@@ -180,7 +179,7 @@ def _beyond_standard(terms: Mapping[str, str]) -> Mapping[str, str]:
     if "service_tier" in beyond:
         tier = beyond["service_tier"].lower()
         beyond["service_tier"] = tier
-        if tier in _STANDARD:
+        if tier in STANDARD_TIERS:
             del beyond["service_tier"]
     return beyond
 

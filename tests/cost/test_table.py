@@ -14,6 +14,8 @@ from tests.session.kit import OpenManager
 
 CENT = ModelPrice(input=1, output=2, cached_input="0.5")
 
+FREE = {"input": 0, "output": 0}
+
 FORMS: list[Any] = [
     {"openai/gpt-t": CENT},
     {("openai", "gpt-t"): CENT},
@@ -127,6 +129,18 @@ WRONG: list[tuple[Any, str]] = [
     ),
     ({"openai/a": {"input": 1, "output": 2, "service_tiers": ["flex"]}}, r"service_tiers must be a dict"),
     ({"openai/a": {"input": 1, "output": 2, "service_tiers": {1: CENT}}}, r"whose keys are names of tiers"),
+    (
+        {"openai/a": {"input": 1, "output": 2, "service_tiers": {"Default": CENT}}},
+        r"prices\['openai/a'\]: service_tiers\['Default'\] is the standard tier.*input",
+    ),
+    (
+        {"openai/a": {"input": 1, "output": 2, "service_tiers": {"flex": CENT, "Flex": CENT}}},
+        r"service_tiers\['Flex'\] is there twice",
+    ),
+    (
+        {"openai/a": {"input": 1, "output": 2, "service_tiers": {"flex": {**FREE, "service_tiers": {"x": FREE}}}}},
+        r"service_tiers\['flex'\] has service_tiers of its own",
+    ),
     (["openai/a"], r"prices must be a dict of 'provider/model' to ModelPrice, True"),
     ("openai", r"prices must be a dict"),
 ]
@@ -142,6 +156,17 @@ def test_prices_are_kept_as_decimals_and_numbers_mean_what_they_show() -> None:
     price = ModelPrice(input=0.1, output="1e-7", cache_write=3)
     assert (price.input, price.output, price.cache_write) == (Decimal("0.1"), Decimal("1e-7"), Decimal(3))
     assert price == ModelPrice(input="0.1", output=Decimal("0.0000001"), cache_write="3.0")
+
+
+class Float64(float):
+    """As numpy shows its numbers, and pandas the cells of a table."""
+
+    def __repr__(self) -> str:
+        return f"np.float64({float(self)!r})"
+
+
+def test_numbers_of_a_table_of_numpy_are_numbers() -> None:
+    assert ModelPrice(input=Float64(0.1), output=1).input == Decimal("0.1")
 
 
 async def test_the_library_has_no_figure_for_a_mock(open_manager: OpenManager) -> None:

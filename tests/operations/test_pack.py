@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from langswarm_sessions_otel.operations import ALERTS, QUERIES, ROWS, pack_files
+from langswarm_sessions_otel import semconv
+from langswarm_sessions_otel.operations import ALERTS, QUERIES, ROWS, Alert, pack_files, prometheus_metrics
 from langswarm_sessions_otel.operations.files import recorded_name
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +65,19 @@ def test_rules_record_what_alerts_look_at() -> None:
         assert rule["annotations"]["summary"] == alert.summary
 
 
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+def test_a_threshold_of_a_quantile_is_a_bound_of_the_buckets(alert: Alert) -> None:
+    """Between two bounds Prometheus guesses: a threshold there fires for what is quicker than it says."""
+    histogram = re.match(r"histogram_quantile\(.*rate\((\w+)_bucket\b", QUERIES[alert.query].text)
+    if histogram is None:
+        assert "histogram_quantile" not in QUERIES[alert.query].text
+        return
+    [bounds] = [semconv.BUCKETS[name] for name, metric in prometheus_metrics().items() if histogram[1] in metric.names]
+    assert alert.above in bounds
+    said = "half a second" if alert.above == 0.5 else f"{alert.above:g} seconds"
+    assert said in alert.summary
+
+
 def test_every_alert_has_its_section_in_the_runbook() -> None:
     sections = {heading.lower() for heading in re.findall(r"^### (\w+)$", PAGE.read_text(), flags=re.MULTILINE)}
     linked = {alert.runbook.removeprefix("docs/telemetry/operations.md#") for alert in ALERTS}
@@ -90,6 +104,12 @@ def test_the_dashboard_can_be_imported() -> None:
             assert holder.get("datasource", {"uid": "${DS_PROMETHEUS}"})["uid"] == "${DS_PROMETHEUS}"
         references = [target["refId"] for target in panel.get("targets", ())]
         assert len({*references}) == len(references)
+
+
+def test_panels_look_back_over_several_exports_of_a_process() -> None:
+    """Prometheus scrapes a collector more often than processes send: the least step says how often there is news."""
+    panels = json.loads(pack_files()["grafana/dashboard.json"])["panels"]
+    assert {target.get("interval") for panel in panels for target in panel.get("targets", ())} == {"1m"}
 
 
 def test_panels_do_not_overlap() -> None:
@@ -128,6 +148,13 @@ def test_the_collector_has_what_its_pipelines_name(is_sampled: bool) -> None:
     for pipeline in service["pipelines"].values():
         assert pipeline["processors"][0] == "memory_limiter"
     assert ("tail_sampling" in service["pipelines"]["traces"]["processors"]) is is_sampled
+
+
+def test_the_collector_takes_all_that_processes_send() -> None:
+    """What has no pipeline it refuses, as for events: their processes count that, and the alert of telemetry fires."""
+    pipelines = read("collector/collector.yaml")["service"]["pipelines"]
+    assert {*pipelines} == {"metrics", "traces", "logs"}
+    assert {name for name, pipeline in pipelines.items() if pipeline["receivers"] == ["otlp"]} == {*pipelines}
 
 
 def test_everything_listens_on_loopback() -> None:

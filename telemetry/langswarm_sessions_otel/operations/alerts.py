@@ -15,7 +15,7 @@ class Alert:
     Attributes:
         name: Its name.
         query: Name of the recorded query it looks at.
-        above: It fires above this.
+        above: It fires above this. Of a quantile, a bound of the histogram's buckets: between two it is guessed.
         lasting: After so long.
         severity: ``critical`` when users do not get answers, else ``warning``.
         summary: What happens, in a sentence.
@@ -49,10 +49,10 @@ ALERTS: Final = (
     Alert(
         name="LangswarmTurnsSlow",
         query="turn_p95_seconds",
-        above=30,
+        above=25.6,
         lasting="10m",
         severity="warning",
-        summary="One turn in 20 takes more than 30 seconds.",
+        summary="One turn in 20 takes more than 25.6 seconds.",
         figure="humanizeDuration",
     ),
     Alert(
@@ -67,10 +67,10 @@ ALERTS: Final = (
     Alert(
         name="LangswarmFirstChunkSlow",
         query="first_chunk_p95_seconds",
-        above=10,
+        above=10.24,
         lasting="10m",
         severity="warning",
-        summary="One streamed turn in 20 shows nothing for more than 10 seconds.",
+        summary="One streamed turn in 20 shows nothing for more than 10.24 seconds.",
         figure="humanizeDuration",
     ),
     Alert(
@@ -93,10 +93,10 @@ ALERTS: Final = (
     Alert(
         name="LangswarmLeaseWaits",
         query="lease_wait_p95_seconds",
-        above=5,
+        above=5.12,
         lasting="10m",
         severity="warning",
-        summary="Of the turns that wait for their session, one in 20 waits for more than 5 seconds.",
+        summary="Of the turns that wait for their session, one in 20 waits for more than 5.12 seconds.",
         figure="humanizeDuration",
     ),
     Alert(
@@ -135,10 +135,10 @@ ALERTS: Final = (
     Alert(
         name="LangswarmRateLimitWaits",
         query="rate_limit_wait_p95_seconds",
-        above=10,
+        above=12.8,
         lasting="10m",
         severity="warning",
-        summary="Of the requests held back by the limits a minute, one in 20 waits for more than 10 seconds.",
+        summary="Of the requests held back by the limits a minute, one in 20 waits for more than 12.8 seconds.",
         figure="humanizeDuration",
     ),
     Alert(

@@ -13,6 +13,8 @@ from langswarm_sessions_otel.operations.queries import CHOICES, QUERIES
 Json: TypeAlias = "Mapping[str, Json] | list[Json] | str | int | float | bool | None"
 
 _SOURCE: Final = {"type": "prometheus", "uid": "${DS_PROMETHEUS}"}
+_LEAST_STEP: Final = "1m"
+"""How often processes send: a collector is scraped more often, and rates over less would jump up and down."""
 _WIDTH, _HEIGHT, _ACROSS = 8, 8, 3
 _INPUT: Final[dict[str, Json]] = {
     "name": "DS_PROMETHEUS",
@@ -90,6 +92,7 @@ def _panel(panel: Panel, *, number: int, left: int, top: int) -> Json:
             "datasource": _SOURCE,
             "editorMode": "code",
             "expr": QUERIES[curve.query].over("$__rate_interval", choices=CHOICES),
+            "interval": _LEAST_STEP,
             "legendFormat": curve.legend,
             "range": True,
         }

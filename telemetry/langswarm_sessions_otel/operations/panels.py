@@ -66,7 +66,7 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             "Share of failed turns",
             "percentunit",
             (Curve("turn_error_ratio", _PROVIDER),),
-            "Turns that a caller or reader broke off do not count as failed.",
+            "Turns that were broken off, or failed by a mistake of their caller, do not count as failed.",
         ),
         Panel(
             "Failed and broken off turns",

@@ -17,7 +17,7 @@ from tests.accept.metrics.stage import Scraped, Stage
 
 pytestmark = pytest.mark.accept
 
-_PLACEHOLDERS = {"$__rate_interval": "1m", "$provider": ".*", "$model": ".*"}
+_PLACEHOLDERS = {"$__rate_interval": "4m", "$provider": ".*", "$model": ".*"}
 _MOST_SERIES = 50
 
 
