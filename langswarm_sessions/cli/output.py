@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_UNESCAPED = re.compile(r"[\x7f-\x9f]")  # control characters that JSON leaves as they are
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
@@ -79,8 +80,9 @@ def tell_error(message: str, *, remark: str | None = None) -> None:
 
 
 def write_json(data: Any) -> None:
-    """Write data as JSON to standard output."""
-    print(json.dumps(data, ensure_ascii=False, indent=2))
+    """Write data as JSON to standard output, with control characters escaped."""
+    text = json.dumps(data, ensure_ascii=False, indent=2)
+    print(_UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def clock_time(moment: datetime) -> str:

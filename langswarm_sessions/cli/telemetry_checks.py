@@ -175,7 +175,7 @@ def _span_file_check(named: str) -> Check:
 def _try_to_write(path: Path) -> None:
     """Try what writing spans would do, and leave nothing behind."""
     if path.exists():
-        os.close(os.open(path, os.O_WRONLY | os.O_APPEND))
+        os.close(os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NONBLOCK", 0)))  # it may be a pipe
         return
     folder = next(parent for parent in path.parents if parent.exists())
     with tempfile.TemporaryFile(dir=folder) as trial:  # permissions alone do not tell

@@ -76,7 +76,7 @@ class EventLog:
         """
         told: EventAttributes = {**attributes, semconv.EXCEPTION_TYPE: exception_type_of(error)}
         if content is not None and content.on_events:
-            told.update(content.exception(error))
+            told.update(content.exception(error, on_event=True))
         self._emit(semconv.EXCEPTION_EVENT, told, context=context, severity=SeverityNumber.WARN)
 
     def transition(self, name: str, attributes: Mapping[str, AnyValue], *, context: Context | None) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -195,7 +197,7 @@ def test_what_is_not_there_is_said_with_what_to_do(spoken: str) -> None:
 
 def test_nothing_in_a_file_can_steer_the_terminal(own_folder: Path) -> None:
     Path(DEFAULT).write_text(
-        '{"name":"turn\\u001b[2J","trace":"1","span":"2","parent":null,"kind":"INTERNAL","start":1,"end":2,'
+        '{"name":"turn\\u001b[2J\\u009b2J","trace":"1","span":"2","parent":null,"kind":"INTERNAL","start":1,"end":2,'
         '"service":"\\u001b[1m","process":"\\u001b[1m","attributes":{"langswarm.session.id":"\\u001b[1m"}}\n',
         encoding="utf-8",
     )
@@ -203,6 +205,9 @@ def test_nothing_in_a_file_can_steer_the_terminal(own_folder: Path) -> None:
     assert outcome.code == 0
     assert "\x1b" not in outcome.out
     assert "\x1b" not in run_cli("trace", "other").error
+    as_json = run_cli("trace", "\x1b[1m", "--json").out
+    assert not {"\x1b", "\x9b"} & set(outcome.out + as_json)
+    assert json.loads(as_json)[0]["name"] == "turn\x1b[2J\x9b2J"
 
 
 def test_doctor_names_the_file_and_takes_addresses_of_grpc(own_folder: Path) -> None:
@@ -244,6 +249,9 @@ def test_doctor_tries_what_it_is_told_of(own_folder: Path, receiver: Receiver) -
     assert ill["span file"]["found"] == "/dev/null/spans.jsonl cannot be written (Not a directory)"
     assert ill["variable"]["found"].startswith("OTEL_")
     assert {ill[name]["state"] for name in ("spans", "events", "span file")} == {"broken"}
+    os.mkfifo("pipe")
+    unread = checked(1, LANGSWARM_SESSIONS_SPAN_FILE="pipe")["span file"]["found"]
+    assert unread == f"pipe cannot be written ({os.strerror(errno.ENXIO)})"
 
 
 @pytest.mark.parametrize("variable", ["OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_PYTHON_METER_PROVIDER"])

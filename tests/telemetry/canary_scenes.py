@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from langswarm_sessions import (
     ContentRefusedError,
+    ImportFormatError,
     InvalidRequestError,
     MiddlewareError,
     ProviderUnavailableError,
@@ -216,7 +217,11 @@ async def a_life(stage: Stage) -> None:
     await say(session)
     await session.update_config({"name": f"{CANARY} other"})
     await session.update_context({"more": CANARY})
-    await session.export_conversation()
+    data = await session.export_conversation()
+    await say(await stage.manager.import_conversation(data, session_id="copy", user_id=f"{CANARY} user"))
+    data["messages"][0]["timestamp"] = CANARY
+    with pytest.raises(ImportFormatError):
+        await stage.manager.import_conversation(data, session_id="spoiled")
     await session.clear_messages()
     await session.archive()
     await session.restore()

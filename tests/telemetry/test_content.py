@@ -231,7 +231,7 @@ def test_every_kind_of_content_is_redacted_wherever_it_goes(
     whole_turn(telemetry, text=CANARY)
     with pytest.raises(ValueError, match=CANARY):
         _fail(telemetry, start_turn)
-    with start_turn(telemetry) as turn, turn.tool(name="pay", call_id="c1") as tool:
+    with start_turn(telemetry) as turn, turn.tool(name="pay", call_id="c1", description=f"Pays {CANARY}.") as tool:
         tool.content(arguments={"card": 4111222233334444, CANARY: [{"deep": CANARY}]}, result=CANARY)
     with start_turn(telemetry) as turn, turn.chat(provider="openai", model="gpt-5", stream=False) as chat:
         chat.content(tool_definitions=[{"type": "function", "name": "pay", "description": CANARY}])
@@ -242,6 +242,7 @@ def test_every_kind_of_content_is_redacted_wherever_it_goes(
     paid = dict(recorded.span("execute_tool pay").attributes or {})
     assert json.loads(str(paid["gen_ai.tool.call.arguments"])) == {"card": "***", "***": [{"deep": "***"}]}
     assert paid["gen_ai.tool.call.result"] == "***"
+    assert paid["gen_ai.tool.description"] == "Pays ***."
     assert kinds == {
         "instructions",
         "input",

@@ -100,6 +100,26 @@ def test_a_failed_call_is_told_of(recorded: Recorded, start_turn: StartTurn, cap
     assert ("exception.stacktrace" in told) is quoted
 
 
+def test_an_error_in_an_event_says_that_it_was_cut(
+    recorded: Recorded, start_turn: StartTurn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", "300")
+    telemetry = recorded.telemetry(capture_content="SPAN_AND_EVENT")
+
+    def fail() -> None:
+        raise ValueError("too long" * 100)
+
+    with pytest.raises(ValueError, match="too long"):
+        _call(telemetry, start_turn, fail)
+    [event] = recorded.events_named(EXCEPTION)
+    told = event.log_record.attributes or {}
+    for name in ("exception.message", "exception.stacktrace"):
+        assert len(str(told[name])) <= 300
+        assert str(told[name]).endswith("characters cut]")
+    [on_span] = recorded.span("chat gpt-5").events
+    assert len(str((on_span.attributes or {})["exception.message"])) == 800
+
+
 @pytest.mark.parametrize("error", [GeneratorExit, KeyboardInterrupt])
 def test_a_call_that_was_broken_off_did_not_fail(
     recorded: Recorded, start_turn: StartTurn, error: type[BaseException]

@@ -147,6 +147,31 @@ def test_only_what_is_written_is_redacted() -> None:
     assert len(redacted) < 6
 
 
+@pytest.mark.parametrize("limit", [300, 32_768])
+def test_of_a_structure_that_is_too_long_its_beginning_stays(limit: int) -> None:
+    rows = {"rows": list(range(20_000))}
+    content = recorder(limit)
+    call = ToolCall(id="1", name="write", arguments=rows)
+    spoken = [SessionMessage(role=Role.USER, content="Write."), SessionMessage(role=Role.ASSISTANT, parts=[call])]
+    text = content.for_span(content.objects("output", captured_messages(spoken))) or ""
+    assert len(text) <= limit
+    checker("messages").validate(json.loads(text))
+    *_, part = json.loads(text)[-1]["parts"]
+    assert part["name"] == "write"
+    assert part["arguments"]["cut"].startswith('{"rows":[0,1,2,')
+    assert part["arguments"]["cut"].endswith(" characters cut]")
+
+    alone = content.value("tool_arguments", rows)
+    assert len(alone) <= limit
+    assert json.loads(alone)["cut"].startswith('{"rows":[0,1,2,')
+    tool = {"name": "write", "parameters": {"enum": rows["rows"]}}
+    tools = content.objects("tool_definitions", captured_tools([tool]))
+    written = content.for_span(tools, newest=False) or ""
+    assert len(written) <= limit
+    checker("tool_definitions").validate(json.loads(written))
+    assert json.loads(written)[0]["parameters"]["cut"].startswith('{"enum":[0,1,2,')
+
+
 @settings(max_examples=15, deadline=None)
 @given(texts=st.lists(texts, min_size=1, max_size=3))
 def test_instructions_follow_the_schema(texts: list[str]) -> None:

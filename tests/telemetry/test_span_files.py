@@ -172,6 +172,13 @@ def test_what_a_line_tells(attributes: dict[str, object], told: str) -> None:
     assert render_span_tree([span]) == f"span  0 µs  {told}"
 
 
+def test_a_trace_may_be_as_deep_as_it_likes() -> None:
+    spans = [_record(f"span {depth}", f"{depth}", None if depth == 0 else f"{depth - 1}") for depth in range(2_000)]
+    assert [line.strip("└─ ") for line in render_span_tree(spans).splitlines()] == [
+        f"span {depth}  1.5 ms" for depth in range(2_000)
+    ]
+
+
 def test_no_spans_are_no_text() -> None:
     assert render_span_tree([]) == ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -67,6 +68,20 @@ def test_a_file_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "spans.jsonl"
     wait = _one_after_the_other(lambda: None, lambda: path.write_text(line_of(_span("first")), encoding="utf-8"))
     assert [record.name for record in follow_span_file(path, wait)] == ["first"]
+
+
+def test_a_file_that_is_emptied_is_read_from_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "spans.jsonl"
+    path.write_text(line_of(_span("before")) * 3, encoding="utf-8")
+
+    def add(name: str) -> Callable[[], object]:
+        return lambda: os.write(file, line_of(_span(name)).encode())
+
+    file = os.open(path, os.O_WRONLY | os.O_APPEND)
+    wait = _one_after_the_other(add("first"), lambda: os.truncate(path, 0), add("second"), add("third"))
+    names = [record.name for record in follow_span_file(path, wait)]
+    os.close(file)
+    assert names == ["first", "second", "third"]
 
 
 def test_turns_and_transitions_come_whole_as_they_end() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -166,6 +167,92 @@ def test_where_a_file_cannot_be_renamed_it_goes_on(
     assert not put_aside(path).exists()
 
 
+HOLD = """
+import fcntl, sys
+with open(sys.argv[1]) as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_process_that_holds_a_full_file_holds_no_turn_up(
+    recorded: Recorded, telemetry: Telemetry, start_turn: StartTurn, tmp_path: Path
+) -> None:
+    path = tmp_path / "spans.jsonl"
+    recorded.tracer_provider.add_span_processor(SpanFileProcessor(path, limit=LIMIT))
+
+    def fill(number: int) -> None:
+        before = path.stat().st_size
+        while before <= path.stat().st_size <= number:
+            with start_turn(telemetry):
+                pass
+
+    fill(LIMIT - 1000)
+    command = [sys.executable, "-c", HOLD, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        filling = threading.Thread(target=fill, args=(LIMIT + 1000,), daemon=True)
+        filling.start()
+        filling.join(30)
+        was_held_up = filling.is_alive()
+        holder.communicate("")
+    filling.join()
+    assert not was_held_up
+    assert not put_aside(path).exists()
+    fill(2 * LIMIT)
+    assert path.stat().st_size < LIMIT < put_aside(path).stat().st_size
+
+
+def test_a_forked_child_puts_no_file_aside_while_its_parent_does(run_sdk: RunPython, tmp_path: Path) -> None:
+    """A lock on a file that was opened before the fork would be the child's as well."""
+    path = tmp_path / "spans.jsonl"
+    printed = run_sdk(f"""
+import fcntl, os
+from pathlib import Path
+from opentelemetry.sdk.trace import TracerProvider
+from langswarm_sessions_otel.sdk.span_file import SpanFileProcessor
+
+path, opened = Path({str(path)!r}), []
+opener = os.open
+os.open = lambda *given: opened.append(opener(*given)) or opened[-1]
+provider = TracerProvider(shutdown_on_exit=False)
+provider.add_span_processor(SpanFileProcessor(path, limit={LIMIT}))
+os.open = opener
+tracer = provider.get_tracer("test")
+text = {{"text": "x" * {LIMIT - 1000}}}
+tracer.start_span("first", attributes=text).end()
+fcntl.flock(opened[0], fcntl.LOCK_EX)
+if os.fork() == 0:
+    tracer.start_span("child's", attributes=text).end()
+    os._exit(0)
+os.wait()
+print(path.with_name("spans.jsonl.1").exists())
+tracer.start_span("parent's", attributes=text).end()
+print(path.with_name("spans.jsonl.1").exists())
+""")
+    assert printed == "False\nTrue\n"
+    assert [record.name for record in read_span_file(path)] == ["first", "child's", "parent's"]
+
+
+def test_a_pipe_that_nobody_reads_holds_nobody_up(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    told: list[str | None] = []
+
+    def configure() -> None:
+        try:
+            SpanFileProcessor(pipe, limit=LIMIT)
+        except OSError as error:
+            told.append(error.strerror)
+
+    thread = threading.Thread(target=configure, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert told == [os.strerror(errno.ENXIO)]
+
+
 def test_several_files_are_one(tmp_path: Path) -> None:
     first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
     mine = {"langswarm.session.id": "mine"}
@@ -214,12 +301,29 @@ print(len(read_span_file({str(path)!r}, session_id='mi"ne}}\u00e9')), tracemallo
         '{"name":"x","trace":"1","span":"2","parent":null,"kind":"INTERNAL","start":1,"end":2,"attributes":[1]}',
         '{"name":"x","trace":"1","span":"2","parent":null,"kind":"INTERNAL","start":1,"end":2,"events":[5]}',
         '{"name":"x","trace":"1","span":"2","parent":null,"kind":"INTERNAL","start":1,"end":2,"links":{"a":1}}',
+        '{"name":"x","trace":"1","span":"","parent":null,"kind":"INTERNAL","start":1,"end":2}',
+        '{"name":"x","trace":"1","span":"2","parent":["1"],"kind":"INTERNAL","start":1,"end":2}',
+        '{"name":"x","trace":"1","span":"2","parent":null,"kind":"INTERNAL","start":1,"end":1e30}',
+        '{"name":"x","trace":"1","span":"2","parent":null,"kind":"INTERNAL","start":-1,"end":2}',
+        '{"name":"x","trace":"1","span":"2","parent":null,"kind":"INTERNAL","start":1,"end":9999999999999999999}',
+        '{"name":"x","trace":"1","span":"2","parent":null,"kind":"INTERNAL","start":1,"end":2,"service":{}}',
+        '{"name":"x","trace":"1","span":"2","parent":null,"kind":"INTERNAL","start":1,"end":2,"process":[]}',
+        '{"name":"x","trace":"1","span":"2","parent":null,"kind":"INTERNAL","start":1,"end":2,"events":[{"name":"e","time":"x"}]}',
+        '{"name":"x","trace":"1","span":"2","parent":null,"kind":"INTERNAL","start":1,"end":2,"events":[{"name":"e","time":1,"attributes":null}]}',
+        '{"name":"x","trace":"1","span":"2","parent":null,"kind":"INTERNAL","start":1,"end":2,"links":[{"trace":"1","span":[]}]}',
+        '{"name":"x","trace":"1","span":"2","parent":null,"kind":"INTERNAL","start":1,"end":2,"links":[{"trace":"1","span":"2","attributes":[1]}]}',
     ],
 )  # fmt: skip
 def test_lines_that_are_no_spans_are_left_out(tmp_path: Path, line: str) -> None:
     path = tmp_path / "spans.jsonl"
     path.write_text(f"{line}\n{line_of(_record(1))}{line}", encoding="utf-8")
     assert [record.start for record in read_span_file(path)] == [1]
+
+
+def test_lines_that_were_written_anew_with_spaces_are_those_of_their_session(tmp_path: Path) -> None:
+    path, mine = tmp_path / "spans.jsonl", _record(1, **{"langswarm.session.id": "mine"})
+    path.write_text(json.dumps(json.loads(line_of(mine))) + "\n", encoding="utf-8")
+    assert read_span_file(path, session_id="mine") == [mine]
 
 
 def test_lines_of_a_newer_version_are_read_for_what_is_known(tmp_path: Path) -> None:

@@ -134,9 +134,10 @@ class ContentRecorder:
         few = fitted([{"type": kind, "value": made}], self._span_limit)
         return json_text(few[0].get("value", LEFT_OUT) if few else LEFT_OUT)
 
-    def text(self, kind: ContentKind, text: str) -> str:
-        """Return a text, redacted, as far as it fits on a span."""
-        return clipped(encodable(self.redacted(kind, encodable(text))), self._span_limit)
+    def text(self, kind: ContentKind, text: str, *, on_event: bool = False) -> str:
+        """Return a text, redacted, as far as it fits on a span, or on an event."""
+        limit = self._event_limit if on_event else self._span_limit
+        return clipped(encodable(self.redacted(kind, encodable(text))), limit)
 
     # ------------------------------------------------------------------ as attributes
 
@@ -168,21 +169,21 @@ class ContentRecorder:
 
     # ------------------------------------------------------------------ errors
 
-    def error_text(self, error: BaseException) -> str:
+    def error_text(self, error: BaseException, *, on_event: bool = False) -> str:
         """Return the text of an error, redacted."""
         try:
             text = str(error)
         except Exception as failure:  # noqa: BLE001 - the error's own code
             self._degradation.note(_STAGE_TEXT, failure)
             return LEFT_OUT
-        return self.text("error", text)
+        return self.text("error", text, on_event=on_event)
 
-    def exception(self, error: BaseException) -> dict[str, str]:
+    def exception(self, error: BaseException, *, on_event: bool = False) -> dict[str, str]:
         """Return the attributes of an error that hold content: its text, and its place in the code."""
         trace = "".join(traceback.format_exception(error))
         return {
-            semconv.EXCEPTION_MESSAGE: self.error_text(error),
-            semconv.EXCEPTION_STACKTRACE: self.text("error", trace),
+            semconv.EXCEPTION_MESSAGE: self.error_text(error, on_event=on_event),
+            semconv.EXCEPTION_STACKTRACE: self.text("error", trace, on_event=on_event),
         }
 
 

@@ -13,6 +13,7 @@ from typing import Final, TypeAlias, cast, overload
 JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
 JsonObject: TypeAlias = "dict[str, JsonValue]"
 ChangeText = Callable[[str], str]
+_Shorten = Callable[[JsonObject, int], JsonValue]
 
 CUT_PART: Final = "cut"
 _DEEPEST: Final = 32
@@ -154,7 +155,8 @@ def clipped(text: str, limit: int) -> str:
 def fitted(items: Sequence[JsonObject], limit: int, *, newest: bool = True) -> list[JsonObject] | None:
     """Return JSON objects whose text has at most `limit` characters.
 
-    Long texts are cut, then the oldest objects left out; what was left out is said in their place.
+    Long texts are cut, then the oldest objects left out; what was left out is said in their place. Of a structure that
+    is too long even so, such as a tool's arguments, the beginning of its JSON stays, as a text.
 
     Args:
         items: Messages, or parts, or definitions of tools.
@@ -166,12 +168,13 @@ def fitted(items: Sequence[JsonObject], limit: int, *, newest: bool = True) -> l
     """
     if _fit_whole(items, limit, newest=newest):
         return list(items)
-    longest = limit // 2
-    while longest >= _SHORTEST_CUT:
-        kept = _those_that_fit(items, limit, longest=longest, newest=newest)
-        if kept is not None:
-            return kept
-        longest //= 2
+    for shorten in (_with_short_texts, _with_short_structures):
+        longest = limit // 2
+        while longest >= _SHORTEST_CUT:
+            kept = _those_that_fit(items, limit, shorten, longest=longest, newest=newest)
+            if kept is not None:
+                return kept
+            longest //= 2
     smallest = [_left_out(items[-1 if newest else 0], len(items))]
     return smallest if len(json_text(smallest)) <= limit else None
 
@@ -186,11 +189,13 @@ def _fit_whole(items: Sequence[JsonObject], limit: int, *, newest: bool) -> bool
     return True
 
 
-def _those_that_fit(items: Sequence[JsonObject], limit: int, *, longest: int, newest: bool) -> list[JsonObject] | None:
+def _those_that_fit(
+    items: Sequence[JsonObject], limit: int, shorten: _Shorten, *, longest: int, newest: bool
+) -> list[JsonObject] | None:
     kept: list[JsonObject] = []
     room = limit - 2  # the brackets
     for item in reversed(items) if newest else items:
-        short = cast("JsonObject", _with_short_texts(item, longest))
+        short = cast("JsonObject", shorten(item, longest))
         missing = len(items) - len(kept) - 1
         size = len(json_text(short)) + 1
         if size + (len(json_text(_left_out(item, missing))) + 1 if missing else 0) > room:
@@ -221,3 +226,17 @@ def _with_short_texts(value: JsonValue, longest: int) -> JsonValue:
     if isinstance(value, dict):
         return {clipped(key, longest): _with_short_texts(item, longest) for key, item in value.items()}
     return value
+
+
+def _with_short_structures(item: JsonObject, longest: int) -> JsonObject:
+    """Shorten the members of an object, or of its parts, that are objects or lists; they stay what they are."""
+    made: JsonObject = {}
+    for name, value in item.items():
+        if name == "parts":
+            made[name] = [_with_short_structures(part, longest) for part in cast("list[JsonObject]", value)]
+        elif isinstance(value, dict | list) and len(text := json_text(value)) > longest:
+            short = clipped(text, longest)
+            made[name] = {CUT_PART: short} if isinstance(value, dict) else [short]
+        else:
+            made[name] = _with_short_texts(value, longest)
+    return made

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
 from queue import Empty, SimpleQueue
 
-from langswarm_sessions_otel.process.forks import fork_safe_lock
+from langswarm_sessions_otel.process.forks import fork_safe_rlock
 
 __all__ = ["Attendant", "Work", "wait_for"]
 
@@ -36,7 +36,7 @@ class Attendant:
     def __init__(self, *, routine: Work | None = None, every_seconds: float | None = None) -> None:
         self._routine = None if routine is None else weakref.WeakMethod(routine)
         self._every_seconds = None if every_seconds is None else min(every_seconds, threading.TIMEOUT_MAX)
-        self._lock = fork_safe_lock()
+        self._lock = fork_safe_rlock()  # the handler of a signal may shut down in the middle of a flush
         self._dismissed = False
         self._end: weakref.finalize[..., Attendant] | None = None
         self.start_over()

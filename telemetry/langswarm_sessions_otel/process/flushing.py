@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from opentelemetry import _logs, metrics, trace
 
 from langswarm_sessions_otel.process.bounded import Attendant, wait_for
-from langswarm_sessions_otel.process.forks import fork_safe_lock, start_over_in_child
+from langswarm_sessions_otel.process.forks import fork_safe_rlock, start_over_in_child
 from langswarm_sessions_otel.process.outlet import Outlet, outlets_are_flushed_apart
 
 __all__ = ["OPEN_OUTLETS", "force_flush"]
@@ -43,7 +43,7 @@ class _Flushers:
     """A thread for each provider: calls on end of an exporter that hangs wait on one thread, not on one each."""
 
     def __init__(self) -> None:
-        self._lock = fork_safe_lock()
+        self._lock = fork_safe_rlock()
         self.start_over()
         start_over_in_child(self)
 

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import Protocol
 
 from langswarm_sessions_otel.process.bounded import Attendant, Work, wait_for
-from langswarm_sessions_otel.process.forks import fork_safe_lock, start_over_in_child
+from langswarm_sessions_otel.process.forks import fork_safe_rlock, start_over_in_child
 
 __all__ = ["Bounded", "Outlet", "Sender", "outlets_are_flushed_apart"]
 
@@ -56,7 +56,7 @@ class Outlet:
     def __init__(self, sender: Sender, *, every_seconds: float, timeout_seconds: float) -> None:
         self._sender = sender
         self._timeout_seconds = timeout_seconds
-        self._lock = fork_safe_lock()
+        self._lock = fork_safe_rlock()
         self._end: Future[bool] | None = None
         self._attendant = Attendant(routine=sender.send_regularly, every_seconds=every_seconds)
         start_over_in_child(self)

@@ -17,7 +17,7 @@ from langswarm_sessions_otel import semconv
 from langswarm_sessions_otel.reading.records import SpanRecord, record_from
 
 # Quotes within names and values are escaped: what stands between plain ones is the field itself.
-_TRACE: Final = re.compile(r'"trace":"([0-9a-f]+)"')
+_TRACE: Final = re.compile(r'"trace":\s*"([0-9a-f]+)"')
 _SESSION: Final = f'"{semconv.LANGSWARM_SESSION_ID}":'
 
 

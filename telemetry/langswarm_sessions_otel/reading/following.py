@@ -37,6 +37,9 @@ def follow_span_file(path: Path, wait: Callable[[], bool]) -> Iterator[SpanRecor
         while True:
             # Looked at before reading: nothing is appended to a file after it was put aside.
             is_current = file is not None and _is_at(path, file)
+            if file is not None and os.fstat(file.fileno()).st_size < file.tell():  # it was emptied
+                file.seek(0)
+                unfinished = b""
             while file is not None and (line := file.readline()):
                 unfinished += line
                 if unfinished.endswith(b"\n"):

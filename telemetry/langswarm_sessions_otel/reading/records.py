@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from time import time_ns
+from types import NoneType
 from typing import TYPE_CHECKING, Final, cast
 
 from langswarm_sessions_otel import semconv
@@ -90,7 +91,15 @@ class SpanRecord:
 
 
 _FIELDS: Final = frozenset(field.name for field in fields(SpanRecord))
-_KINDS: Final = {"name": str, "trace": str, "span": str, "start": int, "end": int, "attributes": dict}
+_LAST_MOMENT: Final = 2**63
+_NOTHING: Final[dict[str, object]] = {}
+_Kinds = Mapping[str, type | tuple[type, ...]]
+_KINDS: Final[_Kinds] = {
+    "name": str, "trace": str, "span": str, "parent": (str, NoneType), "start": int, "end": int,
+    "service": (str, int, NoneType), "process": (str, int, NoneType),
+}  # fmt: skip
+_KINDS_OF_EVENTS: Final[_Kinds] = {"name": str, "time": int}
+_KINDS_OF_LINKS: Final[_Kinds] = {"trace": str, "span": str}
 
 
 def record_of(span: ReadableSpan) -> SpanRecord:
@@ -189,16 +198,29 @@ def record_from(line: str) -> SpanRecord | None:
         data = cast("dict[str, object]", json.loads(line))
         if not isinstance(cast("object", data), dict):
             return None
-        whole: dict[str, object] = {"attributes": {}, **data}
-        if not all(isinstance(whole.get(name), kind) for name, kind in _KINDS.items()):
+        if not _is_well_formed(data, _KINDS) or not data["span"] or not _is_time(data["start"], data["end"]):
             return None
         known = cast("dict[str, str]", {name: data[name] for name in _FIELDS if name in data})
-        events = cast("list[dict[str, str]]", known.pop("events", []))
-        links = cast("list[dict[str, str]]", known.pop("links", []))
+        events = cast("list[dict[str, object]]", known.pop("events", []))
+        links = cast("list[dict[str, object]]", known.pop("links", []))
+        if not all(_is_well_formed(event, _KINDS_OF_EVENTS) for event in events):
+            return None
+        if not all(_is_well_formed(link, _KINDS_OF_LINKS) for link in links):
+            return None
         return SpanRecord(
             **known,  # type: ignore[arg-type]
             events=tuple(SpanEvent(**event) for event in events),  # type: ignore[arg-type]
             links=tuple(SpanLink(**link) for link in links),  # type: ignore[arg-type]
         )
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _is_well_formed(data: Mapping[str, object], kinds: _Kinds) -> bool:
+    return isinstance(data.get("attributes", _NOTHING), dict) and all(
+        isinstance(data.get(name), kind) for name, kind in kinds.items()
+    )
+
+
+def _is_time(*moments: object) -> bool:
+    return all(isinstance(moment, int) and 0 <= moment < _LAST_MOMENT for moment in moments)

@@ -82,35 +82,32 @@ def _trace_lines(records: list[SpanRecord], known: Mapping[str, SpanRecord]) -> 
         outside = record.remote and record.parent not in here
         children["" if outside else record.parent or ""].append(record)
     for root in children.get("", []):
-        yield from _lines(root, children, known, lead="", branch="")
+        yield from _lines(root, children, known, branch="")
     for parent, orphans in children.items():
         if parent and parent not in here:
             yield _UNFINISHED
             for orphan in orphans:
-                yield from _lines(orphan, children, known, lead="", branch="└─ " if orphan is orphans[-1] else "├─ ")
+                yield from _lines(orphan, children, known, branch="└─ " if orphan is orphans[-1] else "├─ ")
 
 
 def _lines(
-    record: SpanRecord,
-    children: Mapping[str, list[SpanRecord]],
-    known: Mapping[str, SpanRecord],
-    *,
-    lead: str,
-    branch: str,
+    root: SpanRecord, children: Mapping[str, list[SpanRecord]], known: Mapping[str, SpanRecord], *, branch: str
 ) -> Iterator[str]:
-    yield lead + branch + describe(record, known)
-    lead += {"": "", "├─ ": "│  ", "└─ ": "   "}[branch]
-    inner = "│  " if children.get(record.span) or record.events else "   "
-    yield from (f"{lead}{inner}{text}" for text in _content(record.attributes))
-    below: list[tuple[int, SpanRecord | SpanEvent]] = [(event.time, event) for event in record.events]
-    below += [(child.start, child) for child in children.get(record.span, [])]
-    below.sort(key=lambda timed: timed[0])
-    for position, (_, item) in enumerate(below, start=1):
-        branch = "└─ " if position == len(below) else "├─ "
+    waiting: list[tuple[SpanRecord | SpanEvent, str, str]] = [(root, "", branch)]
+    while waiting:
+        item, lead, branch = waiting.pop()
         if isinstance(item, SpanEvent):
             yield f"{lead}{branch}· {_describe_event(item)}"
-        else:
-            yield from _lines(item, children, known, lead=lead, branch=branch)
+            continue
+        yield lead + branch + describe(item, known)
+        lead += {"": "", "├─ ": "│  ", "└─ ": "   "}[branch]
+        below: list[tuple[int, SpanRecord | SpanEvent]] = [(event.time, event) for event in item.events]
+        below += [(child.start, child) for child in children.get(item.span, [])]
+        below.sort(key=lambda timed: timed[0])
+        below.reverse()  # the first one is taken from the end
+        inner = "│  " if below else "   "
+        yield from (f"{lead}{inner}{text}" for text in _content(item.attributes))
+        waiting += [(one, lead, "├─ " if place else "└─ ") for place, (_, one) in enumerate(below)]
 
 
 def describe(record: SpanRecord, known: Mapping[str, SpanRecord]) -> str:

@@ -30,7 +30,10 @@ class ToolScope(StepScope):
         if name is not None:
             attributes[semconv.TOOL_NAME] = name
         if description is not None:
-            attributes[semconv.TOOL_DESCRIPTION] = description
+            content = turn.recorder.content  # whose redaction sees it among the definitions of tools, too
+            attributes[semconv.TOOL_DESCRIPTION] = (
+                description if content is None else content.text("tool_definitions", description)
+            )
         metric: Attributes = {
             semconv.TOOL_NAME: semconv.UNKNOWN_TOOL if name is None else name,
             semconv.TOOL_TYPE: semconv.TOOL_TYPE_FUNCTION,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import ClassVar, Final, Generic, TypeVar
 
-from langswarm_sessions_otel.process.forks import fork_safe_lock
+from langswarm_sessions_otel.process.forks import fork_safe_rlock
 from langswarm_sessions_otel.process.outlet import Bounded, Outlet
 from langswarm_sessions_otel.sdk.delivery import Delivery
 
@@ -97,7 +97,7 @@ class Batches(Generic[Item]):
     def __init__(self, delivery: Delivery, limits: BatchLimits, *, timeout_seconds: float) -> None:
         self._delivery = delivery
         self._limits = limits
-        self._lock = fork_safe_lock()
+        self._lock = fork_safe_rlock()
         self._forget_all()
         self.outlet = Outlet(self, every_seconds=limits.delay_seconds, timeout_seconds=timeout_seconds)
 

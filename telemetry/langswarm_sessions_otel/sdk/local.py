@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
-from langswarm_sessions_otel.process.forks import fork_safe_lock
+from langswarm_sessions_otel.process.forks import fork_safe_rlock
 from langswarm_sessions_otel.sdk.delivery import count_error
 
 _logger = logging.getLogger("langswarm_sessions.telemetry")
@@ -28,7 +28,7 @@ class LocalProcessor(SpanProcessor, ABC):
     def __init__(self, place: str) -> None:
         self._place = place
         self._told: float | None = None
-        self._lock = fork_safe_lock()
+        self._lock = fork_safe_rlock()
 
     def on_end(self, span: ReadableSpan) -> None:
         """Write an ended span."""

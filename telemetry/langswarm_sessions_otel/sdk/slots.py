@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
-from langswarm_sessions_otel.process.forks import fork_safe_lock
+from langswarm_sessions_otel.process.forks import fork_safe_rlock
 
 __all__ = ["Slot", "Slots"]
 
@@ -30,7 +30,7 @@ class Slot(Generic[Part]):
     """Stands among a provider's processors for good; what stands in it comes and goes."""
 
     def __init__(self) -> None:
-        self._lock = fork_safe_lock()
+        self._lock = fork_safe_rlock()
         self.parts: tuple[Part, ...] = ()
 
     def put(self, part: Part) -> None:
@@ -83,7 +83,7 @@ class Slots(Generic[AnySlot]):
     def __init__(self, make: Callable[[], AnySlot], method: str) -> None:
         self._make = make
         self._method = method
-        self._lock = fork_safe_lock()
+        self._lock = fork_safe_rlock()
         self._slots: WeakKeyDictionary[object, AnySlot] = WeakKeyDictionary()
 
     def of(self, provider: object) -> AnySlot:

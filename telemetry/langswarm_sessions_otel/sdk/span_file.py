@@ -28,6 +28,7 @@ except ImportError:  # Windows, where a file that others have open cannot be ren
 
 _logger = logging.getLogger("langswarm_sessions.telemetry")
 _MOST_OPEN_TURNS: Final = 1024
+_WITHOUT_WAITING: Final = getattr(os, "O_NONBLOCK", 0)  # for somebody who reads, where it is a pipe
 _OF_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -54,14 +55,22 @@ class SpanFileProcessor(LocalProcessor):
         self._limit = limit
         self._turns: OrderedDict[int, Span] = OrderedDict()
         self._is_torn = False
+        self._is_busy = False
+        self._left: list[int] = []  # files to close: one that a line is on its way to stays open until it is there
         self._file: int | None = open_span_file(self._path)
         for kept in (self._path, put_aside(self._path)):
             _keep_private(kept)
         start_over_in_child(self)
 
     def start_over(self) -> None:
-        """Begin a forked child without the turns of its parent: they end there."""
+        """Begin a forked child with a file of its own, and without the turns of its parent: they end there."""
         self._turns.clear()
+        self._is_busy = False
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # else it writes to its parent's
+                own = open_span_file(self._path)  # a lock on its parent's would be the child's as well
+                self._left.append(self._file)
+                self._file = own
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Write that a turn has begun, and its number when something of it begins later."""
@@ -82,8 +91,9 @@ class SpanFileProcessor(LocalProcessor):
         """Close the file."""
         with self._lock:
             if self._file is not None:
-                os.close(self._file)
+                self._left.append(self._file)
                 self._file = None
+            self._close_left()
 
     def _write_begun(self, span: Span) -> None:
         with self._lock:
@@ -99,8 +109,19 @@ class SpanFileProcessor(LocalProcessor):
     def _write(self, span: ReadableSpan) -> None:
         line = line_of(record_of(span)).encode("utf-8", errors="replace")
         with self._lock:
-            if self._file is not None:
+            if self._file is None:
+                return
+            # The handler of a signal may end a span, or shut down, on this thread in the middle of what follows.
+            is_within, self._is_busy = self._is_busy, True
+            try:
                 self._append(self._current(self._file, len(line)), line)
+            finally:
+                self._is_busy = is_within
+                self._close_left()
+
+    def _close_left(self) -> None:
+        while self._left and not self._is_busy:
+            os.close(self._left.pop())
 
     def _append(self, file: int, line: bytes) -> None:
         whole = b"\n" + line if self._is_torn else line
@@ -113,16 +134,19 @@ class SpanFileProcessor(LocalProcessor):
         """Return the file to write to, after others or we have put one aside."""
         size = os.fstat(file).st_size + more
         if size > self._limit:
-            with _locked(file), contextlib.suppress(PermissionError):
-                if self._is_ours(file):  # else another process was faster
+            with _locked(file) as is_locked, contextlib.suppress(PermissionError):
+                if is_locked and self._is_ours(file):  # else another process is at it, or was faster
                     self._path.replace(put_aside(self._path))
         if self._is_ours(file):
             if size > 2 * self._limit:
                 raise OSError(errno.EFBIG, "it is full, and cannot be renamed")
         else:
-            fresh = open_span_file(self._path)
-            os.close(file)
-            self._file = file = fresh
+            file = open_span_file(self._path)
+            if self._file is None:  # it was shut down meanwhile
+                self._left.append(file)
+            else:
+                self._left.append(self._file)
+                self._file = file
         return file
 
     def _is_ours(self, file: int) -> bool:
@@ -148,7 +172,7 @@ def open_span_file(path: Path) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path.parent)) from None
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _WITHOUT_WAITING, 0o600)
 
 
 def _keep_private(path: Path) -> None:
@@ -164,13 +188,23 @@ def _keep_private(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked(file: int) -> Generator[None]:
-    """Keep other processes from putting the same file aside; the lock ends with the process at the latest."""
+def _locked(file: int) -> Generator[bool]:
+    """Keep other processes from putting the same file aside; the lock ends with the process at the latest.
+
+    Whoever holds it, it is not waited for: a turn would wait with it.
+
+    Yields:
+        Whether it was had.
+    """
     if fcntl is None:
-        yield
+        yield True
         return
-    fcntl.flock(file, fcntl.LOCK_EX)
     try:
-        yield
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        yield False
+        return
+    try:
+        yield True
     finally:
         fcntl.flock(file, fcntl.LOCK_UN)
