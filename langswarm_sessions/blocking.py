@@ -310,6 +310,7 @@ class BlockingSessionManager(_Wrapper):
     search_sessions = _lists(SessionManager.search_sessions)
     append_messages = _waits(SessionManager.append_messages)
     import_from = _waits(SessionManager.import_from)
+    import_conversation = _opens(SessionManager.import_conversation)
     archive_session = _waits(SessionManager.archive_session)
     restore_session = _waits(SessionManager.restore_session)
     delete_session = _waits(SessionManager.delete_session)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,7 +24,7 @@ from langswarm_sessions.providers import (
     connect,
 )
 from langswarm_sessions.providers.traffic import ControlledConnection
-from langswarm_sessions.records import SessionRecord
+from langswarm_sessions.records import SessionRecord, SessionStatus
 from langswarm_sessions.strategies import choose_strategy
 from langswarm_sessions.turns import TurnEngine, TurnServices, TurnSubject, fallback_strategy
 from langswarm_sessions_otel import LifecycleScope
@@ -274,15 +274,21 @@ class Runtime:
         with self._creation_span(record) as span:
             return await self._created(record, span)
 
-    async def create_unless_there(self, record: SessionRecord) -> TurnSubject | None:
+    async def create_unless_there(
+        self, record: SessionRecord, *, store: Callable[[], Awaitable[SessionRecord]] | None = None
+    ) -> TurnSubject | None:
         """Do what `create` does; return None when the id is taken, for which there is no transition then.
+
+        Args:
+            record: The session's row.
+            store: Stores it, with what else belongs to it, and returns it as it is stored (None: the row alone).
 
         Raises:
             ConfigurationError: Its provider, model, settings or strategy cannot work.
         """
         with self._creation_span(record) as span:
             try:
-                return await self._created(record, span)
+                return await self._created(record, span, store)
             except SessionExistsError:
                 span.unchanged()
                 return None
@@ -292,14 +298,23 @@ class Runtime:
             "create", session_id=record.session_id, mode=record.strategy.value, provider=record.provider
         )
 
-    async def _created(self, record: SessionRecord, span: LifecycleScope) -> TurnSubject:
+    async def _created(
+        self,
+        record: SessionRecord,
+        span: LifecycleScope,
+        store: Callable[[], Awaitable[SessionRecord]] | None = None,
+    ) -> TurnSubject:
         services = self.services
         async with self._admission(record) as live:
-            with services.storage_span("create", record.session_id):
-                await services.storage.insert_session(record)
+            if store is not None:
+                record = await store()
+            else:
+                with services.storage_span("create", record.session_id):
+                    await services.storage.insert_session(record)
             span.stored()
             self.providers.keep(record, live)
-            services.telemetry.session_opened(record.strategy.value)
+            if record.status is SessionStatus.ACTIVE:
+                services.telemetry.session_opened(record.strategy.value)
             handle = self.handle(record)
             services.events.publish(EventType.SESSION_CREATED, session_id=record.session_id, user_id=record.user_id)
             await services.hooks.run(

@@ -179,14 +179,20 @@ def export(
 
 @app.command("import")
 def import_command(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A SQLite file, a SQLAlchemy URL or a redis:// URL.")],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="A SQLite file, a SQLAlchemy URL, a redis:// URL, or what export wrote."),
+    ],
     db: Annotated[
         str,
         typer.Option(
             "--into", "--db", metavar="PATH", envvar=DATABASE_VARIABLE, help="The database file.", show_envvar=True
         ),
     ] = DEFAULT_DATABASE,
-    user: Annotated[str, typer.Option(metavar="ID", help="Whose the sessions will be.")] = "user",
+    user: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Whose the sessions will be.", show_default="user; of an export, whose it was"),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, store nothing.")] = False,
     table: Annotated[
         str | None, typer.Option(help="The table to read, where there are several (Redis: how its keys begin).")
@@ -201,7 +207,7 @@ def import_command(
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first message that is refused.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Import conversations that LangChain, LangGraph or the OpenAI Agents SDK kept; nothing is imported twice.
+    """Import conversations that LangChain, LangGraph or the OpenAI Agents SDK kept, or an export; nothing twice.
 
     The source is read and never written. Run it again to go on, or to bring what was said since. Exit code 1 when
     something could not be imported.

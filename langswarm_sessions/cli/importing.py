@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from langswarm_sessions.cli.database import open_manager, shown
+from langswarm_sessions.cli.exported import file_of_export, take_export
 from langswarm_sessions.cli.output import counted, notes, printable, results, tell, write_json
 from langswarm_sessions.importing.opening import open_source
 from langswarm_sessions.importing.report import ImportProgress, ImportReport, ProgressListener
@@ -20,7 +21,10 @@ from langswarm_sessions.importing.report import ImportProgress, ImportReport, Pr
 if TYPE_CHECKING:
     from langswarm_sessions.blocking import BlockingSessionManager
 
-__all__ = ["ImportRequest", "import_conversations"]
+__all__ = ["DEFAULT_USER", "ImportRequest", "import_conversations"]
+
+DEFAULT_USER = "user"
+"""Whose sessions become that are imported for nobody in particular."""
 
 _SHOWN_PROBLEMS = 20
 _SECONDS_BETWEEN_LINES = 2.0
@@ -28,11 +32,11 @@ _SECONDS_BETWEEN_LINES = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportRequest:
-    """What the command was asked for; see `manager.import_from`."""
+    """What the command was asked for; see `manager.import_from` and `manager.import_conversation`."""
 
     source: str
     path: Path
-    user: str
+    user: str | None
     table: str | None
     session_id_field: str | None
     prefix: str
@@ -53,9 +57,10 @@ def import_conversations(request: ImportRequest) -> int:
     Returns:
         The exit code: 1 when something could not be imported.
     """
+    export = file_of_export(request.source)
     with _target(request) as manager:
         try:
-            report = _run(manager, request)
+            report = _run(manager, request) if export is None else take_export(manager, request, export)
         except KeyboardInterrupt:
             tell("Stopped. What was imported stays; the same command with --resume goes on.")
             raise
@@ -93,7 +98,7 @@ def _run(manager: BlockingSessionManager, request: ImportRequest) -> ImportRepor
     with _listening() as listener:
         return manager.import_from(
             source,
-            user_id=request.user,
+            user_id=DEFAULT_USER if request.user is None else request.user,
             provider=request.provider,
             model=request.model,
             session_prefix=request.prefix,

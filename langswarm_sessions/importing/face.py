@@ -1,9 +1,9 @@
-"""`manager.import_from`."""
+"""`manager.import_from` and `manager.import_conversation`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langswarm_sessions.checks import check_name, check_strategy, check_text
 from langswarm_sessions.config import SessionConfig, Strategy
@@ -11,8 +11,12 @@ from langswarm_sessions.errors import ConfigurationError, InvalidInputError
 from langswarm_sessions.importing.plan import ImportPlan, UserOf
 from langswarm_sessions.importing.report import ImportReport, ProgressListener
 from langswarm_sessions.importing.source import ImportSource
+from langswarm_sessions.messages import plain_mapping
 from langswarm_sessions.providers import canonical_name
 from langswarm_sessions.runtime import Runtime
+
+if TYPE_CHECKING:
+    from langswarm_sessions.session import Session
 
 __all__ = ["ConversationImports"]
 
@@ -94,6 +98,65 @@ class ConversationImports:
             job.done(sessions=changed, messages=report.messages_stored, dry_run=dry_run)
         return report
 
+    async def import_conversation(
+        self,
+        data: Mapping[str, Any],
+        *,
+        session_id: str | None = None,
+        user_id: str | None = None,
+        provider: str | None = None,
+        model: str | None = None,
+        provider_config: Mapping[str, Any] | None = None,
+    ) -> Session:
+        """Make a session of what `session.export_conversation()` returned, all or nothing.
+
+        Everything that was said comes along with its ids, turns and times, and so do settings, context, status, figures
+        and summary. What the provider itself keeps of the conversation does not: the next turn gives it the transcript.
+
+        Importing it again returns the session that is there, which may have gone on since.
+
+        Args:
+            data: The export; of a file, what `json.load` reads.
+            session_id: Another id for the session. The id of a message that is taken is replaced, and kept as
+                `provider_message_id`.
+            user_id: Whose the session will be; None: whose it was.
+            provider: Who answers from now on; None: whoever did.
+            model: The provider's name of the model; needed with `provider`.
+            provider_config: The provider's settings; None: those of the export, or none with `provider`.
+
+        Returns:
+            The session.
+
+        Raises:
+            ImportFormatError: It is no export, one of a later version, or a field of it is wrong; the message names it.
+            InvalidInputError: An argument is of the wrong type.
+            SessionExistsError: Another session has the id.
+            ConfigurationError: The provider cannot work.
+            StorageError: The storage failed, or is one of your own with six methods, which cannot do this.
+
+        Example:
+            >>> async def copy(session, manager):
+            ...     return await manager.import_conversation(await session.export_conversation())
+        """
+        from langswarm_sessions.importing.exports import Overrides, read_export
+        from langswarm_sessions.importing.whole import take_over
+
+        with self._runtime.services.telemetry.job("import") as job:
+            name, its_model = _both(provider, model)
+            overrides = Overrides(
+                session_id=None if session_id is None else check_name(session_id, field="session_id"),
+                user_id=None if user_id is None else check_name(user_id, field="user_id"),
+                provider=name,
+                model=its_model,
+                provider_config=None
+                if provider_config is None
+                else plain_mapping(provider_config, field="provider_config"),
+            )
+            conversation = read_export(data, overrides)
+            session, is_new = await take_over(self._runtime, conversation)
+            job.done(sessions=int(is_new), messages=len(conversation.messages) if is_new else 0)
+        return cast("Session", session)
+
 
 async def _opened(source: object) -> ImportSource:
     if isinstance(source, ImportSource):
@@ -106,8 +169,13 @@ async def _opened(source: object) -> ImportSource:
 
 
 def _answerer(source: ImportSource, provider: str | None, model: str | None) -> tuple[str, str]:
+    name, its_model = _both(provider, model)
+    return name or source.provider, its_model or source.model
+
+
+def _both(provider: str | None, model: str | None) -> tuple[str | None, str | None]:
     if provider is None and model is None:
-        return source.provider, source.model
+        return None, None
     if provider is None or model is None:
         raise ConfigurationError("provider and model: name both, or neither.")
     return canonical_name(check_name(provider, field="provider")), check_name(model, field="model")

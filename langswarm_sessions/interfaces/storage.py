@@ -103,6 +103,25 @@ class EngineStorage(ABC):
             SessionExistsError: The id is taken (also by a deleted session).
         """
 
+    async def insert_conversation(
+        self, record: SessionRecord, messages: Sequence[SessionMessage], *, summary: SessionSummary | None = None
+    ) -> SessionRecord:
+        """Store a new session with all that was said in it, all or nothing; return its row as it is stored.
+
+        Each message tells its turn and how that ended; the row's counters tell what the turns took. The messages get
+        the places from 1 on, which `summary.up_to_seq` counts.
+
+        A storage that does not do this itself refuses it.
+
+        Raises:
+            SessionExistsError: The id is taken (also by a deleted session).
+            StorageError: The storage cannot do this.
+        """
+        raise StorageError(
+            f"The storage {self.backend!r} cannot take over a conversation. Use the storage 'sqlite' or 'postgresql'.",
+            session_id=record.session_id,
+        )
+
     @abstractmethod
     async def load_session(self, session_id: str) -> SessionRecord | None:
         """Return the session's row, of whatever status; None when there is none."""

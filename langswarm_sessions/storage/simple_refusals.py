@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Never
 
 from langswarm_sessions.errors import StorageError
 from langswarm_sessions.interfaces.storage import EngineStorage, SessionStorage
-from langswarm_sessions.records import Analytics, Page, SessionFilter, SessionRecord, SessionStatus
+from langswarm_sessions.messages import SessionMessage
+from langswarm_sessions.records import Analytics, Page, SessionFilter, SessionRecord, SessionStatus, SessionSummary
 
 __all__ = ["SixMethodsOnly"]
 
@@ -18,6 +19,12 @@ class SixMethodsOnly(EngineStorage):
     """The operations of an engine storage that look at all sessions, or at the database as a whole."""
 
     _storage: SessionStorage
+
+    async def insert_conversation(
+        self, record: SessionRecord, messages: Sequence[SessionMessage], *, summary: SessionSummary | None = None
+    ) -> SessionRecord:
+        """Refuse: what is stored one after the other could be left half-stored."""
+        self._refuse("import_conversation")
 
     async def list_sessions(self, wanted: SessionFilter) -> Page[SessionRecord]:
         """Refuse: there is no method for it."""

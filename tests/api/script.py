@@ -87,6 +87,8 @@ assert found == reply
 
 exported = await session.export_conversation(format="json")
 assert exported["session"]["session_id"] == session.session_id and len(exported["messages"]) == 12
+copied = await manager.import_conversation(exported, session_id=f"{session.session_id}-2", user_id="somebody else")
+assert copied.message_count == 12 and copied.user_id == "somebody else" and copied.config == session.config
 
 await session.update_context({"k": 1, "nested": {"a": 1}})
 await session.update_context({"other": 2, "nested": {"b": 2}})

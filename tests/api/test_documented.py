@@ -32,7 +32,8 @@ DOCUMENTED = {
     "fallback telemetry blocking",
     "the manager": "create_session get_session get_user_sessions search_sessions send_message get_analytics "
     "session_events add_middleware add_lifecycle_hook archive_session restore_session delete_session "
-    "cleanup_inactive_sessions cleanup_archived_sessions cleanup_deleted_sessions optimize_storage health_check close",
+    "cleanup_inactive_sessions cleanup_archived_sessions cleanup_deleted_sessions optimize_storage health_check "
+    "import_conversation close",
     "the session": "session_id user_id provider model status message_count created_at last_activity config "
     "provider_session_id provider_session send_message send_message_stream send_tool_results send_system_message "
     "add_message get_messages get_message clear_messages export_conversation update_context get_context update_config "

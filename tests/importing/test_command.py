@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from langchain_core.messages import HumanMessage, message_to_dict
 
+from langswarm_sessions import create_session_manager
 from langswarm_sessions.cli.importing import ImportRequest, import_conversations
+from langswarm_sessions.cli.output import notes
 from tests.cli.terminal import Terminal, run_cli
 from tests.importing.written import CONVERSATION, digests, write_rows, write_table
 
@@ -83,6 +86,15 @@ class Screen(StringIO):
         return True
 
 
+@pytest.fixture
+def new_console() -> Iterator[None]:
+    """A console asks when it is made what kind of terminal it is on."""
+    notes.cache_clear()
+    yield
+    notes.cache_clear()
+
+
+@pytest.mark.usefixtures("new_console")
 def test_a_terminal_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     write_table("chat.db", {"rome": CONVERSATION})
     screen = Screen()
@@ -110,3 +122,39 @@ def test_nothing_is_written_to_the_file_of_another_program() -> None:
     outcome = run_cli("import", "chat.db", "--into", "chat.db")
     assert (outcome.code, "tables of another program" in outcome.error) == (1, True)
     assert digests() == before
+
+
+def test_import_takes_what_export_wrote() -> None:
+    with create_session_manager("sqlite", storage_config={"db_path": "old.db"}, blocking=True) as manager:
+        session = manager.create_session("ada", "mock", "mock-model", session_id="rome")
+        session.send_message(SECRET)
+    assert run_cli("export", "rome", "--db", "old.db", "--output", "rome.json").code == 0
+    dry = run_cli("import", "rome.json", "--into", "new.db", "--dry-run")
+    assert (dry.code, Path("new.db").exists()) == (0, False)
+    assert "A dry run: nothing was stored in new.db." in dry.out
+    done = run_cli("import", "rome.json", "--into", "new.db")
+    assert (done.code, done.out.splitlines()) == (
+        0,
+        [
+            "sessions: 1 found = 1 imported + 0 extended + 0 already there + 0 skipped",
+            "messages: 2 read = 2 stored + 0 already there + 0 refused",
+        ],
+    )
+    again = json.loads(run_cli("import", "rome.json", "--into", "new.db", "--json").out)
+    assert (again["sessions_already_there"], again["messages_already_there"], again["is_complete"]) == (1, 2, True)
+    assert run_cli("import", "rome.json", "--into", "new.db", "--prefix", "old-", "--user", "bob").code == 0
+    listed = json.loads(run_cli("list", "--db", "new.db", "--json").out)
+    assert {session["session_id"]: session["user_id"] for session in listed} == {"rome": "ada", "old-rome": "bob"}
+    first, second = (run_cli("export", "rome", "--db", name).out for name in ("old.db", "new.db"))
+    assert json.loads(first)["messages"] == json.loads(second)["messages"]
+
+
+def test_an_export_that_is_none_is_named() -> None:
+    Path("cut.json").write_text('{"format": "langswarm-sessions", "messages": [')
+    Path("other.json").write_text(json.dumps({"messages": [SECRET]}))
+    for name, message in (("cut.json", "is not whole JSON"), ("other.json", "format must be 'langswarm-sessions'")):
+        outcome = run_cli("import", name, "--into", "new.db")
+        assert (outcome.code, message in outcome.error) == (1, True)
+        assert SECRET not in outcome.out + outcome.err
+    refused = run_cli("import", "other.json", "--table", "t")
+    assert (refused.code, "an export needs neither" in refused.error) == (1, True)

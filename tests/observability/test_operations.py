@@ -167,6 +167,36 @@ async def test_an_import_says_what_it_brought(manager: SessionManager, recorded:
     assert told["langswarm.job.sessions"] == 0, "they are there already"
 
 
+async def test_the_import_of_an_export_says_what_it_brought(manager: SessionManager, recorded: Recorded) -> None:
+    session = await manager.create_session("ada", "mock", "mock-model", session_id="old")
+    await session.send_message("hi")
+    data = await session.export_conversation()
+    recorded.exporter.clear()
+    await manager.import_conversation(data, session_id="new")
+    job = span_of(recorded, "import")
+    assert dict(job.attributes or {}) == {
+        "langswarm.job.name": "import",
+        "langswarm.job.sessions": 1,
+        "langswarm.job.messages": 2,
+    }
+    created = span_of(recorded, "create")
+    assert job.context is not None
+    assert created.context is not None
+    assert created.parent is not None
+    assert created.parent.span_id == job.context.span_id
+    [stored] = [span for span in recorded.spans if span.name == "langswarm.storage.create"]
+    assert stored.parent is not None
+    assert stored.parent.span_id == created.context.span_id
+    assert transitions(recorded, "create") == [(None, 2)]
+
+    recorded.exporter.clear()
+    await manager.import_conversation(data, session_id="new")
+    again = dict(span_of(recorded, "import").attributes or {})
+    assert (again["langswarm.job.sessions"], again["langswarm.job.messages"]) == (0, 0), "it is there already"
+    assert "error.type" not in (span_of(recorded, "create").attributes or {})
+    assert transitions(recorded, "create") == [(None, 2)]
+
+
 async def test_what_is_written_beside_turns_is_no_root_of_a_trace(manager: SessionManager, recorded: Recorded) -> None:
     session = await new_session(manager, "archive")
     recorded.exporter.clear()

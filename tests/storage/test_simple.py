@@ -183,6 +183,7 @@ REFUSED: dict[str, Callable[[StorageKit, Path], Coroutine[Any, Any, Any]]] = {
     "update_context": lambda kit, _: kit.change(context={"k": 2}),
     "update_config": lambda kit, _: kit.change(config=SessionConfig(name="new")),
     "changing the model": lambda kit, _: kit.change(model="other"),
+    "import_conversation": lambda kit, _: kit.storage.insert_conversation(session_record("another"), []),
     "listing": lambda kit, _: kit.storage.list_sessions(SessionFilter()),
     "cleaning up": lambda kit, _: kit.storage.change_status(SessionFilter(), SessionStatus.ARCHIVED, kit.moment),
     "purging": lambda kit, _: kit.storage.purge_sessions(kit.moment),

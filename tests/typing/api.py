@@ -34,6 +34,7 @@ async def sessions(manager: SessionManager) -> None:
     assert_type(await manager.get_session("id"), Session)
     assert_type(await manager.get_user_sessions("user", limit=10), Page[Session])
     assert_type(await manager.get_analytics(), Analytics)
+    assert_type(await manager.import_conversation(await session.export_conversation(), user_id="user"), Session)
     assert_type(session.session_id, str)
     assert_type(session.status, SessionStatus)
     assert_type(session.created_at, datetime)
@@ -58,6 +59,7 @@ def blocking(manager: BlockingSessionManager) -> None:
     session = manager.create_session("user", "mock", "mock-model")
     assert_type(session, BlockingSession)
     assert_type(session.send_message("hi"), SessionMessage)
+    assert_type(manager.import_conversation(session.export_conversation()), BlockingSession)
     assert_type(manager.get_user_sessions("user"), Page[BlockingSession])
     for chunk in session.send_message_stream("hi"):
         assert_type(chunk, str)

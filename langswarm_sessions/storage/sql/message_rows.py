@@ -60,6 +60,7 @@ MESSAGES_WITH_STATE: Select[Any] = select_all(
 
 _INSERT = Prepared(insert(messages), columns=[column.name for column in messages.c])
 _TAKEN_IDS = select(messages.c.message_id).where(messages.c.message_id.in_(bindparam("ids", expanding=True)))
+_MOST_PARAMETERS = 10_000  # as many as every database takes in one statement
 _ROLES = {item.value: item for item in Role}
 _KINDS = {item.value: item for item in MessageKind}
 _STATES: dict[str | None, TurnState] = {item.value: item for item in TurnState}
@@ -182,7 +183,10 @@ def place_messages(
 def taken_ids(connection: Connection, given: Sequence[SessionMessage]) -> set[str]:
     """Return which of the ids that messages were given are in use."""
     wanted = [message.message_id for message in given if message.message_id]
-    return set(connection.execute(_TAKEN_IDS, {"ids": wanted}).scalars()) if wanted else set()
+    taken: set[str] = set()
+    for start in range(0, len(wanted), _MOST_PARAMETERS):
+        taken |= set(connection.execute(_TAKEN_IDS, {"ids": wanted[start : start + _MOST_PARAMETERS]}).scalars())
+    return taken
 
 
 def _values_of(message: SessionMessage) -> dict[str, Any]:

@@ -40,6 +40,7 @@ from langswarm_sessions.storage.sql.begin import begin_turn
 from langswarm_sessions.storage.sql.checkpoints.store import SqlCheckpoints
 from langswarm_sessions.storage.sql.finish import OpenTurn, abandon_turn, beat, finish_turn, open_turn, release_lease
 from langswarm_sessions.storage.sql.history import load_history
+from langswarm_sessions.storage.sql.restore import insert_conversation
 from langswarm_sessions.storage.sql.runner import Runner
 from langswarm_sessions.storage.sql.schema import probe
 from langswarm_sessions.storage.sql.session_store import load_session
@@ -68,6 +69,12 @@ class SqlStorage(EngineStorage):
     async def insert_session(self, record: SessionRecord) -> None:
         """Store a new session."""
         await self._runner.write(session_store.insert_session, record)
+
+    async def insert_conversation(
+        self, record: SessionRecord, messages: Sequence[SessionMessage], *, summary: SessionSummary | None = None
+    ) -> SessionRecord:
+        """Store a new session with all that was said in it."""
+        return await self._runner.write(insert_conversation, record, messages, summary)
 
     async def load_session(self, session_id: str) -> SessionRecord | None:
         """Return the session's row."""

@@ -15,9 +15,18 @@ from langswarm_sessions.storage.sql.prepared import Prepared
 from langswarm_sessions.storage.sql.tables import turns
 from langswarm_sessions.storage.sql.types import select_all
 
-__all__ = ["StoredTurn", "close_turn", "end_turn", "find_turn", "find_turn_by_key", "insert_turn", "reopen_turn"]
+__all__ = [
+    "USAGE_NAMES",
+    "StoredTurn",
+    "close_turn",
+    "end_turn",
+    "find_turn",
+    "find_turn_by_key",
+    "insert_turn",
+    "reopen_turn",
+]
 
-_USAGE_NAMES = ("input_tokens", "output_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")
+USAGE_NAMES = ("input_tokens", "output_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")
 _NO_USAGE = Usage()
 
 _ONE = (turns.c.session_id == bindparam("of_session"), turns.c.turn_id == bindparam("of_turn"))
@@ -106,7 +115,7 @@ _END = Prepared(
         rebuilds=turns.c.rebuilds + bindparam("add_rebuilds"),
         cost=_COST_AFTER,
         unpriced=turns.c.unpriced + bindparam("add_unpriced"),
-        **{name: turns.c[name] + bindparam(f"add_{name}") for name in _USAGE_NAMES},
+        **{name: turns.c[name] + bindparam(f"add_{name}") for name in USAGE_NAMES},
     )
 )
 
@@ -205,7 +214,7 @@ def end_turn(connection: Connection, finish: FinishTurn, *, last_seq: int) -> bo
             "add_rebuilds": finish.rebuilds,
             "add_cost": finish.cost,
             "add_unpriced": int(finish.is_unpriced),
-            **{f"add_{name}": getattr(usage, name) for name in _USAGE_NAMES},
+            **{f"add_{name}": getattr(usage, name) for name in USAGE_NAMES},
         },
     )
     return ended == 1

@@ -111,6 +111,12 @@ async def _import(stage: Stage) -> None:
     await stage.manager.import_from(Listed(rows), user_id="ada", provider="mock", model="mock-model", strict=True)
 
 
+async def _import_export(stage: Stage) -> None:
+    data = await stage.session.export_conversation()
+    version = 99 if stage.is_to_fail else data["version"]
+    await stage.manager.import_conversation({**data, "version": version}, session_id="new")
+
+
 async def _retract(stage: Stage) -> None:
     [first, *_] = await stage.session.get_messages()
     await stage.session.retract_messages([first.message_id])
@@ -176,6 +182,9 @@ ACTS: dict[str, Act] = {
     ),
     "SessionManager.import_from": Act(
         _import, error=_will_fail, error_type=_OURS + "ImportFormatError", held="insert_session"
+    ),
+    "SessionManager.import_conversation": Act(
+        _import_export, error=_will_fail, error_type=_OURS + "ImportFormatError", held="insert_conversation"
     ),
     "SessionManager.cleanup_inactive_sessions": _sweep(
         lambda stage: stage.manager.cleanup_inactive_sessions(0), "change_status"

@@ -67,6 +67,7 @@ OPERATIONS: dict[str, Owed] = {
     "SessionManager.send_message": _TURN,
     "SessionManager.append_messages": _stored("append"),
     "SessionManager.import_from": _job("import", stores="append"),
+    "SessionManager.import_conversation": _job("import", stores=None),  # below the creation that it has below it
     "SessionManager.cleanup_inactive_sessions": _job("cleanup", stores="replace"),
     "SessionManager.cleanup_archived_sessions": _job("cleanup", stores="replace"),
     "SessionManager.run_cleanup": _job("cleanup", stores=None),

@@ -1,0 +1,78 @@
+"""An exported conversation becomes a session, whole or not at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langswarm_sessions.errors import ConfigurationError, SessionExistsError
+from langswarm_sessions.importing.exports import ExportedConversation
+from langswarm_sessions.lifecycle import stored_record
+from langswarm_sessions.messages import SessionMessage, content_bytes
+from langswarm_sessions.records import MessageFilter, SessionRecord, SessionStatus
+from langswarm_sessions.runtime import Runtime
+from langswarm_sessions.turns import TurnSubject
+
+__all__ = ["take_over"]
+
+
+async def take_over(runtime: Runtime, conversation: ExportedConversation) -> tuple[TurnSubject, bool]:
+    """Store an exported conversation; return its session, and whether it was not there already.
+
+    Raises:
+        SessionExistsError: The id is taken by another conversation.
+        ConfigurationError: Its provider, model, settings or strategy cannot work.
+        StorageError: The storage failed, or cannot do this; nothing was stored.
+    """
+    record = conversation.record
+
+    async def store() -> SessionRecord:
+        services, messages = runtime.services, conversation.messages
+        with services.storage_span("create", record.session_id) as op:
+            stored = await services.storage.insert_conversation(record, messages, summary=conversation.summary)
+            op.done(count=len(messages), size=content_bytes(messages))
+        return stored
+
+    try:
+        made = await runtime.create_unless_there(record, store=store)
+    except ConfigurationError as error:
+        error.args = (f"{error} Or say who answers from now on: provider=, model=, provider_config=.",)
+        raise
+    if made is not None:
+        return made, True
+    there = await stored_record(runtime, record.session_id)
+    if there is None or not await _holds(runtime, there, conversation):
+        raise SessionExistsError(
+            "session_id: another session of this id is there (it may be archived, deleted or another user's), or what "
+            "was imported was changed since. Give session_id= to import into a session of another id.",
+            session_id=record.session_id,
+        )
+    return runtime.handle(there), False
+
+
+async def _holds(runtime: Runtime, there: SessionRecord, conversation: ExportedConversation) -> bool:
+    """Whether a session is the one of an export, which may have gone on since."""
+    record, given = conversation.record, conversation.messages
+    if (there.user_id, there.created_at) != (record.user_id, record.created_at):
+        return False
+    if there.status is SessionStatus.DELETED:
+        return False
+    held = await runtime.services.storage.list_messages(there.session_id, MessageFilter())
+    if len(held) < len(given):
+        return False
+    return all(_said(stored) == _said(one) for stored, one in zip(held, given, strict=False))
+
+
+def _said(message: SessionMessage) -> tuple[Any, ...]:
+    """Return what makes a message this one, whatever id it got here."""
+    return (
+        message.role,
+        message.kind,
+        message.content,
+        message.parts,
+        message.timestamp,
+        message.status,
+        message.turn_id,
+        message.metadata,
+        message.provider_metadata,
+        message.provider_payload,
+    )
