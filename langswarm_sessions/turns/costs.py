@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +20,7 @@ from langswarm_sessions.errors import (
 from langswarm_sessions.ids import now
 from langswarm_sessions.interfaces.provider import Completed, EngineProvider
 from langswarm_sessions.prices import Charge, Pricing
+from langswarm_sessions.prices.charge import NOTHING_KNOWN
 from langswarm_sessions.providers.reach import never_left
 from langswarm_sessions.records import Usage
 from langswarm_sessions_otel import TurnScope
@@ -74,7 +77,13 @@ class TurnCosts:
             self._open -= 1
 
     async def answered(
-        self, completed: Completed, *, provider: EngineProvider, settings: Mapping[str, Any], is_aside: bool = False
+        self,
+        completed: Completed,
+        *,
+        provider: EngineProvider,
+        settings: Mapping[str, Any],
+        seconds: float | None = None,
+        is_aside: bool = False,
     ) -> None:
         """Price the answer to a request.
 
@@ -82,11 +91,15 @@ class TurnCosts:
             completed: The answer.
             provider: Who gave it.
             settings: The provider_config it was asked with.
+            seconds: How long the prices may be waited for where they are still being loaded.
             is_aside: Whether it is no part of the conversation: a summary.
         """
         if not is_aside:
             self.usage = completed.usage if self.usage is None else self.usage + completed.usage
-        charge = await self._pricing.charge(completed, provider=provider, settings=settings, at=now())
+        charge = NOTHING_KNOWN
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                charge = await self._pricing.charge(completed, provider=provider, settings=settings, at=now())
         self._open -= 1
         self._has_gaps = self._has_gaps or not charge.is_whole
         self._add(charge, provider)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import weakref
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
@@ -26,7 +25,8 @@ from langswarm_sessions.turns.readers.log import Interruption, TurnLog
 from langswarm_sessions.turns.readers.running import RunningTurn, RunningTurns
 from langswarm_sessions.turns.readers.stream import TurnOutcome, TurnStream
 from langswarm_sessions.turns.send.foreign import HeldTurn
-from langswarm_sessions.turns.send.inside import refuse_inside_tool
+from langswarm_sessions.turns.send.holding import HeldTurns
+from langswarm_sessions.turns.send.inside import carry_tools_into, refuse_inside_tool
 from langswarm_sessions.turns.send.run import TurnRun
 from langswarm_sessions.turns.services import TurnServices, TurnSubject
 
@@ -52,12 +52,12 @@ class TurnEngine:
         self._keeper = LeaseKeeper(self.services.storage, lease_seconds=self.services.lease_seconds)
         self._live = LiveTurns()
         self.running = RunningTurns()
-        self._foreign: weakref.WeakSet[HeldTurn] = weakref.WeakSet()
+        self._foreign = HeldTurns()
 
     def start_over(self) -> None:
         """In a process just forked: the turns go on in the parent, and nobody waits for them here."""
         leave_to_parent(self._live.tasks)
-        leave_to_parent(task for held in list(self._foreign) if (task := held.task) is not None)
+        leave_to_parent(task for held in self._foreign if (task := held.task) is not None)
         self._begin_anew()
 
     def start(self, subject: TurnSubject, turn: TurnInput) -> TurnStream:
@@ -102,8 +102,9 @@ class TurnEngine:
             log=log,
             live=self._live,
         )
-        loop = asyncio.get_running_loop()
-        task = loop.create_task(run.execute(), name=f"turn of {session_id}", context=context)
+        carry_tools_into(context)
+        # Entered rather than passed on: factories of tasks need not know of contexts.
+        task = context.run(asyncio.get_running_loop().create_task, run.execute(), name=f"turn of {session_id}")
         self._live.add(session_id, task, log)
         return task
 
@@ -132,7 +133,7 @@ class TurnEngine:
             lease: The lease.
             messages: What was appended.
         """
-        for held in list(self._foreign):
+        for held in self._foreign:
             if held.is_held and held.lease.turn_id == lease.turn_id:
                 held.heard(messages)
 
@@ -170,9 +171,7 @@ class TurnEngine:
         self._live.end_orphans()
         live = self._live.everywhere()
         ending = [asyncio.wrap_future(_end(task, log)) for task, log in live if not task.get_loop().is_closed()]
-        ending += [
-            asyncio.wrap_future(ended) for held in list(self._foreign) if (ended := held.interrupt()) is not None
-        ]
+        ending += [asyncio.wrap_future(ended) for held in self._foreign if (ended := held.interrupt()) is not None]
         try:
             if ending:
                 await asyncio.wait(ending, timeout=_CLOSING_SECONDS)
@@ -185,7 +184,7 @@ class TurnEngine:
         for task, log in self._live.of(session_id):
             if log.is_left_by(current) and log.disconnect():
                 task.cancel()
-        for held in list(self._foreign):
+        for held in self._foreign:
             held.step_aside(session_id, for_caller=current)
 
 

@@ -66,6 +66,11 @@ class Patience:
         """The provider said something."""
         self._turn(is_heard=True)
 
+    def have(self) -> None:
+        """The answer is there: what is done with it is not waited for, and it is not lost for taking long."""
+        if self._limit is not None and not self._limit.expired():
+            self._limit.reschedule(None)
+
     def is_telling(self, seconds: float) -> bool:
         """Whether so much silence speaks against the provider, rather than against who had too little time for it.
 

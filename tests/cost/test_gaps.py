@@ -160,6 +160,22 @@ async def test_a_turn_taken_over_again_is_counted_once(open_manager: OpenManager
             await call
 
 
+async def test_a_turn_that_is_taken_over_and_run_again_by_its_key_is_counted_once(open_manager: OpenManager) -> None:
+    dying = open_manager(prices=PRICES, retry=AT_ONCE)
+    lost = await dying.create_session("u", "mock", "m", session_id="s")
+    lost.provider_session.set_responses([(gate := Gate("never told"))])
+    call = asyncio.create_task(lost.send_message("one", idempotency_key="k"))
+    await gate.asked.wait()
+    await expire_leases(dying)
+    survivor = open_manager(retry=AT_ONCE)
+    session = await survivor.get_session("s")
+    await session.send_message("one", idempotency_key="k")
+    assert await gaps(survivor, session) == (1, 1)
+    call.cancel()
+    with pytest.raises((asyncio.CancelledError, SessionError)):
+        await call
+
+
 async def test_who_falls_silent_between_two_answers_leaves_no_gap(open_manager: OpenManager) -> None:
     """The first answer is stored, and paid for; the second was not asked for."""
     dying = open_manager(prices=PRICES, retry=AT_ONCE)

@@ -84,6 +84,12 @@ async def test_turns_add_up_and_a_handoff_goes_on_counting(priced: SessionManage
 
     await session.clear_messages()
     assert await total(session) == (sum(costs), 1), "what was paid stays paid"
+    await session.delete()
+    assert (await priced.get_analytics()).total_cost is None, "as all figures are of sessions that are not deleted"
+    await priced.restore_session(session.session_id)
+    assert (await priced.get_analytics()).total_cost == sum(costs)
+    session = await priced.get_session(session.session_id)
+    assert await total(session) == (sum(costs), 1)
     exported = await session.export_conversation()
     assert exported["cost"] == {"total": f"{sum(costs):f}".rstrip("0"), "currency": "USD", "unpriced_turns": 1}
 
@@ -168,6 +174,33 @@ async def test_an_answer_that_middleware_refuses_was_billed_all_the_same(open_ma
     [turn] = await rows_of(manager, "SELECT state, cost, total_tokens FROM turns")
     assert (turn["state"], turn["total_tokens"]) == ("failed", metrics.total_tokens)
     assert turn["cost"] == metrics.total_cost * 10**12
+
+
+class OneModelDown(Wire):
+    """Answers for every model but the first that it was asked for."""
+
+    def answer(self, request: Any) -> tuple[int, bytes]:
+        self.status = 503 if f'"{self.model}"'.encode() in request.content else 200
+        return super().answer(request)
+
+
+async def test_another_model_of_the_same_provider_is_not_priced_by_the_sessions_settings(
+    open_manager: OpenManager,
+) -> None:
+    wire = OneModelDown(
+        "mistral", "mistral-t", {"prompt_tokens": 1_000, "completion_tokens": 100, "total_tokens": 1_100}
+    )
+    flex = ModelPrice(input=2, output=6, service_tiers={"flex": ModelPrice(input=1, output=3)})
+    manager = open_manager(
+        providers={"mistral": wire.client()},
+        prices={"mistral/mistral-t": flex},  # whose name this wire answers with
+        fallback="mistral/other",
+        retry=RetryPolicy(max_attempts=1),
+    )
+    session = await begin(manager, wire, service_tier="flex")
+    reply = await session.send_message("one")
+    assert reply.provider_metadata["fallback_from"] == "mistral"
+    assert Decimal(reply.provider_metadata["cost_usd"]) == Decimal("0.0026")
 
 
 async def test_a_fallback_answers_at_its_own_price(open_manager: OpenManager) -> None:

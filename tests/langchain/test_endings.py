@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 from langchain_core.exceptions import ContextOverflowError as LangChainContextOverflow
-from langchain_core.messages import (
-    BaseMessage,
-)
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableGenerator, RunnableLambda
 
@@ -80,6 +78,23 @@ async def test_a_wrapped_runnable_is_not_run_again_for_a_refusal_in_the_midst_of
     with pytest.raises(RateLimitError):
         await (anext(chain.astream("hi", on("s"))) if streams else chain.ainvoke("hi", on("s")))
     assert acted == ["booked a flight"]
+
+
+async def test_a_wrapped_runnable_is_not_run_again_for_an_overflow_in_another_session(manager: SessionManager) -> None:
+    acted: list[str] = []
+
+    def act(messages: list[BaseMessage]) -> BaseMessage:
+        acted.append("booked a flight")
+        if len(acted) < 4:
+            return AIMessage("booked")
+        raise ContextOverflowError("Too long.", provider="mock")
+
+    chain = SessionRunnable(RunnableLambda(act), manager=manager)
+    for number in range(3):
+        await chain.ainvoke(f"flight {number}", on("s"))
+    with pytest.raises(ContextOverflowError):
+        await chain.ainvoke("flight 3", on("s"))
+    assert len(acted) == 4
 
 
 async def test_a_plain_models_overflow_is_tried_with_less(manager: SessionManager) -> None:

@@ -203,6 +203,20 @@ async def test_a_tool_reads_and_changes_its_session_but_cannot_send(session: Ses
     assert (await session.get_context()).get("noted") == "x"
 
 
+async def test_a_tool_is_refused_a_stream_of_its_session_that_was_made_before(session: Session) -> None:
+    stream = session.send_message_stream("made before")
+
+    async def look() -> str:
+        """Look."""
+        with pytest.raises(SessionBusyError, match="waits for the tool"):
+            await anext(stream)
+        return "refused"
+
+    session.provider_session.set_responses([called("look"), "done"])
+    assert (await session.send_message("go", tools=[look], run_tools=True)).content == "done"
+    assert sent_results(session)[-1][1] == "refused"
+
+
 async def test_a_session_cleared_while_its_tools_run_is_left_empty(session: Session, manager: SessionManager) -> None:
     other = await manager.get_session("s")
 

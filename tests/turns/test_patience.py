@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from langswarm_sessions import ProviderTimeoutError, ProviderUnavailableError, RetryPolicy, Session
+from langswarm_sessions.prices import Charge, Pricing
 from langswarm_sessions.turns.deadline import Deadline
 from langswarm_sessions.turns.patience import Patience
 from tests.session.kit import Gate, OpenManager
@@ -48,6 +49,22 @@ async def test_without_a_fallback_all_the_time_is_the_providers(open_manager: Op
     session.provider_session.set_responses([Silent()])
     with pytest.raises(ProviderTimeoutError, match=r"No answer within 0\.5 s"):
         await session.send_message("hi", timeout=0.5)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_is_not_lost_to_prices_that_take_longer(
+    open_manager: OpenManager, stream: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object, **__: object) -> Charge:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(Pricing, "charge", never)
+    session = await open_manager("memory", retry=POLICY).create_session("user", "mock", "m")
+    assert await answered(session, stream=stream, timeout=1) == "Mock response to: hi"
+    assert [message.status.value for message in await session.get_messages()] == ["completed", "completed"]
+    metrics = await session.get_metrics()
+    assert (metrics.total_cost, metrics.unpriced_turns) == (None, 1)
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -94,6 +94,35 @@ async def test_a_reader_whose_loop_is_gone_hinders_nobody(session: Session) -> N
     assert (await turn.result()).content == "".join(PIECES)
 
 
+def test_a_turn_whose_own_loop_is_gone_is_waited_for_by_nobody() -> None:
+    manager = SessionManager(storage="memory", lease_seconds=1)
+    loop = asyncio.new_event_loop()
+
+    async def begin() -> RunningTurn:
+        turn, gate = await start(await manager.create_session("user", "mock", "mock-model", session_id="s"))
+        gate.let(1)
+        async for _ in turn.read():
+            break
+        return turn
+
+    turn = loop.run_until_complete(begin())
+    loop.close()
+
+    async def look_later() -> None:
+        assert turn.is_done
+        async with asyncio.timeout(5):
+            await turn.cancel()
+            with pytest.raises(IncompleteStreamError, match="loop that the turn ran on was closed"):
+                await turn.result()
+            chunks = turn.read()
+            assert (await anext(chunks)).text == "one "
+            with pytest.raises(IncompleteStreamError):
+                await anext(chunks)
+        await manager.close()
+
+    asyncio.run(look_later())
+
+
 async def test_an_answer_that_was_stored_while_the_turn_was_cancelled_is_its_answer(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,6 +108,6 @@ def _usage_of(used: UsedByRun) -> Usage | None:
         input_tokens=used.input_tokens,
         output_tokens=used.output_tokens,
         total_tokens=used.total_tokens,
-        cached_tokens=used.input_tokens_details.cached_tokens or 0,
-        reasoning_tokens=used.output_tokens_details.reasoning_tokens or 0,
+        cached_tokens=getattr(used.input_tokens_details, "cached_tokens", None) or 0,
+        reasoning_tokens=getattr(used.output_tokens_details, "reasoning_tokens", None) or 0,
     )

@@ -5,6 +5,7 @@ They leave out what the provider told them, each something else: what they never
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
@@ -12,11 +13,13 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 
 from langswarm_sessions.providers.billing import anthropic_terms, terms_of, tools_counted
-from langswarm_sessions.records import ModelCall
+from langswarm_sessions.records import UNTOLD, ModelCall
 from langswarm_sessions_langchain.messages import usage_of
 from langswarm_sessions_langchain.runnable.homes import endpoint_of, may_be
 
 __all__ = ["billed_call"]
+
+_logger = logging.getLogger("langswarm_sessions.telemetry")
 
 _TELL = {
     "anthropic": frozenset({"cached"}),
@@ -52,6 +55,16 @@ def billed_call(
         model: What the model is called if the answer does not say it.
         asked: The one that it is from, if that is known.
     """
+    try:
+        return _call_of(answer, models, model=model, asked=asked)
+    except Exception as error:  # noqa: BLE001 - chat models of others: no answer is lost over what they raise
+        _logger.debug("what an answer says of how it is billed cannot be read: %s", type(error).__name__)
+        return ModelCall(model=model, usage=usage_of(answer), terms={UNTOLD: "all"})
+
+
+def _call_of(
+    answer: AIMessage, models: Iterable[BaseChatModel], *, model: str, asked: BaseChatModel | None
+) -> ModelCall:
     about: Mapping[str, Any] = answer.response_metadata
     told = next((value for name in ("model_name", "model", "model_id") if (value := about.get(name))), None)
     callers = [asked] if asked is not None else [each for each in models if told and may_be(str(told), each)]

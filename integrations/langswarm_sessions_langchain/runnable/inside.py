@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-import weakref
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from functools import lru_cache, partial
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
@@ -18,48 +17,44 @@ _FRAMEWORKS = ("langchain", "langgraph", "langswarm_sessions_langchain")
 _PLAIN = (str, bytes, int, float, bool, complex, type(None), BaseException)
 _MOST_VISITED = 5_000
 
-_known: weakref.WeakKeyDictionary[Any, tuple[BaseChatModel, ...]] = weakref.WeakKeyDictionary()
+_values = dict[object, object].values
+
+_logger = logging.getLogger("langswarm_sessions.telemetry")
 
 
 def chat_models_in(runnable: object) -> tuple[BaseChatModel, ...]:
     """Return the chat models that a Runnable is made of; none when there is too much in it to be looked through.
 
     Found are those in LangChain's own Runnables, in attributes and methods of the program's own objects, and those that
-    its functions hold on to, refer to by a global name, or have as defaults. What other libraries hold stays unseen.
+    its functions hold on to, refer to by a global name, or have as defaults. What other libraries hold stays unseen,
+    and so does an object that raises something when it is looked at.
 
     Args:
         runnable: Any Runnable.
     """
-    try:
-        known = _known.get(runnable)
-    except TypeError:  # one that cannot be told from others, or not be held weakly
-        return _found_in(runnable)
-    if known is None:
-        known = _found_in(runnable)
-        with suppress(TypeError):
-            _known[runnable] = known
-    return known
-
-
-def _found_in(runnable: object) -> tuple[BaseChatModel, ...]:
     found: list[BaseChatModel] = []
     waiting, seen = [runnable], dict[int, object]()
     while waiting:
         item = waiting.pop()
-        if isinstance(item, _PLAIN) or id(item) in seen:
-            continue
-        if len(seen) == _MOST_VISITED:
-            return ()
-        seen[id(item)] = item  # held: the id of what is gone may be given to another
-        if isinstance(item, BaseChatModel):
-            found.append(item)
-        else:
-            waiting.extend(_inside(item))
+        try:
+            if isinstance(item, _PLAIN) or id(item) in seen:
+                continue
+            if len(seen) == _MOST_VISITED:
+                return ()
+            seen[id(item)] = item  # held: the id of what is gone may be given to another
+            if isinstance(item, BaseChatModel):
+                found.append(item)
+            else:
+                waiting.extend(_inside(item))
+        except Exception as error:  # noqa: BLE001 - objects of the program's: no turn fails over what they raise
+            _logger.debug("an object in a Runnable cannot be looked at for chat models: %s", type(error).__name__)
     return tuple(found)
 
 
 def _inside(item: object) -> Iterable[object]:
-    if isinstance(item, Mapping):
+    if isinstance(item, dict):  # also of a kind that fetches its values
+        return list(_values(cast("dict[object, object]", item)))
+    if isinstance(item, MappingProxyType):
         return list(cast("Mapping[object, object]", item).values())
     if isinstance(item, list | tuple | set | frozenset):
         return list(cast("Iterable[object]", item))
@@ -99,9 +94,16 @@ def _named_in(code: CodeType, names: Mapping[str, object]) -> Iterator[object]:
 
 def _attributes(item: object) -> list[object]:
     """Return what an object holds, without asking it: what is computed on access stays so."""
-    held = [*getattr(item, "__dict__", {}).values()] if not isinstance(item, type) else []
-    private: object = getattr(item, "__pydantic_private__", None)
-    return [*held, private]
+    if isinstance(item, type):
+        return []
+    return [*_held(item, "__dict__", {}).values(), _held(item, "__pydantic_private__", None)]
+
+
+def _held(item: object, name: str, otherwise: Any) -> Any:
+    try:
+        return object.__getattribute__(item, name)
+    except AttributeError:
+        return otherwise
 
 
 def _members(kind: type) -> Iterator[object]:
@@ -109,7 +111,10 @@ def _members(kind: type) -> Iterator[object]:
     for each in kind.__mro__:
         if _is_of_program(each.__module__):
             for member in vars(each).values():
-                yield getattr(member, "__func__", None) or getattr(member, "fget", None) or member
+                if isinstance(member, classmethod | staticmethod):
+                    yield cast("classmethod[Any, Any, Any]", member).__func__
+                else:
+                    yield member.fget if isinstance(member, property) else member
 
 
 def _package(module: str | None) -> str:

@@ -80,6 +80,8 @@ def begin_turn(connection: Connection, begin: BeginTurn) -> Begun | Recorded | B
         return _wait(connection, begin, session)
     _leave(connection, begin)
     before = _take_over(connection, session, begin) if held else session.record
+    if held and earlier is not None and earlier.record.turn_id == session.turn_id:  # counted there
+        earlier = replace(earlier, record=replace(earlier.record, is_unpriced=True))
     if begin.resumes is not None:
         stored = ended_turn(find_turn(connection, begin.session_id, begin.resumes), session)
     else:

@@ -73,6 +73,7 @@ class Conversation:
         deadline: Deadline,
         costs: TurnCosts,
         has_fallback: bool = False,
+        is_fallback: bool = False,
     ) -> None:
         self._services = services
         self._provider = provider
@@ -84,6 +85,7 @@ class Conversation:
         self._span = span
         self._deadline = deadline
         self._costs = costs
+        self._is_fallback = is_fallback
         self._patience = Patience(deadline, has_fallback=has_fallback, usual_seconds=services.retry.deadline)
         self._door = Door(provider, patience=self._patience, span=span)
         self._pipeline: ChunkPipeline | None = None
@@ -104,6 +106,7 @@ class Conversation:
         self.buffered = ""
         self.doubtful: NativeState | None = None
         self.has_asked = False
+        self._may_have_acted = False  # one of several calls failed; tools may have run before it
 
     async def run(self) -> Completed:
         """Return the whole answer.
@@ -136,7 +139,7 @@ class Conversation:
         try:
             return await self._fitting(self._begun.history)
         except (NativeStateLostError, ProviderUnavailableError) as error:
-            if not self._nothing_shown(error) or not self._is_lost(error):
+            if not self._may_ask_again or not self._is_lost(error):
                 raise
         return await self._rebuilding()
 
@@ -177,7 +180,7 @@ class Conversation:
         try:
             completed = await self._retrying()
         except ContextOverflowError as error:
-            smaller = await self._replay.trimmed(self.plan, error) if self._nothing_shown(error) else None
+            smaller = await self._replay.trimmed(self.plan, error) if self._may_ask_again else None
             if smaller is None:
                 raise
         else:
@@ -198,11 +201,13 @@ class Conversation:
         )
 
     def _may_retry(self, error: BaseException) -> bool:
-        has_acted = self._provider.profile.asks_several  # tools may have run before one of its calls was refused
-        return not has_acted and not self._door.has_refused(error) and self._nothing_shown(error)
+        is_one_request = not self._provider.profile.asks_several
+        return is_one_request and not self._door.has_refused(error) and self._may_ask_again
 
-    def _nothing_shown(self, _: BaseException) -> bool:
-        return not self._turn.stream or not self._log.has_spoken
+    @property
+    def _may_ask_again(self) -> bool:
+        """Whether nothing was done yet that another request would do again, nor shown."""
+        return not self._may_have_acted and (not self._turn.stream or not self._log.has_spoken)
 
     def _note_retry(self, attempt: int, error: BaseException, delay: float) -> None:
         self.retries += 1
@@ -258,7 +263,10 @@ class Conversation:
             note_answer(chat, completed)
             if captures:
                 tell_answer(chat, completed)
-        await self._costs.answered(completed, provider=self._provider, settings=self._settings)
+        self._patience.have()
+        await self._costs.answered(
+            completed, provider=self._provider, settings=self._settings, seconds=self._deadline.left
+        )
         return completed
 
     async def _arrived_before(self, request: ProviderRequest) -> Completed | None:
@@ -302,8 +310,9 @@ class Conversation:
                 ) from None
             except Exception as error:  # whatever the provider raised is classified here, once
                 translated = self._translated(error)
-                is_of_another = translated is error and self._provider.profile.asks_several
-                if not is_accepted and not is_of_another:
+                if translated is error and self._provider.profile.asks_several:
+                    self._may_have_acted = True
+                elif not is_accepted:
                     self._costs.refused(translated)
                 if not is_accepted and _is_refusal(translated):
                     self.doubtful = doubtful_before
@@ -346,7 +355,8 @@ class Conversation:
     @property
     def _settings(self) -> Mapping[str, Any]:
         session = self._begun.session
-        is_own = self._provider.name == session.provider  # a fallback is asked without the session's settings
+        # A fallback is asked without the session's settings, another model of the same provider too.
+        is_own = not self._is_fallback and self._provider.name == session.provider
         return session.provider_config if is_own else {}
 
     def _chat_span(self, request: ProviderRequest) -> ChatScope:

@@ -10,8 +10,9 @@ from collections.abc import AsyncGenerator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from langswarm_sessions.errors import InvalidInputError
+from langswarm_sessions.errors import IncompleteStreamError, InvalidInputError
 from langswarm_sessions.messages import SessionMessage
+from langswarm_sessions.turns.orphans import is_orphan
 from langswarm_sessions.turns.readers.log import Interruption, TurnLog
 from langswarm_sessions.turns.readers.stream import TurnOutcome, forked_error, interrupted_error
 
@@ -64,8 +65,8 @@ class RunningTurn:
 
     @property
     def is_done(self) -> bool:
-        """Whether it has ended and is stored."""
-        return self._ended.done()
+        """Whether it has ended and is stored, or never will: the event loop that it ran on was closed under it."""
+        return self._ended.done() or is_orphan(self._task)
 
     async def read(self, after: int = 0) -> AsyncGenerator[TurnChunk]:
         """Yield the chunks after number `after`, those said already and those to come; leaving ends nothing.
@@ -80,6 +81,8 @@ class RunningTurn:
         if not isinstance(after, int) or isinstance(after, bool) or after < 0:
             raise InvalidInputError("after must be the sequence number of a chunk, or 0.")
         self._refuse_in_fork()
+        if is_orphan(self._task):
+            self._log.finish()
         position = after
         while (delta := await self._log.read(position)) is not None:
             position += 1
@@ -94,6 +97,12 @@ class RunningTurn:
             SessionError: The turn failed or was interrupted.
         """
         self._refuse_in_fork()
+        if is_orphan(self._task):
+            raise IncompleteStreamError(
+                "The event loop that the turn ran on was closed before the turn had ended. Send its message again.",
+                session_id=self.session_id,
+                retryable=False,
+            )
         await asyncio.wrap_future(self._ended)
         if self._task.cancelled():
             raise interrupted_error(self._log.interruption or Interruption.CANCELLED, session_id=self.session_id)

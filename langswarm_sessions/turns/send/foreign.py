@@ -299,7 +299,7 @@ class HeldTurn:
             self._end(broken_off_by(error))
             raise
         finally:
-            usage = self._usage()
+            usage = self._counted()
             finish = FinishTurn(
                 lease=begun.lease,
                 state=self._ending.state,
@@ -318,6 +318,7 @@ class HeldTurn:
             if self._services.pricing.is_on:
                 span.cost_is_partial()
             self._ending.tell(span)
+            self._ending = self._ending.told
             self._lease.leave_to_storage()
             try:
                 with self._storage_span(span, "append") as op:
@@ -328,6 +329,13 @@ class HeldTurn:
                 LEASE_LOST.tell(span)
             finally:
                 await self._lease.let_go()
+
+    def _counted(self) -> Usage | None:
+        try:
+            return self._usage()
+        except Exception as error:  # noqa: BLE001 - a function of whoever runs it: the session is let go of all the same
+            logger.warning("The tokens of a run could not be counted (%s).", type(error).__name__)
+            return None
 
     def _storage_span(self, span: TurnScope, operation: str) -> StorageScope:
         storage = self._services.storage

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from dataclasses import dataclass
 
 from langswarm_sessions.errors import SessionBusyError
 
-__all__ = ["inside_tool", "refuse_inside_tool"]
+__all__ = ["carry_tools_into", "inside_tool", "refuse_inside_tool"]
 
 
 @dataclass(slots=True)
@@ -31,6 +31,16 @@ def inside_tool(session_id: str) -> Generator[None]:
     finally:
         call.runs = False
         _calls.reset(token)
+
+
+def carry_tools_into(context: Context) -> None:
+    """Let a turn that runs in another context than its caller's know the tools it is begun in.
+
+    Args:
+        context: The turn's own.
+    """
+    if around := _calls.get():
+        context.run(_calls.set, (*context.get(_calls, ()), *around))
 
 
 def refuse_inside_tool(session_id: str) -> None:

@@ -119,6 +119,7 @@ class Round:
             deadline=sending.deadline,
             costs=self._costs,
             has_fallback=self._has_fallback,
+            is_fallback=sending.fell_back_from is not None,
         )
 
     @property

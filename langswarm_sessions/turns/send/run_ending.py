@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from langswarm_sessions.messages import TurnState
 from langswarm_sessions.turns.readers.log import Interruption
@@ -31,6 +31,11 @@ class RunEnding:
     def error_type(self) -> str | None:
         """The name of the error that it failed with."""
         return None if self.error is None else type(self.error).__name__
+
+    @property
+    def told(self) -> RunEnding:
+        """The same without the error, once it was told: it holds on to all that was at hand where it was raised."""
+        return replace(self, error=None)
 
     def tell(self, span: TurnScope) -> None:
         """Tell the turn's span."""

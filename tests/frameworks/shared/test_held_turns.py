@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
+import threading
+import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -43,6 +47,40 @@ async def test_runs_and_sends_take_turns(manager: SessionManager) -> None:
     assert told == ["a1", "a2", "b1", "b2", "c", "Mock response to: c", "d1", "d2"]
 
 
+async def test_others_that_begin_in_other_threads_cost_no_word(manager: SessionManager) -> None:
+    session = await manager.create_session("user", "mock", "mock-model")
+    is_over = threading.Event()
+    failed: list[BaseException] = []
+
+    async def hold_many() -> None:
+        while not is_over.is_set():
+            _ = [session.hold_turn() for _ in range(20)]
+
+    def run() -> None:
+        try:
+            asyncio.run(hold_many())
+        except BaseException as error:  # noqa: BLE001 - told below
+            failed.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        async with session.hold_turn() as turn:
+            _ = [session.hold_turn() for _ in range(50)]
+            for thread in threads:
+                thread.start()
+            for number in range(100):
+                await say(session, f"word {number}", turn)
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+        sys.setswitchinterval(switching)
+    assert not failed
+    assert len(await session.get_messages()) == 100
+
+
 async def test_one_in_another_process_is_waited_for(tmp_path: Path) -> None:
     config = {"db_path": str(tmp_path / "chat.db")}
     async with (
@@ -69,6 +107,18 @@ async def test_how_it_ends_is_stored_with_its_usage(manager: SessionManager) -> 
         async with broken:
             raise ZeroDivisionError
     assert await state_of(manager, broken) is TurnState.INTERRUPTED
+
+
+async def test_a_counter_that_fails_holds_nobody_up(manager: SessionManager, caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> Usage:
+        raise AttributeError
+
+    session = await manager.create_session("user", "mock", "mock-model")
+    async with session.hold_turn() as turn:
+        turn.count(broken)
+    assert await state_of(manager, turn) is TurnState.COMPLETED
+    assert (await session.send_message("now")).content == "Mock response to: now"
+    assert "could not be counted (AttributeError)" in caplog.text
 
 
 async def test_nothing_is_written_under_a_lease_that_was_given_back(manager: SessionManager) -> None:
@@ -280,6 +330,25 @@ async def test_a_block_that_is_left_with_an_error_tells_of_it(error: BaseExcepti
             async with session.hold_turn():
                 raise error
     assert (recorded.span("invoke_agent session").attributes or {})["error.type"] == outcome
+
+
+async def test_it_does_not_hold_on_to_what_was_at_hand_where_it_was_broken_off(manager: SessionManager) -> None:
+    class Local: ...
+
+    session = await manager.create_session("user", "mock", "mock-model")
+    turn, seen = session.hold_turn(), list[weakref.ref[Local]]()
+
+    async def run() -> None:
+        local = Local()
+        seen.append(weakref.ref(local))
+        async with turn:
+            raise ConnectionError(local.__class__.__name__)
+
+    with suppress(ConnectionError):
+        await run()
+    gc.collect()
+    assert await state_of(manager, turn) is TurnState.INTERRUPTED
+    assert seen[0]() is None
 
 
 async def test_one_that_its_manager_ends_is_cancelled_and_one_that_was_taken_over_lost() -> None:
