@@ -277,7 +277,7 @@ async def test_a_cancelled_call_leaves_no_transaction_open(storage: SQLiteSessio
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    other = SQLiteSessionStorage(storage.db_path, pool_timeout=0)
+    other = SQLiteSessionStorage(storage.db_path)  # it waits for the last call's own end, and in vain for nobody's
     await StorageKit(other, kit.session_id, kit.moment).append("not locked")
     assert (await kit.record()).counters.messages == len(await kit.transcript())
     await other.close()
