@@ -51,7 +51,7 @@ class Telemetry:
         redact: Called with the kind of content (``instructions``, ``input``, ``output``, ``tool_definitions``,
             ``tool_arguments``, ``tool_result``, ``error``) and each text, it returns what may be recorded of it; None
             for nothing. Where it fails, nothing is.
-        content_limit: Characters that one attribute of content may have; None leaves it to
+        content_limit: Characters that one attribute of content may have, at least 256; None leaves it to
             ``LANGSWARM_SESSIONS_CONTENT_LIMIT``, and without it they are 32,768.
         session_events: Whether each transition of a session is an event, ``langswarm.session.archive`` and the like;
             None leaves it to ``LANGSWARM_SESSIONS_EVENTS``.

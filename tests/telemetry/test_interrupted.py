@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import concurrent.futures
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 from langswarm_sessions_otel import read_span_file
 from langswarm_sessions_otel.process import bounded
 from langswarm_sessions_otel.process.outlet import Outlet
+from langswarm_sessions_otel.reading.files import put_aside
 from langswarm_sessions_otel.sdk.batches import Batches, BatchLimits
 from langswarm_sessions_otel.sdk.delivery import Delivery
+from langswarm_sessions_otel.sdk.span_file import SpanFileProcessor
 from langswarm_sessions_otel.sdk.spans import SpanSlot
 
 if TYPE_CHECKING:
@@ -62,6 +65,77 @@ def test_a_handler_that_shuts_down_may_interrupt_the_writing_of_a_span(run_pytho
     assert run_python(code) == "True 1\n"
     assert [record.name for record in read_span_file(path)] == ["interrupted", "in between"]
     assert other.read_bytes() == b""
+
+
+def test_a_file_that_is_left_is_closed_once_whenever_a_span_is_ended_in_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is closed twice may be somebody else's by then."""
+    path = tmp_path / "spans.jsonl"
+    processor = SpanFileProcessor(path, limit=1_000_000)
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    tracer, close = provider.get_tracer("test"), os.close
+    closed: list[int] = []
+    interruptions = 0
+
+    def end(name: str) -> None:
+        tracer.start_span(name).end()
+
+    class Interrupted(list[int]):
+        def append(self, item: int) -> None:
+            nonlocal interruptions
+            super().append(item)
+            if not interruptions:
+                interruptions += 1
+                end("in between")
+
+    def noted(file: int) -> None:
+        closed.append(file)
+        close(file)
+
+    monkeypatch.setattr(processor, "_left", Interrupted())
+    path.rename(put_aside(path))
+    monkeypatch.setattr(os, "close", noted)
+    end("interrupted")
+    monkeypatch.undo()
+    provider.shutdown()
+    assert (interruptions, len(closed)) == (1, 1)
+    assert [record.name for record in read_span_file(path)] == ["interrupted", "in between"]
+
+
+def test_what_ends_a_span_as_files_are_closed_finds_none_of_them_to_close(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "spans.jsonl"
+    processor = SpanFileProcessor(path, limit=1_000_000)
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    tracer = provider.get_tracer("test")
+    interruptions = 0
+
+    class Interrupted(list[int]):
+        def pop(self, *_: Any) -> int:
+            nonlocal interruptions
+            interruptions += 1
+            if interruptions == 1:
+                tracer.start_span("in between").end()
+            return super().pop()
+
+        def __iter__(self) -> Iterator[int]:
+            nonlocal interruptions
+            interruptions += 1
+            if interruptions == 1:
+                tracer.start_span("in between").end()
+            return super().__iter__()
+
+    monkeypatch.setattr(processor, "_left", Interrupted())
+    path.rename(put_aside(path))
+    tracer.start_span("interrupted").end()
+    provider.shutdown()
+    assert interruptions
+    assert caplog.messages == []
+    assert [record.name for record in read_span_file(path)] == ["interrupted", "in between"]
 
 
 class _Exporter:

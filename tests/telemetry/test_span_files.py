@@ -179,6 +179,12 @@ def test_a_trace_may_be_as_deep_as_it_likes() -> None:
     ]
 
 
+def test_a_span_that_stands_below_itself_is_drawn_once_there() -> None:
+    spans = [_record("first", "a", None), _record("again", "a", "b"), _record("between", "b", "a")]
+    lines = [line.strip("│├└─ ") for line in render_span_tree(spans).splitlines()]
+    assert lines == ["first  1.5 ms", "between  1.5 ms", "again  1.5 ms"]
+
+
 def test_no_spans_are_no_text() -> None:
     assert render_span_tree([]) == ""
 

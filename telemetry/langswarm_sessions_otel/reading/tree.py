@@ -83,7 +83,7 @@ def _trace_lines(records: list[SpanRecord], known: Mapping[str, SpanRecord]) -> 
         children["" if outside else record.parent or ""].append(record)
     for root in children.get("", []):
         yield from _lines(root, children, known, branch="")
-    for parent, orphans in children.items():
+    for parent, orphans in list(children.items()):
         if parent and parent not in here:
             yield _UNFINISHED
             for orphan in orphans:
@@ -91,7 +91,7 @@ def _trace_lines(records: list[SpanRecord], known: Mapping[str, SpanRecord]) -> 
 
 
 def _lines(
-    root: SpanRecord, children: Mapping[str, list[SpanRecord]], known: Mapping[str, SpanRecord], *, branch: str
+    root: SpanRecord, children: dict[str, list[SpanRecord]], known: Mapping[str, SpanRecord], *, branch: str
 ) -> Iterator[str]:
     waiting: list[tuple[SpanRecord | SpanEvent, str, str]] = [(root, "", branch)]
     while waiting:
@@ -102,7 +102,8 @@ def _lines(
         yield lead + branch + describe(item, known)
         lead += {"": "", "├─ ": "│  ", "└─ ": "   "}[branch]
         below: list[tuple[int, SpanRecord | SpanEvent]] = [(event.time, event) for event in item.events]
-        below += [(child.start, child) for child in children.get(item.span, [])]
+        # Taken out: spans that others wrote may stand below themselves.
+        below += [(child.start, child) for child in children.pop(item.span, [])]
         below.sort(key=lambda timed: timed[0])
         below.reverse()  # the first one is taken from the end
         inner = "│  " if below else "   "

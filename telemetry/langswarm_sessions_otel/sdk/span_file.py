@@ -68,9 +68,7 @@ class SpanFileProcessor(LocalProcessor):
         self._is_busy = False
         if self._file is not None:
             with contextlib.suppress(OSError):  # else it writes to its parent's
-                own = open_span_file(self._path)  # a lock on its parent's would be the child's as well
-                self._left.append(self._file)
-                self._file = own
+                self._go_on_with(open_span_file(self._path))  # a lock on its parent's would be the child's as well
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Write that a turn has begun, and its number when something of it begins later."""
@@ -90,9 +88,9 @@ class SpanFileProcessor(LocalProcessor):
     def shutdown(self) -> None:
         """Close the file."""
         with self._lock:
-            if self._file is not None:
-                self._left.append(self._file)
-                self._file = None
+            left, self._file = self._file, None
+            if left is not None:
+                self._left.append(left)
             self._close_left()
 
     def _write_begun(self, span: Span) -> None:
@@ -119,9 +117,18 @@ class SpanFileProcessor(LocalProcessor):
                 self._is_busy = is_within
                 self._close_left()
 
+    def _go_on_with(self, file: int) -> None:
+        """Write to another file, unless it was shut down meanwhile."""
+        # At once: a handler of a signal in between would leave the same file again, and one be closed twice.
+        left, self._file = self._file, None if self._file is None else file
+        self._left.append(file if left is None else left)
+
     def _close_left(self) -> None:
-        while self._left and not self._is_busy:
-            os.close(self._left.pop())
+        if self._is_busy:
+            return
+        left, self._left = self._left, []  # at once, as well
+        for file in left:
+            os.close(file)
 
     def _append(self, file: int, line: bytes) -> None:
         whole = b"\n" + line if self._is_torn else line
@@ -142,11 +149,7 @@ class SpanFileProcessor(LocalProcessor):
                 raise OSError(errno.EFBIG, "it is full, and cannot be renamed")
         else:
             file = open_span_file(self._path)
-            if self._file is None:  # it was shut down meanwhile
-                self._left.append(file)
-            else:
-                self._left.append(self._file)
-                self._file = file
+            self._go_on_with(file)
         return file
 
     def _is_ours(self, file: int) -> bool:

@@ -85,8 +85,9 @@ def configure_telemetry(
         span_file: File to append a line of JSON to for each span as it ends, readable after a crash, also by
             ``langswarm-sessions trace``. True: the file of ``LANGSWARM_SESSIONS_SPAN_FILE``, else
             ``langswarm_sessions_spans.jsonl``. None: the file of that variable if it is set, beside everything else.
-            That a file of the variable cannot be written is a warning.
-        span_file_limit: Bytes after which the file is renamed to end in ``.1``, in place of the one before.
+            False: none. That a file of the variable cannot be written is a warning.
+        span_file_limit: Bytes, at least 10,000, after which the file is renamed to end in ``.1``, in place of the one
+            before.
         export_timeout: Seconds that one export may take, retries included. None leaves it to
             ``OTEL_EXPORTER_OTLP_TIMEOUT``, else 2.
         shutdown_timeout: Seconds that the end of the process may be held up.
@@ -96,7 +97,7 @@ def configure_telemetry(
         A handle to flush and shut down.
 
     Raises:
-        TelemetryConfigurationError: An argument is wrong, or the span file cannot be written.
+        TelemetryConfigurationError: An argument is wrong, the span file cannot be written, or a variable is refused.
         MissingTelemetryDependencyError: The extra ``otel`` is not installed.
 
     Example:
