@@ -251,6 +251,16 @@ class Runtime:
             self.check_summarizer(record)
             yield live
 
+    async def check_new(self, record: SessionRecord) -> None:
+        """Refuse what `create` would refuse of a new session, and store nothing.
+
+        Raises:
+            ConfigurationError: Its provider, model, settings or strategy cannot work.
+        """
+        async with self._admission(record) as live:
+            pass
+        await self.providers.discard(record, live)
+
     def check_summarizer(self, record: SessionRecord) -> None:
         """Refuse a summarizer that cannot work; one that fails later on is done without.
 

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from langswarm_sessions.errors import ConfigurationError, ImportFormatError, SessionNotFoundError
+from langswarm_sessions.errors import ConfigurationError, ImportFormatError, SessionExistsError
 from langswarm_sessions.importing.exports import Overrides, read_export
+from langswarm_sessions.importing.face import rehearse_import
 from langswarm_sessions.importing.report import ImportReport
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["file_of_export", "take_export"]
 
 _MOST_BLANKS = 4096
+_MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}  # as shells write them
 
 
 def file_of_export(source: str) -> Path | None:
@@ -28,10 +30,13 @@ def file_of_export(source: str) -> Path | None:
         if not path.is_file():
             return None
         with path.open("rb") as file:
-            begins = file.read(_MOST_BLANKS).removeprefix(b"\xef\xbb\xbf").lstrip()
+            begins = file.read(_MOST_BLANKS)
     except (OSError, ValueError, RuntimeError):
         return None  # whoever opens it next says why
-    return path if begins.startswith(b"{") else None
+    for mark, encoding in _MARKS.items():
+        if begins.startswith(mark):
+            begins = begins.removeprefix(mark).decode(encoding, "replace").encode()
+    return path if begins.lstrip().startswith(b"{") else None
 
 
 def take_export(manager: BlockingSessionManager, request: ImportRequest, path: Path) -> ImportReport:
@@ -44,20 +49,22 @@ def take_export(manager: BlockingSessionManager, request: ImportRequest, path: P
     """
     if request.table is not None or request.session_id_field is not None:
         raise ConfigurationError("--table and --session-id-field are for databases; an export needs neither.")
-    data = _read(path)
-    conversation = read_export(data, Overrides(provider=request.provider, model=request.model))
-    was, messages = conversation.record.session_id, len(conversation.messages)
-    session_id = request.prefix + was
-    is_there = _is_there(manager, session_id)
-    if not request.dry_run:
-        manager.import_conversation(
-            cast("dict[str, Any]", data),
-            session_id=session_id,
-            user_id=request.user,
-            provider=request.provider,
-            model=request.model,
-        )
-    new = 0 if is_there else 1
+    data = cast("dict[str, Any]", _read(path))
+    was = read_export(data, Overrides(provider=request.provider, model=request.model)).record.session_id
+    options: dict[str, Any] = {
+        "session_id": request.prefix + was,
+        "user_id": request.user,
+        "provider": request.provider,
+        "model": request.model,
+    }
+    try:
+        messages, is_new = manager.bridge.call(rehearse_import, manager.wrapped, data, **options)
+        if not request.dry_run:
+            manager.import_conversation(data, **options)
+    except SessionExistsError as error:
+        error.args = (f"{error} Here, --prefix gives it another id.",)
+        raise
+    new = int(is_new)
     return ImportReport(
         source=f"export of session {was!r} in {path}",
         dry_run=request.dry_run,
@@ -80,11 +87,3 @@ def _read(path: Path) -> object:
         raise ImportFormatError(f"{path} is not whole JSON. Export the session again.") from None
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read ({error.strerror}).") from None
-
-
-def _is_there(manager: BlockingSessionManager, session_id: str) -> bool:
-    try:
-        manager.get_session(session_id)
-    except SessionNotFoundError:
-        return False
-    return True

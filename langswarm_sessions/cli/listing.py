@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
+from typer import BadParameter
 
 from langswarm_sessions.cli.database import existing, file_path, find_session, open_manager, shown
 from langswarm_sessions.cli.output import ago, clock_time, counted, printable, results, tell, write_json
@@ -39,7 +40,12 @@ def list_sessions(
         provider: Only on this provider.
         limit: At most this many.
         as_json: Write JSON.
+
+    Raises:
+        BadParameter: There is no such status.
     """
+    if status is not None and status not in _STATUS_STYLES:
+        raise BadParameter(f"It is one of {', '.join(_STATUS_STYLES)}.", param_hint="'--status'")
     with open_manager(existing(path)) as manager:
         page = manager.search_sessions(user_id=user, status=status, provider=provider, limit=limit)
         if as_json:

@@ -106,7 +106,8 @@ def _destination_checks(said: Destinations, *, offline: bool) -> Iterator[Check]
 
 def _receiver_checks(said: Destinations, *, offline: bool) -> Iterator[Check]:
     if not said.receivers:
-        how = "Set OTEL_EXPORTER_OTLP_ENDPOINT to export them."
+        how = "Set OTEL_EXPORTER_OTLP_ENDPOINT to export them"
+        how += "." if named_span_file() is not None else f", or {ENV_SPAN_FILE} to have them in a file."
         yield _check("spans", State.ABSENT, "made, sent nowhere", how)
         return
     only_named = said.console or named_span_file() is not None

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from langswarm_sessions.checks import check_strategy
-from langswarm_sessions.config import SessionConfig, Strategy
+from langswarm_sessions.config import LARGEST_COUNT, SessionConfig, Strategy
 from langswarm_sessions.errors import ImportFormatError, InvalidInputError
 from langswarm_sessions.export import EXPORT_FORMAT, FIGURES
 from langswarm_sessions.ids import now
@@ -66,6 +66,7 @@ _MESSAGE = (
     "provider_payload",
 )
 _SUMMARY = (*(item.name for item in fields(SessionSummary)), "up_to_message_id")
+_TOKENS = ("input_tokens", "output_tokens", "total_tokens")
 _MOST_DOLLARS = 1_000_000  # for one conversation; every database can add up what is below
 
 
@@ -192,11 +193,32 @@ def _archived_at(session: Fields, status: SessionStatus) -> datetime | None:
 
 def _figures(whole: Fields, messages: tuple[SessionMessage, ...]) -> SessionCounters:
     if whole.given("figures") is None:
-        ends = {message.turn_id: message.status for message in messages if message.turn_id}
-        return SessionCounters(turns=len(ends), failed_turns=list(ends.values()).count(TurnState.FAILED))
+        return _told_figures(messages)
     told = Fields(whole.given("figures"), "figures", known=FIGURES)
     counts = {name: told.count(name) for name in FIGURES if name not in ("response_ms", "cost")}
     return SessionCounters(**counts, response_ms=told.number("response_ms"), cost=_cost(told))
+
+
+def _told_figures(messages: tuple[SessionMessage, ...]) -> SessionCounters:
+    """Return the figures as far as the messages tell them."""
+    ends = {message.turn_id: message.status for message in messages if message.turn_id}
+    answers = [message for message in messages if message.role is Role.ASSISTANT and message.turn_id]
+    costs = {message.message_id: cost for message in answers if (cost := told_cost(message)) is not None}
+    priced = {message.turn_id for message in answers if message.message_id in costs}
+    return SessionCounters(
+        turns=len(ends),
+        failed_turns=list(ends.values()).count(TurnState.FAILED),
+        **{name: sum(_tokens(message, name) for message in answers) for name in _TOKENS},
+        cost=sum(costs.values(), Decimal(0)),
+        priced_turns=len(priced),
+        unpriced_turns=len({message.turn_id for message in answers} - priced),
+    )
+
+
+def _tokens(answer: SessionMessage, name: str) -> int:
+    usage: object = answer.provider_metadata.get("usage")
+    count: object = cast("Mapping[str, object]", usage).get(name) if isinstance(usage, Mapping) else None
+    return count if isinstance(count, int) and 0 <= count <= LARGEST_COUNT else 0
 
 
 def _cost(told: Fields) -> Decimal:
@@ -214,6 +236,7 @@ def _messages(whole: Fields) -> tuple[SessionMessage, ...]:
     messages: list[SessionMessage] = []
     seen: dict[str, int] = {}
     ends: dict[str, TurnState] = {}
+    cost = Decimal(0)
     for position, item in enumerate(list_at(whole.needed("messages"), "messages")):
         path = f"messages[{position}]"
         message = _message(Fields(item, path, known=_MESSAGE))
@@ -223,6 +246,9 @@ def _messages(whole: Fields) -> tuple[SessionMessage, ...]:
             raise ImportFormatError(
                 f"{path}.status is not that of the messages before it of the same turn. Make them agree."
             )
+        price = told_cost(message) or Decimal(0)
+        if price > _MOST_DOLLARS or (cost := cost + price) > _MOST_DOLLARS:
+            raise ImportFormatError(f"{path}.provider_metadata: the answers cannot have cost so much.")
         messages.append(message)
     return tuple(messages)
 
@@ -260,8 +286,6 @@ def _check_meaning(message: SessionMessage, told: Fields) -> None:
         raise ImportFormatError(f"{told.at('kind')} is 'retracted': no export holds what was taken back. Remove it.")
     if message.kind is MessageKind.INSTRUCTIONS and message.role is not Role.SYSTEM:
         raise ImportFormatError(f"{told.at('role')} must be 'system', for these are instructions.")
-    if (told_cost(message) or 0) > _MOST_DOLLARS:
-        raise ImportFormatError(f"{told.at('provider_metadata')}: an answer cannot have cost so much.")
 
 
 def _parts(told: Fields) -> list[Part]:

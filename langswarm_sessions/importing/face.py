@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,9 +17,10 @@ from langswarm_sessions.providers import canonical_name
 from langswarm_sessions.runtime import Runtime
 
 if TYPE_CHECKING:
+    from langswarm_sessions.importing.exports import ExportedConversation
     from langswarm_sessions.session import Session
 
-__all__ = ["ConversationImports"]
+__all__ = ["ConversationImports", "rehearse_import"]
 
 
 class ConversationImports:
@@ -138,24 +140,61 @@ class ConversationImports:
             >>> async def copy(session, manager):
             ...     return await manager.import_conversation(await session.export_conversation())
         """
-        from langswarm_sessions.importing.exports import Overrides, read_export
         from langswarm_sessions.importing.whole import take_over
 
         with self._runtime.services.telemetry.job("import") as job:
-            name, its_model = _both(provider, model)
-            overrides = Overrides(
-                session_id=None if session_id is None else check_name(session_id, field="session_id"),
-                user_id=None if user_id is None else check_name(user_id, field="user_id"),
-                provider=name,
-                model=its_model,
-                provider_config=None
-                if provider_config is None
-                else plain_mapping(provider_config, field="provider_config"),
+            conversation = await _read(
+                data,
+                session_id=session_id,
+                user_id=user_id,
+                provider=provider,
+                model=model,
+                provider_config=provider_config,
             )
-            conversation = read_export(data, overrides)
             session, is_new = await take_over(self._runtime, conversation)
             job.done(sessions=int(is_new), messages=len(conversation.messages) if is_new else 0)
         return cast("Session", session)
+
+
+async def rehearse_import(imports: ConversationImports, data: Mapping[str, Any], **options: Any) -> tuple[int, bool]:
+    """Do all of `import_conversation` but storing; return how many messages there are, and whether they are new.
+
+    Args:
+        imports: The manager.
+        data: The export.
+        options: Those of `import_conversation`.
+
+    Raises:
+        SessionError: What `import_conversation` would raise.
+    """
+    from langswarm_sessions.importing.whole import rehearse
+
+    conversation = await _read(data, **options)
+    runtime = imports._runtime  # pyright: ignore[reportPrivateUsage]  # a part of the class, but of no use to callers
+    return len(conversation.messages), await rehearse(runtime, conversation)
+
+
+async def _read(
+    data: Mapping[str, Any],
+    *,
+    session_id: str | None = None,
+    user_id: str | None = None,
+    provider: str | None = None,
+    model: str | None = None,
+    provider_config: Mapping[str, Any] | None = None,
+) -> ExportedConversation:
+    """Read an export beside the loop: one of tens of thousands of messages takes seconds."""
+    from langswarm_sessions.importing.exports import Overrides, read_export
+
+    name, its_model = _both(provider, model)
+    overrides = Overrides(
+        session_id=None if session_id is None else check_name(session_id, field="session_id"),
+        user_id=None if user_id is None else check_name(user_id, field="user_id"),
+        provider=name,
+        model=its_model,
+        provider_config=None if provider_config is None else plain_mapping(provider_config, field="provider_config"),
+    )
+    return await asyncio.to_thread(read_export, data, overrides)
 
 
 async def _opened(source: object) -> ImportSource:

@@ -103,9 +103,12 @@ class Fields:
             return None
         if not isinstance(value, str):
             raise ImportFormatError(f"{self.at(name)} must be a string, not {type(value).__name__}.")
-        if any("\ud800" <= character <= "\udfff" for character in value):
-            raise ImportFormatError(f"{self.at(name)} holds half of a surrogate pair, which no encoding can store.")
-        return value
+        try:
+            value.encode()
+            return value
+        except UnicodeEncodeError:
+            pass  # it holds the text, and so would an error raised from here
+        raise ImportFormatError(f"{self.at(name)} holds half of a surrogate pair, which no encoding can store.")
 
     def mapping(self, name: str) -> dict[str, Any]:
         """Return a copy of an object of plain JSON; an empty one where it is missing."""
@@ -139,11 +142,11 @@ class Fields:
         return value
 
     def number(self, name: str) -> float:
-        """Return a finite number of at least 0; 0 where it is missing."""
+        """Return a number of at least 0; 0 where it is missing."""
         value = self.given(name)
-        number = 0.0 if value is None else finite_number(value)
+        number = 0.0 if value is None else finite_number(value, at_most=_LARGEST)
         if number is None:
-            raise ImportFormatError(f"{self.at(name)} must be a finite number, 0 or more.")
+            raise ImportFormatError(f"{self.at(name)} must be a number of 0 to {_LARGEST}.")
         return number
 
     def read(self, name: str, reader: Callable[[Any], T], default: Any = None) -> T:

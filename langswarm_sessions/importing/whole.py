@@ -12,7 +12,7 @@ from langswarm_sessions.records import MessageFilter, SessionRecord, SessionStat
 from langswarm_sessions.runtime import Runtime
 from langswarm_sessions.turns import TurnSubject
 
-__all__ = ["take_over"]
+__all__ = ["rehearse", "take_over"]
 
 
 async def take_over(runtime: Runtime, conversation: ExportedConversation) -> tuple[TurnSubject, bool]:
@@ -35,18 +35,46 @@ async def take_over(runtime: Runtime, conversation: ExportedConversation) -> tup
     try:
         made = await runtime.create_unless_there(record, store=store)
     except ConfigurationError as error:
-        error.args = (f"{error} Or say who answers from now on: provider=, model=, provider_config=.",)
+        _tell_way_out(error)
         raise
     if made is not None:
         return made, True
     there = await stored_record(runtime, record.session_id)
+    return runtime.handle(await _same(runtime, there, conversation)), False
+
+
+async def rehearse(runtime: Runtime, conversation: ExportedConversation) -> bool:
+    """Refuse what `take_over` refuses, and store nothing; return whether the session would be new.
+
+    Raises:
+        SessionExistsError: The id is taken by another conversation.
+        ConfigurationError: Its provider, model, settings or strategy cannot work.
+    """
+    record = conversation.record
+    try:
+        await runtime.check_new(record)
+    except ConfigurationError as error:
+        _tell_way_out(error)
+        raise
+    there = await stored_record(runtime, record.session_id)
+    if there is not None:
+        await _same(runtime, there, conversation)
+    return there is None
+
+
+def _tell_way_out(error: ConfigurationError) -> None:
+    error.args = (f"{error} Or say who answers from now on: provider=, model=, provider_config=.",)
+
+
+async def _same(runtime: Runtime, there: SessionRecord | None, conversation: ExportedConversation) -> SessionRecord:
+    """Return the session that is there, if it is that of the export."""
     if there is None or not await _holds(runtime, there, conversation):
         raise SessionExistsError(
             "session_id: another session of this id is there (it may be archived, deleted or another user's), or what "
             "was imported was changed since. Give session_id= to import into a session of another id.",
-            session_id=record.session_id,
+            session_id=conversation.record.session_id,
         )
-    return runtime.handle(there), False
+    return there
 
 
 async def _holds(runtime: Runtime, there: SessionRecord, conversation: ExportedConversation) -> bool:

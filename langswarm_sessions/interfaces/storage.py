@@ -118,7 +118,7 @@ class EngineStorage(ABC):
             StorageError: The storage cannot do this.
         """
         raise StorageError(
-            f"The storage {self.backend!r} cannot take over a conversation. Use the storage 'sqlite' or 'postgresql'.",
+            f"The storage {self.backend!r} cannot take over a conversation. Use the storage 'sqlite' or 'memory'.",
             session_id=record.session_id,
         )
 
@@ -229,7 +229,7 @@ class EngineStorage(ABC):
         """
         if amendment.retract:
             raise StorageError(
-                f"The storage {self.backend!r} cannot take back messages. Use the storage 'sqlite' or 'postgresql'.",
+                f"The storage {self.backend!r} cannot take back messages. Use the storage 'sqlite' or 'memory'.",
                 session_id=session_id,
             )
         own = {} if amendment.change is None else {session_id: amendment.change}

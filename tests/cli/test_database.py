@@ -317,3 +317,5 @@ def test_doctor_says_where_spans_go(name: str, value: str, found: str, monkeypat
     monkeypatch.setenv(name, value)
     checks = {check.name: check for check in telemetry_checks(offline=True)}
     assert checks["spans"].found == found
+    # Nobody is sent to set up a receiver for a look.
+    assert ("LANGSWARM_SESSIONS_SPAN_FILE" in (checks["spans"].remedy or "")) is (found == "made, sent nowhere")

@@ -16,6 +16,7 @@ from langswarm_sessions import create_session_manager
 from langswarm_sessions.cli.importing import ImportRequest, import_conversations
 from langswarm_sessions.cli.output import notes
 from tests.cli.terminal import Terminal, run_cli
+from tests.importing.held import plain_export
 from tests.importing.written import CONVERSATION, digests, write_rows, write_table
 
 SECRET = "what only the two of them know"
@@ -158,3 +159,42 @@ def test_an_export_that_is_none_is_named() -> None:
         assert SECRET not in outcome.out + outcome.err
     refused = run_cli("import", "other.json", "--table", "t")
     assert (refused.code, "an export needs neither" in refused.error) == (1, True)
+
+
+REFUSED_ALIKE: dict[str, tuple[list[str], str]] = {
+    "another user's": (["--user", "bob"], "--prefix"),
+    "a provider nobody knows": (["--provider", "nobody", "--model", "m"], "unknown provider 'nobody'"),
+    "a prefix too long": (["--prefix", "p" * 256], "at most 255 characters"),
+    "half of who answers": (["--provider", "mock"], "name both, or neither"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_ALIKE)
+def test_a_dry_run_refuses_what_the_run_refuses(case: str) -> None:
+    options, message = REFUSED_ALIKE[case]
+    Path("s.json").write_text(json.dumps(plain_export({"content": "hi"})))
+    assert run_cli("import", "s.json", "--into", "new.db").code == 0
+    before = digests()
+    for dry in (["--dry-run"], []):
+        outcome = run_cli("import", "s.json", "--into", "new.db", *options, *dry)
+        assert (outcome.code, message in outcome.error, outcome.out) == (1, True, "")
+    assert digests() == before
+
+
+def test_a_dry_run_tells_a_session_that_was_deleted() -> None:
+    Path("s.json").write_text(json.dumps(plain_export({"content": "hi"})))
+    assert run_cli("import", "s.json", "--into", "new.db").code == 0
+    again = run_cli("import", "s.json", "--into", "new.db", "--dry-run")
+    assert (again.code, "1 already there" in again.out) == (0, True)
+    with create_session_manager("sqlite", storage_config={"db_path": "new.db"}, blocking=True) as manager:
+        manager.delete_session("s")
+    for dry in (["--dry-run"], []):
+        outcome = run_cli("import", "s.json", "--into", "new.db", *dry)
+        assert (outcome.code, "it may be archived, deleted" in outcome.error) == (1, True)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_an_export_is_known_in_the_encodings_that_shells_write(encoding: str) -> None:
+    Path("s.json").write_text(json.dumps(plain_export({"content": "für dich"}), ensure_ascii=False), encoding=encoding)
+    assert run_cli("import", "s.json", "--into", "new.db").code == 0
+    assert "für dich" in run_cli("export", "s", "--db", "new.db").out

@@ -32,6 +32,7 @@ __all__ = [
     "message_of",
     "messages_of",
     "place_messages",
+    "taken_ids",
 ]
 
 # Every read of messages begins here: a message's status is that of its turn.
@@ -124,6 +125,7 @@ def insert_messages(
     parent_id: str | None,
     turn_id: str | None,
     status: TurnState,
+    taken: set[str] | None = None,
 ) -> tuple[SessionMessage, ...]:
     """Store messages one after the other; return them as they are stored.
 
@@ -135,8 +137,9 @@ def insert_messages(
         parent_id: The message before the first.
         turn_id: Their turn, if any.
         status: The state of that turn.
+        taken: The ids that are in use, which those of the messages are added to (None: looked up).
     """
-    entries = identified(connection, given, session_id=session_id, turn_id=turn_id, status=status)
+    entries = identified(connection, given, session_id=session_id, turn_id=turn_id, status=status, taken=taken)
     place_messages(connection, entries, first_seq=first_seq, parent_id=parent_id)
     return entries
 
@@ -148,10 +151,12 @@ def identified(
     session_id: str,
     turn_id: str | None,
     status: TurnState,
+    taken: set[str] | None = None,
 ) -> tuple[SessionMessage, ...]:
     """Return copies of `given` with the ids they will have; an id that is taken becomes the provider's."""
     entries: list[SessionMessage] = []
-    taken = taken_ids(connection, given)
+    if taken is None:
+        taken = taken_ids(connection, given)
     for message in given:
         wanted = message.message_id
         free = bool(wanted) and wanted not in taken

@@ -16,7 +16,7 @@ from langswarm_sessions.ids import new_id
 from langswarm_sessions.messages import MessageKind, Role, SessionMessage, TurnState
 from langswarm_sessions.records import SessionRecord, SessionSummary, TurnRecord, told_cost
 from langswarm_sessions.storage.sql.counting import count_messages
-from langswarm_sessions.storage.sql.message_rows import insert_messages
+from langswarm_sessions.storage.sql.message_rows import insert_messages, taken_ids
 from langswarm_sessions.storage.sql.rerun import SUPERSEDED
 from langswarm_sessions.storage.sql.session_store import insert_session, load_session
 from langswarm_sessions.storage.sql.summary_store import save_summary
@@ -111,6 +111,7 @@ def _store_turns(
     names: dict[_Attempt, str | None] = {(turn_id, state): turn_id for turn_id, state in ends.items()}
     names[None, TurnState.COMPLETED] = None
     seq, last_id = 1, None
+    taken = taken_ids(connection, messages)  # once for all: there may be tens of thousands of turns
     for attempt, group in groupby(messages, key=lambda message: _attempt_of(message, ends)):
         stored = insert_messages(
             connection,
@@ -120,6 +121,7 @@ def _store_turns(
             parent_id=last_id,
             turn_id=names.setdefault(attempt, new_id()),
             status=attempt[1],
+            taken=taken,
         )
         turns[attempt].extend(stored)
         seq, last_id = seq + len(stored), stored[-1].message_id
