@@ -150,10 +150,10 @@ class Terminal:
 
         Between showing its prompt and waiting for a key, Python's readline notes a signal only with the next one.
         """
-        for _ in range(int(SECONDS)):
+        for _ in range(12):
             self.press(CTRL_C)
             with suppress(TimeoutError):
-                self.see(text, seconds=1.0)
+                self.see(text, seconds=SECONDS / 12)
                 return
         raise TimeoutError(text)
 

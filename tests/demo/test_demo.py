@@ -188,20 +188,31 @@ def test_ctrl_c_ends_the_demo_with_one_line() -> None:
         os.kill(int(pid), 0)
 
 
-@pytest.mark.parametrize("key", [CTRL_C, pytest.param(CTRL_D, marks=pytest.mark.accept)])
-def test_leaving_the_offer_is_no_error(key: bytes) -> None:
-    program = [sys.executable, str(EXAMPLES / "demo.py")]
-    with Terminal([], program=program, env={"OPENAI_API_KEY": "no-key"}) as terminal:
+def _at_the_offer() -> Terminal:
+    return Terminal([], program=[sys.executable, str(EXAMPLES / "demo.py")], env={"OPENAI_API_KEY": "no-key"})
+
+
+def test_ctrl_c_at_the_offer_is_no_error() -> None:
+    with _at_the_offer() as terminal:
         terminal.see("press Enter for the mock provider")
-        terminal.press(key)
-        code, shown = terminal.end()
-    assert code == 130
+        terminal.interrupt_prompt("Interrupted: nothing goes on in the background.")
+        code, rest = terminal.end()
+    assert (code, rest.strip()) == (130, "")
+
+
+@pytest.mark.accept
+def test_ctrl_d_at_the_offer_is_no_error() -> None:
+    with _at_the_offer() as terminal:
+        terminal.see("press Enter for the mock provider")
+        terminal.press(CTRL_D)
+        shown = terminal.see("Interrupted: nothing goes on in the background.")
+        code, rest = terminal.end()
+    assert (code, rest.strip()) == (130, "")
     assert "Traceback" not in shown
 
 
 def test_the_demo_offers_the_real_provider_to_somebody_with_a_key() -> None:
-    program = [sys.executable, str(EXAMPLES / "demo.py")]
-    with Terminal([], program=program, env={"OPENAI_API_KEY": "no-key"}) as terminal:
+    with _at_the_offer() as terminal:
         terminal.see("OPENAI_API_KEY is set")
         terminal.see("press Enter for the mock provider")
         terminal.enter("")

@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -266,6 +267,19 @@ async def test_closing_and_dropping_end_the_threads(db: Path) -> None:
         await asyncio.to_thread(thread.join, 10)
     assert not ours() - before
     assert not [name for name in os.listdir(db.parent) if name.endswith(("-wal", "-shm"))]
+
+
+async def test_readers_that_end_together_leave_no_files_behind(db: Path) -> None:
+    often = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for _ in range(60):
+            storage = SQLiteSessionStorage(db)
+            await asyncio.gather(*(storage.load_session(str(number)) for number in range(20)))
+            await storage.close()
+            assert os.listdir(db.parent) == [db.name]
+    finally:
+        sys.setswitchinterval(often)
 
 
 async def test_a_cancelled_call_leaves_no_transaction_open(storage: SQLiteSessionStorage, kit: StorageKit) -> None:

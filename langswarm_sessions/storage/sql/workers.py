@@ -22,13 +22,20 @@ class _Worker:
     """One thread. It never keeps the interpreter alive."""
 
     def __init__(
-        self, transactions: Transactions, queue: SimpleQueue[Job | None], *, name: str, idle_s: float | None
+        self,
+        transactions: Transactions,
+        queue: SimpleQueue[Job | None],
+        *,
+        closing: threading.Lock,
+        name: str,
+        idle_s: float | None,
     ) -> None:
         self.transactions = transactions
         self.gate = threading.Lock()  # held while a job runs: who holds it may touch the connection
         self.is_free = True
         self.thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._queue = queue
+        self._closing = closing
         self._idle_s = idle_s
 
     def _work(self) -> None:
@@ -47,7 +54,7 @@ class _Worker:
                 with self.gate:
                     job.run_undo(self.transactions)
             del job  # an idle thread must not keep the data of its last unit alive
-        with self.gate:
+        with self._closing, self.gate:
             self.transactions.close()
 
 
@@ -74,6 +81,7 @@ class Workers:
         self._workers: list[_Worker] = []
         self._at_rest: list[_Worker] = []
         self._lock = threading.Lock()
+        self._closing = threading.Lock()  # two that close at once may each leave SQLite's files for the other to remove
 
     def submit(self, job: Job) -> None:
         """Run `job` in the next free worker; in the calling thread if the interpreter is ending.
@@ -140,7 +148,7 @@ class Workers:
         if not alive or (busy and len(alive) < self._size + self._overflow):
             idle_s = None if len(alive) < self._size else _OVERFLOW_IDLE_S
             name = f"{self._name}-{len(alive) + 1}"
-            worker = _Worker(self._connect(), self._queue, name=name, idle_s=idle_s)
+            worker = _Worker(self._connect(), self._queue, closing=self._closing, name=name, idle_s=idle_s)
             try:
                 worker.thread.start()
             except RuntimeError:  # no new threads at interpreter exit
