@@ -1,10 +1,9 @@
 """What a receiver that does not take telemetry does to the slowest turns of a process.
 
-Two processes work on one database, one with telemetry off and one that exports to the receiver as `configure_telemetry`
-sets it up; they do one turn each, by turns and in changing order, so that a moment of the machine's hits both series
-alike. A process beside a process keeps the threads of the exporter from the turns without telemetry. The same is done
-with telemetry off in both: what that "adds" is what the measurement cannot tell. And it is done with a receiver that
-takes everything at once: exporting itself takes time from turns, whoever receives.
+Processes work on one database, each with telemetry of another kind; they do one turn each, by turns and in changing
+order, so that a moment of the machine's hits all alike. A process beside a process keeps the threads of the exporter
+from the turns of the others. Two have it off: what the second "adds" is what the measurement cannot tell. One records
+and sends nothing: that is the SDK's own work within a turn. And one sends to a receiver that takes everything at once.
 """
 
 from __future__ import annotations
@@ -24,15 +23,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-__all__ = ["ExporterTails", "Tail", "exporter_tails"]
+__all__ = ["OFF", "RECORDED", "ExporterTails", "Interval", "Tail", "exporter_tails"]
 
 _ROOT = Path(__file__).resolve().parents[2]
 _MEMORY = Path("/dev/shm")  # where there is one: the moods of a disk are not telemetry's
 _SLOW_SECONDS = 0.05
-_OFF = "off in both"
-_KINDS = (_OFF, "taking all", "unreachable", "hanging", "slow", "refusing")
+OFF, RECORDED = "off", "recorded, sent nowhere"
+_OFF_TOO = "off in both"
+_RECEIVERS = ("taking all", "unreachable", "hanging", "slow", "refusing")
 _PAUSE_SECONDS = 0.02  # a process that does nothing but turns has no tail of its own to look at
 _RESAMPLINGS = 200
+
+Interval = tuple[float, float, float]
+"""A figure, and between what it may be."""
 _ANSWERS = {
     "refusing": b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
     "slow": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
@@ -42,19 +45,20 @@ _ANSWERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tail:
-    """Turns beside a receiver of one kind, and as many with telemetry off; all in milliseconds.
+    """Turns of a process; all in milliseconds.
 
     Attributes:
-        off: The median and the 99th percentile with telemetry off.
-        on: Those of the process that exports.
-        differences: Those of the differences within the pairs.
-        added: What the 99th percentile grows by, and the interval that 90 % of resamplings of the pairs find it in.
+        median: The median.
+        p99: The 99th percentile.
+        added: What the 99th percentile is above that of a process with telemetry off, and the interval that 90 % of
+            resamplings of the rounds find it in.
+        beyond_recording: The same above that of a process that records and sends nothing.
     """
 
-    off: tuple[float, float]
-    on: tuple[float, float]
-    differences: tuple[float, float]
-    added: tuple[float, float, float]
+    median: float
+    p99: float
+    added: Interval
+    beyond_recording: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,36 +66,44 @@ class ExporterTails:
     """The slowest turns beside receivers of several kinds.
 
     Attributes:
-        pairs: Turns of each process.
-        pause_ms: Between two pairs, in milliseconds.
+        rounds: Turns of each process.
+        pause_ms: Between two rounds, in milliseconds.
         in_memory: Whether the database was in memory.
-        tails: What was measured, by the kind of receiver; the first has none.
+        tails: What was measured, by the kind of telemetry; the first is off.
     """
 
-    pairs: int
+    rounds: int
     pause_ms: float
     in_memory: bool
     tails: dict[str, Tail]
 
 
-def exporter_tails(folder: Path, *, pairs: int) -> ExporterTails:
+def exporter_tails(folder: Path, *, rounds: int) -> ExporterTails:
     """Measure turns beside receivers of each kind.
 
     Args:
-        folder: Where databases are made if there is no folder in memory.
-        pairs: Turns of each of two processes, for each kind.
+        folder: Where the database is made if there is no folder in memory.
+        rounds: Turns of each of the processes.
     """
     in_memory = os.access(_MEMORY, os.W_OK)
-    tails: dict[str, Tail] = {}
-    for kind in _KINDS:
-        with (
-            tempfile.TemporaryDirectory(prefix="langswarm-bench-", dir=_MEMORY if in_memory else folder) as database,
-            _receiver(kind) as url,
-            _Turns(database) as off,
-            _Turns(database, *url) as on,
-        ):
-            tails[kind] = _tail(_paired(off, on, pairs=pairs))
-    return ExporterTails(pairs=pairs, pause_ms=_PAUSE_SECONDS * 1000, in_memory=in_memory, tails=tails)
+    with contextlib.ExitStack() as stack:
+        where = _MEMORY if in_memory else folder
+        database = stack.enter_context(tempfile.TemporaryDirectory(prefix="langswarm-bench-", dir=where))
+        how = {OFF: "off", _OFF_TOO: "off", RECORDED: "recorded"}
+        how |= {kind: stack.enter_context(_receiver(kind)) for kind in _RECEIVERS}
+        processes = {kind: stack.enter_context(_Turns(database, said)) for kind, said in how.items()}
+        took = _in_rounds(processes, rounds=rounds)
+    resampled = _resampled(took)
+    tails = {
+        kind: Tail(
+            median=statistics.median(durations),
+            p99=_p99(durations),
+            added=_interval(took, resampled, kind, above=OFF),
+            beyond_recording=_interval(took, resampled, kind, above=RECORDED),
+        )
+        for kind, durations in took.items()
+    }
+    return ExporterTails(rounds=rounds, pause_ms=_PAUSE_SECONDS * 1000, in_memory=in_memory, tails=tails)
 
 
 class _Turns:
@@ -124,35 +136,29 @@ class _Turns:
         self._process.communicate()
 
 
-def _paired(off: _Turns, on: _Turns, *, pairs: int) -> list[tuple[float, float]]:
-    found: list[tuple[float, float]] = []
-    for number in range(pairs):
+def _in_rounds(processes: dict[str, _Turns], *, rounds: int) -> dict[str, list[float]]:
+    took: dict[str, list[float]] = {kind: [] for kind in processes}
+    order, chance = list(processes), random.Random(0)
+    for _ in range(rounds):
         time.sleep(_PAUSE_SECONDS)
-        first, second = (off, on) if number % 2 else (on, off)
-        took = {first: first.next(), second: second.next()}
-        found.append((took[off], took[on]))
-    return found
+        chance.shuffle(order)
+        for kind in order:
+            took[kind].append(processes[kind].next())
+    return took
 
 
-def _tail(pairs: Sequence[tuple[float, float]]) -> Tail:
-    off, on = zip(*pairs, strict=True)
+def _resampled(took: dict[str, list[float]]) -> list[dict[str, float]]:
+    """Return the 99th percentiles by kind, for rounds drawn at random from those there were, many times over."""
     chance = random.Random(0)
-    resampled = sorted(_added(chance.choices(pairs, k=len(pairs))) for _ in range(_RESAMPLINGS))
-    low, high = resampled[_RESAMPLINGS // 20], resampled[-_RESAMPLINGS // 20]
-    return Tail(
-        off=(statistics.median(off), _p99(off)),
-        on=(statistics.median(on), _p99(on)),
-        differences=(
-            statistics.median(with_it - without for without, with_it in pairs),
-            _p99([with_it - without for without, with_it in pairs]),
-        ),
-        added=(_added(pairs), low, high),
-    )
+    rounds = range(len(took[OFF]))
+    draws = [chance.choices(rounds, k=len(rounds)) for _ in range(_RESAMPLINGS)]
+    return [{kind: _p99([all_of[one] for one in draw]) for kind, all_of in took.items()} for draw in draws]
 
 
-def _added(pairs: Sequence[tuple[float, float]]) -> float:
-    off, on = zip(*pairs, strict=True)
-    return _p99(on) - _p99(off)
+def _interval(took: dict[str, list[float]], resampled: list[dict[str, float]], kind: str, *, above: str) -> Interval:
+    found = sorted(p99[kind] - p99[above] for p99 in resampled)
+    tenth = _RESAMPLINGS // 20
+    return _p99(took[kind]) - _p99(took[above]), found[tenth], found[-tenth]
 
 
 def _p99(durations: Sequence[float]) -> float:
@@ -160,14 +166,14 @@ def _p99(durations: Sequence[float]) -> float:
 
 
 @contextlib.contextmanager
-def _receiver(kind: str) -> Generator[list[str]]:
-    """Listen on the loopback interface and be of no use; what is yielded is the address, if there is one."""
-    if kind in (_OFF, "unreachable"):
-        yield [] if kind == _OFF else ["http://127.0.0.1:9"]
+def _receiver(kind: str) -> Generator[str]:
+    """Listen on the loopback interface and be of no use; what is yielded is the address."""
+    if kind == "unreachable":
+        yield "http://127.0.0.1:9"
         return
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=_answer, args=(server, kind), daemon=True).start()
-        yield [f"http://127.0.0.1:{server.getsockname()[1]}"]
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
         server.shutdown(socket.SHUT_RDWR)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import statistics
 import time
 from collections.abc import Awaitable, Callable
@@ -59,8 +60,10 @@ async def paired_differences(systems: dict[str, Turn], *, turns: int) -> tuple[f
     for turn in systems.values():
         await time_turns(turn, turns=max(3, turns // 10))
     samples: dict[str, list[float]] = {name: [] for name in systems}
+    order = list(systems)
     for _ in range(turns):
-        for name, turn in systems.items():
-            samples[name].append(await time_turns(turn, turns=1))
+        random.shuffle(order)  # what ran just before leaves its mark on a turn
+        for name in order:
+            samples[name].append(await time_turns(systems[name], turns=1))
     added = {name: statistics.median(map(float.__sub__, samples[name], samples[base])) for name in others}
     return statistics.median(samples[base]), added

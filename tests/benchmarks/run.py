@@ -89,7 +89,7 @@ async def main(lengths: tuple[int, ...]) -> None:
         await graphs(folder)
         print_split(await where_the_time_goes(folder))
         print_telemetry(await telemetry_cost(folder))
-        print_tails(exporter_tails(folder, pairs=500 if lengths == LENGTHS[:3] else 3_000))
+        print_tails(exporter_tails(folder, rounds=500 if lengths == LENGTHS[:3] else 3_000))
         opening = await opening_milliseconds(folder)
         print_figures(
             opening=opening,

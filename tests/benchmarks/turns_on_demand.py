@@ -1,7 +1,8 @@
 """A process that does a turn whenever it is told to, and says how long it took.
 
-``python -m tests.benchmarks.turns_on_demand DATABASE_FOLDER [ENDPOINT]``: with an endpoint it exports there; without
-one its telemetry is off. Each line it reads is a turn, each line it writes its milliseconds.
+``python -m tests.benchmarks.turns_on_demand DATABASE_FOLDER TELEMETRY``, which is ``off``, ``recorded`` for an SDK that
+forgets spans as soon as they end, or the address to export to. Each line it reads is a turn, each line it writes its
+milliseconds.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ import sys
 import time
 from pathlib import Path
 
-from langswarm_sessions_otel import configure_telemetry
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+
+from langswarm_sessions_otel import Telemetry, configure_telemetry
 from tests.benchmarks.measure import Turn
 from tests.benchmarks.ours import manager_on, our_turn
 
@@ -24,12 +29,11 @@ _WARM_UP = 50
 
 def main() -> None:
     """Serve turns until the input ends."""
-    folder, endpoint = Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None
+    folder, how = Path(sys.argv[1]), sys.argv[2]
     logging.disable(logging.CRITICAL)
-    if endpoint is not None:
-        configure_telemetry(service_name="bench", endpoint=endpoint, shutdown_timeout=0.1)
+    telemetry = _telemetry(how)
     with asyncio.Runner() as runner:
-        manager = manager_on(folder, "shared", telemetry=endpoint is not None)
+        manager = manager_on(folder, "shared", telemetry=telemetry)
         turn = runner.run(our_turn(manager, stored=0, strategy="native", window=None))
         for _ in range(_WARM_UP):
             runner.run(_milliseconds(turn))
@@ -39,6 +43,15 @@ def main() -> None:
         for _ in sys.stdin:
             print(runner.run(_milliseconds(turn)), flush=True)
         runner.run(manager.close())
+
+
+def _telemetry(how: str) -> Telemetry:
+    if how == "off":
+        return Telemetry(enabled=False)
+    if how == "recorded":
+        return Telemetry(tracer_provider=TracerProvider(), meter_provider=MeterProvider([InMemoryMetricReader()]))
+    configure_telemetry(service_name="bench", endpoint=how, shutdown_timeout=0.1)
+    return Telemetry()
 
 
 async def _milliseconds(turn: Turn) -> float:
