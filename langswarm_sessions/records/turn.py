@@ -106,7 +106,8 @@ class TurnOptions:
             settings: The session's provider_config, whose choice would hold otherwise.
         """
         was_chosen = self.tool_choice is not None or settings.get("tool_choice") is not None
-        return replace(self, tool_choice="auto" if self.tools and was_chosen else None)
+        choice: ToolChoice | None = "auto" if self.tools and was_chosen else None
+        return self if choice == self.tool_choice else replace(self, tool_choice=choice)
 
     def to_json(self) -> dict[str, Any]:
         """Return the options that are set, as plain JSON."""

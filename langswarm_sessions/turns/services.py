@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from langswarm_sessions.config import RetryPolicy
@@ -59,8 +59,7 @@ class TurnServices:
 
     def chain(self, record: SessionRecord, turn_state: dict[object, Any]) -> MiddlewareChain:
         """Return the middleware of one turn, with the scratch space that lives as long as the turn."""
-        context = replace(context_of(record), turn_state=turn_state)
-        return MiddlewareChain((*GLOBAL_MIDDLEWARE, *self.middleware), context)
+        return MiddlewareChain((*GLOBAL_MIDDLEWARE, *self.middleware), context_of(record, turn_state))
 
     def storage_span(self, operation: str, session_id: str | None = None) -> OutsideStorageScope:
         """Open the span of a storage operation beside turns; it is recorded as a metric alone where nothing is traced.
@@ -98,12 +97,13 @@ class TurnSubject(Protocol):
         ...
 
 
-def context_of(record: SessionRecord) -> SessionContext:
-    """Return what users and middleware see of a session."""
+def context_of(record: SessionRecord, turn_state: dict[object, Any] | None = None) -> SessionContext:
+    """Return what users and middleware see of a session; beside turns it has a scratch space of its own."""
     return SessionContext(
         session_id=record.session_id,
         user_id=record.user_id,
         provider=record.provider,
         model=record.model,
         user_context=deepcopy(dict(record.context)),
+        turn_state={} if turn_state is None else turn_state,
     )

@@ -53,7 +53,7 @@ class TurnBeginning:
             resume_failed=self._turn.resume_failed,
         )
         begun = await self._stored(begin, patience)
-        return replace(begun, down_to=down_to) if isinstance(begun, Begun) else begun
+        return begun if down_to is None or not isinstance(begun, Begun) else replace(begun, down_to=down_to)
 
     async def resume(self, asked: SessionMessage, *, number: int, patience: Deadline) -> Begun | Recorded:
         """Take the lease to go on after an answer that is stored, or return the answer that came after it already.

@@ -182,16 +182,20 @@ class Round:
     async def _completed(self, completed: Completed, answers: Sequence[SessionMessage]) -> TurnOutcome:
         sending, conversation = self._sending, self._conversation
         goes_on = self._goes_on(answers[-1])
+        finish = self._finish(TurnState.COMPLETED)
+        native, is_changed = finish.native, finish.native_changed
+        if conversation.plan.keep_native:
+            native = native_after(completed, plan=conversation.plan, begun=self._begun, provider=sending.provider)
+            is_changed = True
         finish = replace(
-            self._finish(TurnState.COMPLETED),
+            finish,
             answers=tuple(answers),
             usage=completed.usage,
             model=completed.model,
             keep_lease=goes_on,
+            native=native,
+            native_changed=is_changed,
         )
-        if conversation.plan.keep_native:
-            native = native_after(completed, plan=conversation.plan, begun=self._begun, provider=sending.provider)
-            finish = replace(finish, native=native, native_changed=True)
         finished = await self._store(finish)
         answer = finished.answers[-1]
         if self._chain.chunks() is None:
