@@ -23,6 +23,7 @@ from tests.benchmarks.footprint import (
     import_milliseconds,
     opening_milliseconds,
 )
+from tests.benchmarks.growth import growth
 from tests.benchmarks.measure import ROUNDS, Turn, median_of_rounds
 from tests.benchmarks.ours import manager_on, our_turn
 from tests.benchmarks.peers import agents_turn, langchain_turn
@@ -30,6 +31,7 @@ from tests.benchmarks.report import (
     print_checkpoints,
     print_costs,
     print_figures,
+    print_growth,
     print_native_bytes,
     print_prefixes,
     print_split,
@@ -86,6 +88,9 @@ async def main(lengths: tuple[int, ...]) -> None:
         folder = Path(name)
         costs = {stored: await costs_at(folder, stored) for stored in lengths}
         print_costs(costs)
+        for strategy in ("native", "client"):
+            ratios = await growth(folder, lengths, strategy=strategy, window=WINDOW)
+            print_growth(strategy, ratios, shortest=lengths[0])
         await graphs(folder)
         print_split(await where_the_time_goes(folder))
         print_telemetry(await telemetry_cost(folder))
