@@ -24,6 +24,7 @@ T = TypeVar("T")
 _caller: ContextVar[object | None] = ContextVar("langswarm_sessions_caller", default=None)
 _exiting = False
 _EXIT_GRACE_SECONDS = 5.0
+_LISTEN_SECONDS = 0.5
 
 
 class Bridge:
@@ -119,12 +120,13 @@ class Bridge:
 
         try:
             self._schedule(start)
+            _wait_until_done(outcome)
             return outcome.result()
         except BaseException:
             # Ctrl-C, wherever it struck: what has not started never will, what has is cancelled and waited for.
             if not outcome.cancel() and not outcome.done():
                 loops[0].call_soon_threadsafe(lambda: tasks[0].cancel())
-                outcome.exception()
+                _wait_until_done(outcome)
             raise
 
     def _schedule(self, start: Callable[[], None]) -> None:
@@ -180,6 +182,13 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
         loop.run_forever()
     finally:
         loop.close()
+
+
+def _wait_until_done(outcome: Future[Any]) -> None:
+    # Python hears a signal that comes just before it waits for a lock only when that wait is over.
+    while not outcome.done():
+        with suppress(TimeoutError):
+            outcome.exception(_LISTEN_SECONDS)
 
 
 def _settle(outcome: Future[T]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import gc
 import signal
@@ -135,6 +136,29 @@ def test_ctrl_c_cancels_and_waits_until_it_has_cleaned_up(bridge: Bridge) -> Non
         bridge.call(work)
     assert work.cleaned_up.is_set()
     assert bridge.call(double, 1) == 2
+
+
+def test_ctrl_c_is_heard_that_came_just_before_the_wait(bridge: Bridge) -> None:
+    work, heard = Work(), threading.Event()
+    main = threading.main_thread().ident or 0
+
+    def press() -> None:
+        work.started.wait()
+        while sys._current_frames()[main].f_code.co_name != "wait":
+            pass
+        _thread.interrupt_main()  # as a signal between the last look for one and the wait: it wakes nobody up
+        if not heard.wait(30):
+            signal.pthread_kill(main, signal.SIGINT)
+
+    presser = threading.Thread(target=press)
+    presser.start()
+    with pytest.raises(KeyboardInterrupt):
+        bridge.call(work)
+    was_late = not presser.is_alive()
+    heard.set()
+    presser.join()
+    assert not was_late
+    assert work.cleaned_up.is_set()
 
 
 @pytest.mark.parametrize("at", [1, 2])
