@@ -2,10 +2,10 @@
 
 Many users talk to each agent at once when its process is killed: some answers are there, some are not. A new process
 gets from every user what they have no answer to yet, and the rest. Then it is counted what either agent has lost, said
-twice or done twice. No key is needed: the model is a rule.
+twice or done twice. No key is needed: the model is a rule. Needs: pip install 'langswarm-sessions[langchain]'
 
-    python agent_killed.py             a small comparison
-    python agent_killed.py --users 50  a larger one
+    python examples/agent_killed.py             a small comparison
+    python examples/agent_killed.py --users 50  a larger one
 """
 
 # pyright: reportUnknownVariableType=false

@@ -3,9 +3,10 @@
 Many users talk to each chain at once when its process is killed: some answers are out, some are half out, some
 questions are not asked yet. A new process is asked what has no answer yet, and then what was asked before. Then it is
 counted what either chain has lost. No key is needed: the model is a rule, the embeddings are computed from the words.
+Needs numpy beside this library, for LangChain's InMemoryVectorStore: pip install numpy
 
-    python rag_killed.py             a small comparison
-    python rag_killed.py --users 50  a larger one
+    python examples/rag_killed.py             a small comparison
+    python examples/rag_killed.py --users 50  a larger one
 """
 
 from __future__ import annotations

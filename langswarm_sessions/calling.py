@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-__all__ = ["accepted_arguments", "call", "takes"]
+__all__ = ["accepted_arguments", "call", "is_cancelled", "takes"]
 
 _NO_NAMES: frozenset[str] = frozenset()
 
@@ -79,3 +79,9 @@ async def call(
     else:
         result = await asyncio.to_thread(function, *positional, **keywords)
     return await result if inspect.isawaitable(result) else result
+
+
+def is_cancelled() -> bool:
+    """Whether a CancelledError that came out of a user's function is meant for us, not for something it waited for."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

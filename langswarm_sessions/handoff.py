@@ -125,6 +125,7 @@ async def _handed_off(
                 last_turn=after.traceparent,
             )
             runtime.providers.keep(target, live)
+            await _announce(runtime, after)
     if span is None:
         await runtime.providers.discard(target, live)
     return report
@@ -222,8 +223,6 @@ def _tell_parties(span: LifecycleScope, record: SessionRecord, named: tuple[str,
 async def _move(
     runtime: Runtime, record: SessionRecord, target: SessionRecord, *, span: LifecycleScope
 ) -> SessionRecord:
-    services = runtime.services
-
     def moved(before: SessionRecord) -> SessionRecord:
         return replace(
             before,
@@ -238,8 +237,13 @@ async def _move(
     span.stored()
     if held := runtime.handles.get(record.session_id):
         held.adopt(after)
+    return after
+
+
+async def _announce(runtime: Runtime, after: SessionRecord) -> None:
+    """Tell subscribers and hooks; turns may begin again by now, theirs too."""
+    services = runtime.services
     services.events.publish(EventType.SESSION_HANDOFF, session_id=after.session_id, user_id=after.user_id)
     await services.hooks.run(
         "on_session_handoff", session_id=after.session_id, provider=after.provider, model=after.model
     )
-    return after

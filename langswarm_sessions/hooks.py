@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from langswarm_sessions.calling import accepted_arguments
+from langswarm_sessions.calling import accepted_arguments, is_cancelled
 from langswarm_sessions.checks import check_level, check_members, check_wait
 from langswarm_sessions.interfaces.hooks import SessionLifecycleHook
 from langswarm_sessions.messages import SessionMessage
@@ -68,7 +69,7 @@ class HookRunner:
                 await self._call(method, point, values)
 
     async def _call(self, method: Callable[..., Any], point: str, values: dict[str, Any]) -> None:
-        name = getattr(method, "__qualname__", point)
+        name = str(getattr(method, "__qualname__", point)).rpartition("<locals>.")[2]
         try:
             with self._telemetry.hook(name=name, point=point, session_id=values["session_id"]):
                 known = {name: values[name] for name in _PARAMETERS[point] if name in values}
@@ -76,8 +77,16 @@ class HookRunner:
                 result = method(*positional, **named)
                 if inspect.isawaitable(result):
                     await result
+        except asyncio.CancelledError as error:
+            if is_cancelled():
+                raise
+            _warn(name, error)
         except Exception as error:  # noqa: BLE001 - a hook is the user's code: its failure is theirs, the operation goes on
-            logger.warning("Lifecycle hook %s failed with %s; the operation went on.", name, type(error).__name__)
+            _warn(name, error)
+
+
+def _warn(hook: str, error: BaseException) -> None:
+    logger.warning("Lifecycle hook %s failed with %s; the operation went on.", hook, type(error).__name__)
 
 
 class LoggingHook(SessionLifecycleHook):

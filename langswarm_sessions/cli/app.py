@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
+from errno import errorcode
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from langswarm_sessions.cli.database import DATABASE_VARIABLE, DEFAULT_DATABASE, database_path
-from langswarm_sessions.cli.output import tell_error, use_unicode
+from langswarm_sessions.cli.output import open_closed_streams, tell_error, use_unicode
 from langswarm_sessions.errors import SessionError
 from langswarm_sessions_otel.semconv import DEFAULT_SPAN_FILE
 from langswarm_sessions_otel.semconv import ENV_SPAN_FILE as SPAN_FILE_VARIABLE
@@ -38,6 +40,7 @@ SessionId = Annotated[str, typer.Argument(metavar="SESSION_ID", help="The sessio
 
 def run() -> int:
     """Run the command line and return its exit code; an error is one line on standard error."""
+    open_closed_streams()
     use_unicode()
     debug = "--debug" in sys.argv[1:]
     try:
@@ -52,7 +55,10 @@ def run() -> int:
         if debug:
             traceback.print_exc()
         # Another library's text may quote what was said; with --debug it stands above, in the traceback.
-        tell_error(f"unexpected {type(error).__name__}", remark="(--debug before the command shows what and where)")
+        name = type(error).__name__
+        if isinstance(error, OSError) and error.errno and error.errno in errorcode:
+            name += f": {os.strerror(error.errno)}"
+        tell_error(f"unexpected {name}", remark="(--debug before the command shows what and where)")
     return 1
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
@@ -36,8 +37,15 @@ _CORE = (
     "tenacity",
     "uuid-utils",
 )
+_PROVIDERS = {  # the package, and the variables that may hold the key
+    "openai": ("openai", ("OPENAI_API_KEY",)),
+    "anthropic": ("anthropic", ("ANTHROPIC_API_KEY",)),
+    "gemini": ("google-genai", ("GEMINI_API_KEY", "GOOGLE_API_KEY")),
+    "mistral": ("mistralai", ("MISTRAL_API_KEY",)),
+    "cohere": ("cohere", ("CO_API_KEY", "COHERE_API_KEY")),
+}
 _EXTRAS = {
-    "openai": ("openai",),
+    **{name: (package,) for name, (package, _) in _PROVIDERS.items()},
     "otel": ("opentelemetry-sdk", "opentelemetry-exporter-otlp"),
     "cli": ("typer", "rich"),
 }
@@ -107,26 +115,30 @@ def provider_checks(*, offline: bool) -> Iterator[Check]:
     Args:
         offline: Contact nobody.
     """
-    section = "providers"
-    yield Check(section=section, name="mock", state=State.OK, found="always there, needs no key")
-    package, key = installed("openai") is not None, bool(os.environ.get("OPENAI_API_KEY", "").strip())
+    yield Check(section="providers", name="mock", state=State.OK, found="always there, needs no key")
+    for name, (package, variables) in _PROVIDERS.items():
+        yield _provider_check(name, package=package, variables=variables, offline=offline)
+
+
+def _provider_check(name: str, *, package: str, variables: tuple[str, ...], offline: bool) -> Check:
+    told = partial(Check, section="providers", name=name)
+    there = installed(package) is not None
+    key = next((value for variable in variables if (value := os.environ.get(variable, "").strip())), None)
+    found = f"package {'installed' if there else 'missing'} · key {'present' if key else 'not set'}"
+    if not there:
+        return told(state=State.ABSENT, found=found, remedy=f"pip install '{_DISTRIBUTION}[{name}]'")
+    if key is None:
+        return told(state=State.ABSENT, found=found, remedy=f"Set {variables[0]} to use it.")
+    if name != "openai":  # `reach` knows how to ask OpenAI's API alone
+        return told(state=State.NOTICE, found=f"{found} · not contacted")
     address = os.environ.get("OPENAI_BASE_URL", "").strip() or DEFAULT_BASE_URL
-    found = f"package {'installed' if package else 'missing'} · key {'present' if key else 'not set'}"
-    if not package:
-        remedy = f"pip install '{_DISTRIBUTION}[openai]'"
-        yield Check(section=section, name="openai", state=State.ABSENT, found=found, remedy=remedy)
-    elif not key:
-        remedy = "Set OPENAI_API_KEY to use it."
-        yield Check(section=section, name="openai", state=State.ABSENT, found=found, remedy=remedy)
-    elif (host := host_of(address)) is None:
-        remedy = f"Set it to one such as {DEFAULT_BASE_URL}, or leave it out."
-        found = f"{found} · OPENAI_BASE_URL is no address"
-        yield Check(section=section, name="openai", state=State.BROKEN, found=found, remedy=remedy)
-    elif offline:
-        yield Check(section=section, name="openai", state=State.NOTICE, found=f"{found} · not contacted")
-    else:
-        state, answer, what_to_do = _REACHED[reach(address, key=os.environ["OPENAI_API_KEY"].strip())]
-        yield Check(section=section, name="openai", state=state, found=f"{found} · {host} {answer}", remedy=what_to_do)
+    if (host := host_of(address)) is None:
+        what_to_do = f"Set it to one such as {DEFAULT_BASE_URL}, or leave it out."
+        return told(state=State.BROKEN, found=f"{found} · OPENAI_BASE_URL is no address", remedy=what_to_do)
+    if offline:
+        return told(state=State.NOTICE, found=f"{found} · not contacted")
+    state, answer, remedy = _REACHED[reach(address, key=key)]
+    return told(state=state, found=f"{found} · {host} {answer}", remedy=remedy)
 
 
 def database_checks(path: Path) -> Iterator[Check]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from langswarm_sessions.errors import ConfigurationError, ImportFormatError, SessionExistsError
-from langswarm_sessions.importing.exports import Overrides, read_export
-from langswarm_sessions.importing.face import rehearse_import
+from langswarm_sessions.errors import ConfigurationError, ImportFormatError
+from langswarm_sessions.importing.exports import Remedies
+from langswarm_sessions.importing.face import import_export
 from langswarm_sessions.importing.report import ImportReport
 
 if TYPE_CHECKING:
@@ -19,10 +19,15 @@ __all__ = ["file_of_export", "take_export"]
 
 _MOST_BLANKS = 4096
 _MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}  # as shells write them
+_REMEDIES = Remedies(
+    taken="Give --prefix to import into a session of another id.",
+    answerer="Or say who answers from now on: --provider and --model.",
+    address="--provider and --model leave the exported settings out; from Python, import_conversation() takes others.",
+)
 
 
 def file_of_export(source: str) -> Path | None:
-    """Return the file a source names, if it holds a JSON object and so may be an export; None for anything else."""
+    """Return the file a source names, if it holds JSON and so may be an export; None for anything else."""
     if "://" in source:
         return None
     try:
@@ -36,7 +41,7 @@ def file_of_export(source: str) -> Path | None:
     for mark, encoding in _MARKS.items():
         if begins.startswith(mark):
             begins = begins.removeprefix(mark).decode(encoding, "replace").encode()
-    return path if begins.lstrip().startswith(b"{") else None
+    return path if begins.lstrip().startswith((b"{", b"[")) else None
 
 
 def take_export(manager: BlockingSessionManager, request: ImportRequest, path: Path) -> ImportReport:
@@ -49,41 +54,46 @@ def take_export(manager: BlockingSessionManager, request: ImportRequest, path: P
     """
     if request.table is not None or request.session_id_field is not None:
         raise ConfigurationError("--table and --session-id-field are for databases; an export needs neither.")
-    data = cast("dict[str, Any]", _read(path))
-    was = read_export(data, Overrides(provider=request.provider, model=request.model)).record.session_id
-    options: dict[str, Any] = {
-        "session_id": request.prefix + was,
-        "user_id": request.user,
-        "provider": request.provider,
-        "model": request.model,
-    }
-    try:
-        messages, is_new = manager.bridge.call(rehearse_import, manager.wrapped, data, **options)
-        if not request.dry_run:
-            manager.import_conversation(data, **options)
-    except SessionExistsError as error:
-        error.args = (f"{error} Here, --prefix gives it another id.",)
-        raise
-    new = int(is_new)
+    done = manager.bridge.call(
+        import_export,
+        manager.wrapped,
+        _read(path),
+        session_prefix=request.prefix,
+        user_id=request.user,
+        provider=request.provider,
+        model=request.model,
+        remedies=_REMEDIES,
+        dry_run=request.dry_run,
+    )
+    new = int(done.is_new)
     return ImportReport(
-        source=f"export of session {was!r} in {path}",
+        source=f"export of session {done.session_id.removeprefix(request.prefix)!r} in {path}",
         dry_run=request.dry_run,
         sessions_found=1,
         sessions_imported=new,
         sessions_extended=0,
         sessions_already_there=1 - new,
         sessions_skipped=0,
-        messages_read=messages,
-        messages_stored=messages * new,
-        messages_already_there=messages * (1 - new),
+        messages_read=done.messages,
+        messages_stored=done.messages * new,
+        messages_already_there=done.messages * (1 - new),
         messages_refused=0,
     )
 
 
 def _read(path: Path) -> object:
     try:
-        return json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
-        raise ImportFormatError(f"{path} is not whole JSON. Export the session again.") from None
+        data: object = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":
+            problem = "holds more than one JSON value. Import one export at a time."
+        else:
+            problem = "is not whole JSON. Export the session again."
+        raise ImportFormatError(f"{path} {problem}") from None
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read ({error.strerror}).") from None
+    if not isinstance(data, dict):
+        raise ImportFormatError(
+            f"{path} holds a JSON list, and an export is one JSON object, as `langswarm-sessions export` writes it."
+        )
+    return cast("object", data)

@@ -62,7 +62,11 @@ def import_conversations(request: ImportRequest) -> int:
         try:
             report = _run(manager, request) if export is None else take_export(manager, request, export)
         except KeyboardInterrupt:
-            tell("Stopped. What was imported stays; the same command with --resume goes on.")
+            tell(
+                "Stopped. What was imported stays; the same command with --resume goes on."
+                if export is None
+                else "Stopped. An export is imported whole or not at all; the same command tells which."
+            )
             raise
     if request.as_json:
         write_json(report.to_json())

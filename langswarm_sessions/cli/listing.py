@@ -157,7 +157,7 @@ def _figures(metrics: SessionMetrics) -> dict[str, Any]:
 
 def _table(sessions: list[BlockingSession]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("session", no_wrap=True, overflow="fold")
+    table.add_column("session", overflow="fold", min_width=8)
     named = any(session.config.name for session in sessions)
     if named:
         table.add_column("name", max_width=30, overflow="ellipsis", no_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from datetime import datetime
@@ -20,6 +21,7 @@ __all__ = [
     "clock_time",
     "counted",
     "notes",
+    "open_closed_streams",
     "printable",
     "results",
     "size",
@@ -32,18 +34,29 @@ __all__ = [
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _UNESCAPED = re.compile(r"[\x7f-\x9f]")  # control characters that JSON leaves as they are
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
+_UNBOUNDED = 100_000  # columns
 
 
 @cache
 def results() -> Console:
-    """Return the console for what a command was asked for: standard output."""
-    return Console(highlight=False, soft_wrap=False)
+    """Return the console for what a command was asked for: standard output. A pipe or a file has no width."""
+    console = Console(highlight=False, soft_wrap=False)
+    if not console.is_terminal and not os.environ.get("COLUMNS"):
+        console.width = _UNBOUNDED
+    return console
 
 
 @cache
 def notes() -> Console:
     """Return the console for everything beside the result: standard error."""
     return Console(stderr=True, highlight=False)
+
+
+def open_closed_streams() -> None:
+    """Let a standard stream that is closed be one to nowhere; else the next file to be opened takes its place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
 
 
 def use_unicode() -> None:

@@ -111,17 +111,18 @@ def _receiver_checks(said: Destinations, *, offline: bool) -> Iterator[Check]:
         yield _check("spans", State.ABSENT, "made, sent nowhere", how)
         return
     only_named = said.console or named_span_file() is not None
-    seen: set[str] = set()
+    taken: dict[str, bool] = {}  # by address: whether it takes what was tried first of all that goes there
     for signal in SIGNALS:
         address = said.receivers.get(signal, "")
         if not (address or only_named or signal in said.left_out):
             address = _DEFAULT_RECEIVER
-        if address and address not in seen:  # one that is named for all signals is tried with the first of them
-            seen.add(address)
-            yield _receiver_check(signal, address, offline=offline)
+        if address and taken.get(address, True):
+            check = _receiver_check(signal, address, offline=offline, takes_others=address in taken)
+            taken.setdefault(address, check.state is not State.BROKEN)
+            yield check
 
 
-def _receiver_check(signal: Signal, address: str, *, offline: bool) -> Check:
+def _receiver_check(signal: Signal, address: str, *, offline: bool, takes_others: bool) -> Check:
     name = _NAMES[signal]
     try:
         host = _host_of_receiver(signal, address)
@@ -145,9 +146,17 @@ def _receiver_check(signal: Signal, address: str, *, offline: bool) -> Check:
         return _check(name, State.BROKEN, f"sent to {host}, but not made ready", str(error))
     if why is None:
         return _check(name, State.OK, f"sent to {host}, which takes them")
-    remedy = remedy_of(why)
+    remedy = _remedy_of_one(signal) if takes_others else remedy_of(why)
     return _check(
         name, State.BROKEN, f"sent to {host}, which does not take them ({why})", f"{remedy[0].upper()}{remedy[1:]}."
+    )
+
+
+def _remedy_of_one(signal: Signal) -> str:
+    of_signal = signal.upper()
+    return (
+        f"if it takes no {_NAMES[signal]}, set OTEL_{of_signal}_EXPORTER=none; "
+        f"or name another receiver with OTEL_EXPORTER_OTLP_{of_signal}_ENDPOINT"
     )
 
 

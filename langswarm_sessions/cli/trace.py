@@ -197,7 +197,7 @@ def _facts(session: TracedSession) -> dict[str, object]:
 
 def _table(sessions: Sequence[TracedSession]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("session", no_wrap=True, overflow="fold")
+    table.add_column("session", overflow="fold")
     for column in ("turns", "failed", "never ended"):
         table.add_column(column, justify="right")
     table.add_column("last seen", no_wrap=True)

@@ -23,15 +23,23 @@ from langswarm_sessions.messages import (
     Part,
     Role,
     SessionMessage,
+    TextPart,
     TurnState,
     part_from_json,
+    plain_mapping,
     text_of,
 )
-from langswarm_sessions.messages.content import check_message
 from langswarm_sessions.providers import canonical_name
-from langswarm_sessions.records import SessionCounters, SessionRecord, SessionStatus, SessionSummary, told_cost
+from langswarm_sessions.records import (
+    SessionCounters,
+    SessionRecord,
+    SessionStatus,
+    SessionSummary,
+    told_cost,
+    total_of,
+)
 
-__all__ = ["ExportedConversation", "Overrides", "read_export"]
+__all__ = ["ExportedConversation", "Overrides", "Remedies", "read_export"]
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -71,22 +79,41 @@ _MOST_DOLLARS = 1_000_000  # for one conversation; every database can add up wha
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Remedies:
+    """What to do about a refusal, in the words of who asked.
+
+    Args:
+        taken: The id is that of another session.
+        answerer: Who answers cannot work.
+        address: The settings name another machine.
+    """
+
+    taken: str = "Give session_id= to import into a session of another id."
+    answerer: str = "Or say who answers from now on: provider=, model=, provider_config=."
+    address: str = "If that is right, give provider_config= with it; if not, give provider_config= without it."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Overrides:
     """What shall be another way than the export says; None: as it says.
 
     Args:
         session_id: The session's id here.
+        session_prefix: Put before the id that the export says.
         user_id: Whose it will be.
         provider: Who answers from now on.
         model: The provider's name of the model.
         provider_config: The provider's settings.
+        remedies: What errors say is to be done.
     """
 
     session_id: str | None = None
+    session_prefix: str = ""
     user_id: str | None = None
     provider: str | None = None
     model: str | None = None
     provider_config: Mapping[str, Any] | None = field(default=None, repr=False)
+    remedies: Remedies = Remedies()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +173,7 @@ def _record(session: Fields, overrides: Overrides, *, counters: SessionCounters)
     if status is SessionStatus.DELETED:
         raise ImportFormatError("session.status is 'deleted': make it 'active' or 'archived' to import the session.")
     return SessionRecord(
-        session_id=overrides.session_id or session.name("session_id"),
+        session_id=overrides.session_id or session.name("session_id", prefix=overrides.session_prefix),
         user_id=overrides.user_id or session.name("user_id"),
         provider=canonical_name(overrides.provider or session.name("provider")),
         model=overrides.model or session.name("model"),
@@ -170,8 +197,8 @@ def _settings(session: Fields, overrides: Overrides) -> Mapping[str, Any]:
     address = settings.get("base_url")
     if isinstance(address, str) and not _is_this_machine(address):
         raise ImportFormatError(
-            "session.provider_config.base_url: the next turn would send your key to where the export says. If that is "
-            "right, give provider_config= with it; if not, give provider_config= without it."
+            "session.provider_config.base_url: the next turn would send your key to where the export says. "
+            + overrides.remedies.address
         )
     return settings
 
@@ -209,7 +236,7 @@ def _told_figures(messages: tuple[SessionMessage, ...]) -> SessionCounters:
         turns=len(ends),
         failed_turns=list(ends.values()).count(TurnState.FAILED),
         **{name: sum(_tokens(message, name) for message in answers) for name in _TOKENS},
-        cost=sum(costs.values(), Decimal(0)),
+        cost=total_of(costs.values()),
         priced_turns=len(priced),
         unpriced_turns=len({message.turn_id for message in answers} - priced),
     )
@@ -247,7 +274,7 @@ def _messages(whole: Fields) -> tuple[SessionMessage, ...]:
                 f"{path}.status is not that of the messages before it of the same turn. Make them agree."
             )
         price = told_cost(message) or Decimal(0)
-        if price > _MOST_DOLLARS or (cost := cost + price) > _MOST_DOLLARS:
+        if price > _MOST_DOLLARS or (cost := total_of((cost, price))) > _MOST_DOLLARS:
             raise ImportFormatError(f"{path}.provider_metadata: the answers cannot have cost so much.")
         messages.append(message)
     return tuple(messages)
@@ -260,7 +287,7 @@ def _message(told: Fields) -> SessionMessage:
     status, turn_id = told.read("status", _member(TurnState), TurnState.COMPLETED), told.id("turn_id")
     if turn_id is None and status is not TurnState.COMPLETED:
         raise ImportFormatError(f"{told.at('turn_id')} is missing: only a turn can be {status.value}.")
-    message = SessionMessage(
+    message = SessionMessage(  # each field of it was checked
         message_id=told.id("message_id") or told.needed("message_id"),
         role=told.read("role", _member(Role)),
         kind=told.read("kind", _member(MessageKind), MessageKind.SAID),
@@ -275,8 +302,6 @@ def _message(told: Fields) -> SessionMessage:
         provider_metadata=told.mapping("provider_metadata"),
         provider_payload=None if told.given("provider_payload") is None else told.mapping("provider_payload"),
     )
-    with refused():
-        check_message(message, field=told.at("").removesuffix("."))
     _check_meaning(message, told)
     return message
 
@@ -295,6 +320,9 @@ def _parts(told: Fields) -> list[Part]:
         Fields(item, path)
         with refused(path):
             parts.append(part_from_json(item))
+        if not isinstance(parts[-1], TextPart):  # its text is in the content, which was looked at before
+            with refused():
+                plain_mapping(item, field=path)
     return parts
 
 

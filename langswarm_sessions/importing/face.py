@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from langswarm_sessions.checks import check_name, check_strategy, check_text
@@ -17,10 +18,11 @@ from langswarm_sessions.providers import canonical_name
 from langswarm_sessions.runtime import Runtime
 
 if TYPE_CHECKING:
-    from langswarm_sessions.importing.exports import ExportedConversation
+    from langswarm_sessions.importing.exports import Overrides
     from langswarm_sessions.session import Session
+    from langswarm_sessions.turns import TurnSubject
 
-__all__ = ["ConversationImports", "rehearse_import"]
+__all__ = ["ConversationImports", "ImportedExport", "import_export"]
 
 
 class ConversationImports:
@@ -140,61 +142,87 @@ class ConversationImports:
             >>> async def copy(session, manager):
             ...     return await manager.import_conversation(await session.export_conversation())
         """
-        from langswarm_sessions.importing.whole import take_over
-
-        with self._runtime.services.telemetry.job("import") as job:
-            conversation = await _read(
-                data,
-                session_id=session_id,
-                user_id=user_id,
-                provider=provider,
-                model=model,
-                provider_config=provider_config,
-            )
-            session, is_new = await take_over(self._runtime, conversation)
-            job.done(sessions=int(is_new), messages=len(conversation.messages) if is_new else 0)
-        return cast("Session", session)
+        done = await import_export(
+            self,
+            data,
+            session_id=session_id,
+            user_id=user_id,
+            provider=provider,
+            model=model,
+            provider_config=provider_config,
+        )
+        return cast("Session", done.session)
 
 
-async def rehearse_import(imports: ConversationImports, data: Mapping[str, Any], **options: Any) -> tuple[int, bool]:
-    """Do all of `import_conversation` but storing; return how many messages there are, and whether they are new.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedExport:
+    """What was done with an export.
+
+    Args:
+        session_id: Of the session it became, or would become.
+        messages: How many it holds.
+        is_new: Whether the session was not there already.
+        session: Its handle; None after a dry run.
+    """
+
+    session_id: str
+    messages: int
+    is_new: bool
+    session: TurnSubject | None
+
+
+async def import_export(
+    imports: ConversationImports, data: object, *, dry_run: bool = False, **options: Any
+) -> ImportedExport:
+    """Do what `import_conversation` does, and tell what was done.
 
     Args:
         imports: The manager.
         data: The export.
-        options: Those of `import_conversation`.
+        dry_run: Refuse what the import would refuse, and store nothing.
+        options: Those of `import_conversation`, `session_prefix` and `remedies`; see `Overrides`.
 
     Raises:
-        SessionError: What `import_conversation` would raise.
+        SessionError: What `import_conversation` raises.
     """
-    from langswarm_sessions.importing.whole import rehearse
+    from langswarm_sessions.importing.exports import read_export
+    from langswarm_sessions.importing.whole import rehearse, take_over
 
-    conversation = await _read(data, **options)
     runtime = imports._runtime  # pyright: ignore[reportPrivateUsage]  # a part of the class, but of no use to callers
-    return len(conversation.messages), await rehearse(runtime, conversation)
+    with runtime.services.telemetry.job("import") as job:
+        overrides = _overrides(**options)
+        # Beside the loop: an export of tens of thousands of messages takes seconds.
+        conversation = await asyncio.to_thread(read_export, data, overrides)
+        session: TurnSubject | None = None
+        if dry_run:
+            is_new = await rehearse(runtime, conversation, overrides.remedies)
+        else:
+            session, is_new = await take_over(runtime, conversation, overrides.remedies)
+        messages = len(conversation.messages)
+        job.done(sessions=int(is_new), messages=messages if is_new else 0, dry_run=dry_run)
+    return ImportedExport(session_id=conversation.record.session_id, messages=messages, is_new=is_new, session=session)
 
 
-async def _read(
-    data: Mapping[str, Any],
+def _overrides(
     *,
     session_id: str | None = None,
     user_id: str | None = None,
     provider: str | None = None,
     model: str | None = None,
     provider_config: Mapping[str, Any] | None = None,
-) -> ExportedConversation:
-    """Read an export beside the loop: one of tens of thousands of messages takes seconds."""
-    from langswarm_sessions.importing.exports import Overrides, read_export
+    **others: Any,
+) -> Overrides:
+    from langswarm_sessions.importing.exports import Overrides
 
     name, its_model = _both(provider, model)
-    overrides = Overrides(
+    return Overrides(
         session_id=None if session_id is None else check_name(session_id, field="session_id"),
         user_id=None if user_id is None else check_name(user_id, field="user_id"),
         provider=name,
         model=its_model,
         provider_config=None if provider_config is None else plain_mapping(provider_config, field="provider_config"),
+        **others,
     )
-    return await asyncio.to_thread(read_export, data, overrides)
 
 
 async def _opened(source: object) -> ImportSource:

@@ -84,10 +84,11 @@ class Fields:
             raise ImportFormatError(f"{self.at(name)} is missing. Give what session.export_conversation() wrote.")
         return self._values[name]
 
-    def name(self, name: str) -> str:
-        """Return a name that a user gives, which must be there."""
+    def name(self, name: str, *, prefix: str = "") -> str:
+        """Return a name that a user gives, which must be there, behind a prefix."""
         with refused():
-            return check_name(self.needed(name), field=self.at(name))
+            given = check_name(self.needed(name), field=self.at(name))
+            return check_name(prefix + given, field=f"{self.at(name)} behind its prefix") if prefix else given
 
     def id(self, name: str) -> str | None:
         """Return an id of any form, if there is one."""
@@ -113,8 +114,10 @@ class Fields:
     def mapping(self, name: str) -> dict[str, Any]:
         """Return a copy of an object of plain JSON; an empty one where it is missing."""
         value = self.given(name)
+        if value is None or (isinstance(cast("object", value), Mapping) and not value):
+            return {}
         with refused():
-            return {} if value is None else plain_mapping(value, field=self.at(name))
+            return plain_mapping(value, field=self.at(name))
 
     def time(self, name: str, *, last_year: int = _LAST_YEAR) -> datetime:
         """Return a time, which must be there.

@@ -75,10 +75,10 @@ class RedisServer:
         return found
 
     async def _asked(self, ask: Callable[[Any, Any], Any], what: Any) -> Any:
-        from redis.exceptions import RedisError
-
         if self._client is None:
             self._client = self._connected()
+        from redis.exceptions import RedisError
+
         try:
             return await ask(self._client, what)
         except (RedisError, OSError) as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from langswarm_sessions.calling import is_cancelled
 from langswarm_sessions.checks import check_members
 from langswarm_sessions.errors import InvalidInputError, MiddlewareError, SessionError
 from langswarm_sessions.interfaces.hooks import SessionMiddleware
@@ -142,7 +144,9 @@ async def _guarded(member: object, method: str, *given: object, context: Session
         return await call(context.session_id, *given, context)
     except SessionError:
         raise
-    except Exception as error:  # the user's code may raise anything: the turn fails with one type
+    except (Exception, asyncio.CancelledError) as error:  # whatever it was, the turn fails with one type
+        if isinstance(error, asyncio.CancelledError) and is_cancelled():
+            raise
         raise MiddlewareError(
             f"{type(member).__name__}.{method} raised {type(error).__name__}; see this error's __cause__.",
             session_id=context.session_id,

@@ -15,7 +15,7 @@ from langswarm_sessions.prices.charge import NOTHING_KNOWN, Charge
 from langswarm_sessions.prices.library import LIBRARY, is_public
 from langswarm_sessions.prices.model_price import STANDARD_TIERS, ModelPrice
 from langswarm_sessions.prices.rates import Rates, cost_of
-from langswarm_sessions.records import UNTOLD, ModelCall, Usage
+from langswarm_sessions.records import UNTOLD, ModelCall, Usage, total_of
 
 __all__ = ["PricesSetting", "Pricing"]
 
@@ -121,6 +121,8 @@ class Pricing:
         is_only, is_whole = len(calls) == 1, True
         by_source: dict[str, Decimal] = {}
         for call in calls:
+            if call.is_free:
+                continue
             known: _Known | None = None
             if _is_told(call.usage, completed.parts if is_only else ()):
                 price = self._price_of(call, provider, is_only=is_only)
@@ -129,7 +131,7 @@ class Pricing:
             if known is None or cost is None:
                 is_whole = False
             else:
-                by_source[known[1]] = by_source[known[1]] + cost if known[1] in by_source else cost
+                by_source[known[1]] = total_of((by_source.get(known[1], Decimal(0)), cost))
         return Charge(is_whole=is_whole, by_source=by_source)
 
     def _price_of(self, call: ModelCall, provider: EngineProvider, *, is_only: bool) -> ModelPrice | None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 
-from langswarm_sessions.records import Usage
+from langswarm_sessions.records import EXACT, Usage
 
 __all__ = ["Rate", "Rates", "cost_of"]
 
 _MILLION = Decimal(1_000_000)
 _SMALLEST = Decimal("1e-12")
 _DEAREST = Decimal(10_000)  # no answer costs as much: its tokens were not counted, or not in tokens
-_EXACT = Context(prec=80, rounding=ROUND_HALF_EVEN)  # whatever the caller's is
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +102,11 @@ def cost_of(usage: Usage, rates: Rates) -> Decimal | None:
             continue
         if count < 0 or rate is None:
             return None
-        total = _EXACT.fma(Decimal(count), rate.of(usage.input_tokens), total)
-    cost = _EXACT.divide(total, _MILLION)
+        total = EXACT.fma(Decimal(count), rate.of(usage.input_tokens), total)
+    cost = EXACT.divide(total, _MILLION)
     if cost > _DEAREST:
         return None
-    rounded = _EXACT.quantize(cost, _SMALLEST)
+    rounded = EXACT.quantize(cost, _SMALLEST)
     return cost if rounded == cost else rounded
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from langswarm_sessions.records.amendment import Amendment
 from langswarm_sessions.records.checkpoints import THREAD_TURNS
-from langswarm_sessions.records.cost import COST_KEY, plain_amount, told_cost
+from langswarm_sessions.records.cost import COST_KEY, EXACT, plain_amount, told_cost, total_of
 from langswarm_sessions.records.formats import ResponseFormat, response_format_of
 from langswarm_sessions.records.queries import Analytics, MessageFilter, Page, SessionFilter
 from langswarm_sessions.records.schemas import check_schema
@@ -33,6 +33,7 @@ from langswarm_sessions.records.units import (
 
 __all__ = [
     "COST_KEY",
+    "EXACT",
     "THREAD_TURNS",
     "UNTOLD",
     "Amendment",
@@ -67,4 +68,5 @@ __all__ = [
     "plain_amount",
     "response_format_of",
     "told_cost",
+    "total_of",
 ]

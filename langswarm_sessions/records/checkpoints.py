@@ -147,13 +147,17 @@ class CheckpointEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCheckpoint:
-    """A checkpoint with the values of its channels and the writes of the tasks that ran after it."""
+    """A checkpoint with the values of its channels and the writes of the tasks that ran after it.
+
+    `is_newest` says whether it is the newest one of its namespace.
+    """
 
     entry: CheckpointEntry
     body: Encoded
     versions: Mapping[str, Version]
     values: tuple[StoredValue, ...]
     writes: tuple[CheckpointWrite, ...]
+    is_newest: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,15 +1,37 @@
-"""What an answer cost, as it is kept with the answer."""
+"""What an answer cost, as it is kept with the answer, and how amounts are added up."""
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from collections.abc import Iterable
+from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
+from functools import reduce
 
 from langswarm_sessions.messages import SessionMessage
 
-__all__ = ["COST_KEY", "plain_amount", "told_cost"]
+__all__ = ["COST_KEY", "EXACT", "plain_amount", "told_cost", "total_of"]
 
 COST_KEY = "cost_usd"
 """Where the `provider_metadata` of an answer has what it cost, in US dollars, as decimal text."""
+
+EXACT = Context(
+    prec=80,
+    rounding=ROUND_HALF_EVEN,
+    Emin=-999_999,
+    Emax=999_999,
+    clamp=0,
+    traps=[InvalidOperation, DivisionByZero, Overflow],
+)
+"""Money is reckoned with in this context: the program around may round to few digits, or refuse to."""
+
+
+def total_of(amounts: Iterable[Decimal]) -> Decimal:
+    """Return the sum of amounts; exact, whatever the caller's decimal context.
+
+    Example:
+        >>> total_of([Decimal("0.1"), Decimal("1E-12")])
+        Decimal('0.100000000001')
+    """
+    return reduce(EXACT.add, amounts, Decimal(0))
 
 
 def plain_amount(amount: Decimal) -> str:

@@ -76,6 +76,7 @@ class ModelCall:
         provider: Who runs the model, as the code that called it names it (None: the provider of the turn).
         terms: What sets it apart from a standard request, such as `{"service_tier": "flex"}`.
         host: Where it was sent, if `provider` names somebody else than the turn's (None: that is not known).
+        is_free: Whether it costs the turn nothing: it was answered out of a cache, or by a session that counts it.
     """
 
     model: str
@@ -83,6 +84,7 @@ class ModelCall:
     provider: str | None = None
     terms: Mapping[str, str] = field(default_factory=dict[str, str])
     host: str | None = None
+    is_free: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

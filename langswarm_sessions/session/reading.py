@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -141,7 +142,8 @@ class SessionReading(SessionHandle):
         if format != "json":
             raise InvalidInputError("format must be 'json'.")
         messages = await self.list_messages(MessageFilter())  # first: turns that are ending change the session, too
-        return exported(self._record, messages, summary=await self.get_summary())
+        # Beside the loop: tens of thousands of messages take a second.
+        return await asyncio.to_thread(exported, self._record, messages, summary=await self.get_summary())
 
     async def get_summary(self) -> SessionSummary | None:
         """Return what stands for the part of the transcript that fell out of the window; None when nothing does."""

@@ -9,14 +9,16 @@
 
 Add `SharedStorageContract` for a storage that several openers share. A storage that does less takes the parts it can
 do: `TurnContract`, `LeaseContract`, `KeptLeaseContract`, `RerunContract`, `ReadingContract`, `ClearingContract`,
-`RetiredSessionContract`, `SessionsContract`, `SummaryContract`, `AmendmentContract`. Add `CheckpointContract` for a
-storage that keeps checkpoints of graphs. Run it with pytest and pytest-asyncio (`asyncio_mode = "auto"`).
+`RetiredSessionContract`, `SessionsContract`, `SummaryContract`, `AmendmentContract`, `ConversationContract`. Add
+`CheckpointContract` for a storage that keeps checkpoints of graphs. Run it with pytest and pytest-asyncio
+(`asyncio_mode = "auto"`).
 """
 
 from __future__ import annotations
 
 from langswarm_sessions.testing.storage_amendments import AmendmentContract
 from langswarm_sessions.testing.storage_checkpoints import CheckpointContract
+from langswarm_sessions.testing.storage_conversations import ConversationContract
 from langswarm_sessions.testing.storage_kept_leases import KeptLeaseContract
 from langswarm_sessions.testing.storage_kit import StorageFixtures, StorageKit
 from langswarm_sessions.testing.storage_leases import LeaseContract
@@ -31,6 +33,7 @@ __all__ = [
     "AmendmentContract",
     "CheckpointContract",
     "ClearingContract",
+    "ConversationContract",
     "KeptLeaseContract",
     "LeaseContract",
     "ReadingContract",
@@ -57,5 +60,6 @@ class StorageContract(
     SessionsContract,
     SummaryContract,
     AmendmentContract,
+    ConversationContract,
 ):
     """The whole suite. Override the fixture `storage`."""

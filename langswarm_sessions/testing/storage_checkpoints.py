@@ -55,6 +55,7 @@ class CheckpointContract(StorageFixtures):
         for name, parent in (("5", None), ("3", "5")):
             await store.put_checkpoint(_new(name, {}, parent=parent))
         assert (await _loaded(store, None)).entry.checkpoint_id == "3"
+        assert [(await _loaded(store, name)).is_newest for name in ("5", "3", None)] == [False, True, True]
 
     async def test_unchanged_values_are_those_of_earlier_checkpoints(self, store: CheckpointStore) -> None:
         await store.put_checkpoint(_new("1", {"a": 1, "b": 1}, whole={"a": b"a1", "b": b"b1"}))

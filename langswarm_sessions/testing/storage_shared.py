@@ -13,6 +13,7 @@ import pytest
 from langswarm_sessions.errors import SessionExistsError
 from langswarm_sessions.interfaces.storage import EngineStorage
 from langswarm_sessions.records import Begun, Busy
+from langswarm_sessions.testing.storage_conversations import spoken
 from langswarm_sessions.testing.storage_kit import StorageFixtures, StorageKit, session_record, texts
 
 __all__ = ["SharedStorageContract"]
@@ -79,3 +80,15 @@ class SharedStorageContract(StorageFixtures):
             assert await StorageKit(third, kit.session_id, kit.moment).transcript() == before
         finally:
             await third.close()
+
+    async def test_conversations_of_the_same_ids_stored_at_once_are_both_stored(
+        self, storage: EngineStorage, second: EngineStorage
+    ) -> None:
+        openers, given = (storage, second) * 5, spoken(50)
+        records = await asyncio.gather(*(one.insert_conversation(session_record(), given) for one in openers))
+        ids: set[str] = set()
+        for record in records:
+            transcript = await StorageKit(storage, record.session_id, record.created_at).transcript()
+            assert texts(transcript) == texts(given)
+            ids |= {message.message_id for message in transcript}
+        assert len(ids) == len(records) * len(given)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from langswarm_sessions.calling import is_cancelled
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.messages import ToolCall, ToolResult
 from langswarm_sessions.tools.arguments import told_mistakes
@@ -72,7 +73,7 @@ async def run_call(
         told = f"The tool did not finish within {running.timeout:g} s. Do without it, or ask it for less."
         return ToolOutcome(failed(call, told), "TimeoutError")
     except asyncio.CancelledError as error:
-        if _is_cancelled():
+        if is_cancelled():
             raise
         return _raised(call, error)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a user's tool may raise anything: the model is told
@@ -98,9 +99,3 @@ def _text_of(error: BaseException) -> str:
         return str(error)
     except Exception:  # noqa: BLE001 - a tool's own exception class, whose text may be broken: its name is told
         return "(its text cannot be read)"
-
-
-def _is_cancelled() -> bool:
-    """Whether it is we who were cancelled, not something the tool waited for."""
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0

@@ -10,7 +10,9 @@ from typing import Any
 
 from langswarm_sessions.errors import (
     AuthenticationError,
+    ConfigurationError,
     ContextOverflowError,
+    InvalidInputError,
     InvalidRequestError,
     NativeStateLostError,
     ProviderError,
@@ -22,7 +24,7 @@ from langswarm_sessions.interfaces.provider import Completed, EngineProvider
 from langswarm_sessions.prices import Charge, Pricing
 from langswarm_sessions.prices.charge import NOTHING_KNOWN
 from langswarm_sessions.providers.reach import never_left
-from langswarm_sessions.records import Usage
+from langswarm_sessions.records import Usage, total_of
 from langswarm_sessions_otel import TurnScope
 
 __all__ = ["TurnCosts"]
@@ -35,6 +37,8 @@ _REFUSALS = (
     QuotaExceededError,
     RateLimitError,
 )
+_NOT_SENT = (ConfigurationError, InvalidInputError)
+"""What adapters raise of a request that they cannot write."""
 _OVERLOADED = frozenset({503, 529})  # refused before any work; other errors of servers and gateways may come after it
 
 
@@ -106,7 +110,7 @@ class TurnCosts:
 
     def _add(self, charge: Charge, provider: EngineProvider) -> None:
         for source, cost in charge.by_source.items():
-            self.cost = cost if self.cost is None else self.cost + cost
+            self.cost = total_of((self.cost or Decimal(0), cost))
             self._span.charged(float(cost), provider=provider.profile.otel_name, model=provider.model, source=source)
 
     def tell(self) -> None:
@@ -119,6 +123,6 @@ def was_not_billed(error: BaseException) -> bool:
     """Whether a request that failed with an error was refused, or never left: providers bill answers."""
     if isinstance(error, ProviderError) and error.was_begun:
         return False
-    if isinstance(error, _REFUSALS) or never_left(error):
+    if isinstance(error, (*_REFUSALS, *_NOT_SENT)) or never_left(error):
         return True
     return isinstance(error, ProviderError) and (not error.is_ambiguous or error.status_code in _OVERLOADED)

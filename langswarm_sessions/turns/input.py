@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from langswarm_sessions.interfaces.provider import EngineProvider
 from langswarm_sessions.messages import SessionMessage, part_to_json
@@ -28,6 +29,7 @@ class TurnInput:
         stream: Whether a reader paces the turn.
         operation: What it is called on spans: send, stream or tool_results.
         provider: Answers this turn instead of the session's own provider.
+        provider_config: What that provider is asked with (None: the session's).
         resume_failed: Rerun the session's newest turn in place if it failed with the same input.
         tools: Tools to run here until the model is done (None: calls are the caller's).
         continues: An answer whose calls are gone on with; there are no messages then.
@@ -41,6 +43,7 @@ class TurnInput:
     stream: bool = False
     operation: str = "send"
     provider: EngineProvider | None = None
+    provider_config: Mapping[str, Any] | None = field(default=None, repr=False)
     resume_failed: bool = False
     tools: ToolRunning | None = field(default=None, repr=False)
     continues: SessionMessage | None = field(default=None, repr=False)

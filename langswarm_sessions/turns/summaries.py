@@ -92,8 +92,11 @@ class ProviderSummarizer:
         try:
             return await collect(self.provider.stream_turn(request), provider=self.provider.name)
         except Exception as error:
-            self._costs.refused(self.provider.translate(error))
-            raise
+            translated = self.provider.translate(error)
+            self._costs.refused(translated)
+            if translated is error:
+                raise
+            raise translated from error
 
 
 class Summaries:

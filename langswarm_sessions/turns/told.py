@@ -7,14 +7,15 @@ from typing import Any
 
 from langswarm_sessions.interfaces.provider import Completed, EngineProvider, ProviderRequest
 from langswarm_sessions.messages import OtherPart, Part
-from langswarm_sessions.records import NativeKind
+from langswarm_sessions.records import NativeKind, Usage
 from langswarm_sessions.strategies import TurnPlan
 from langswarm_sessions_otel import ChatScope, TurnScope
 
-__all__ = ["chat_span", "note_answer", "note_compaction"]
+__all__ = ["are_counted", "chat_span", "note_answer", "note_compaction"]
 
 _COMPACTS = "compact_threshold"  # has OpenAI sum up what was said before
 _OPTIONS = ("temperature", "max_tokens", "top_p")
+_TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
 
 
 def chat_span(
@@ -57,19 +58,19 @@ def note_answer(chat: ChatScope, completed: Completed) -> None:
         chat: The span of the request.
         completed: Its answer.
     """
-    usage = completed.usage
     if _is_compacted(completed.parts):  # by the provider, before it answered
         chat.compacted()
     chat.finished(
         response_model=completed.model,
         response_id=completed.provider_message_id,
         finish_reason=completed.finish_reason,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cached_tokens=usage.cached_tokens,
-        cache_write_tokens=usage.cache_write_tokens or None,  # 0 is what most providers say nothing of
-        reasoning_tokens=usage.reasoning_tokens,
+        **_tokens_of(completed.usage),
     )
+
+
+def are_counted(usage: Usage) -> bool:
+    """Whether anybody counted tokens: not every provider does, and no answer takes none."""
+    return usage.input_tokens > 0 or usage.output_tokens > 0
 
 
 def note_compaction(chat: ChatScope, plan: TurnPlan, config: Mapping[str, Any]) -> None:
@@ -83,6 +84,15 @@ def note_compaction(chat: ChatScope, plan: TurnPlan, config: Mapping[str, Any]) 
     replays = _COMPACTS in config and any(_is_compacted(message.parts) for message in plan.messages)
     if plan.left_out or plan.summary is not None or replays:
         chat.compacted()
+
+
+def _tokens_of(usage: Usage) -> dict[str, int]:
+    if not are_counted(usage):
+        return {}
+    told = {name: getattr(usage, name) for name in _TOKENS}
+    if usage.cache_write_tokens:  # 0 is what most providers say nothing of
+        told["cache_write_tokens"] = usage.cache_write_tokens
+    return told
 
 
 def _is_compacted(parts: Iterable[Part]) -> bool:

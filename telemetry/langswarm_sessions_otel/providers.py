@@ -139,7 +139,8 @@ def is_unset(provider: object) -> bool:
     Args:
         provider: What the API returned.
     """
-    return type(provider).__name__ in _STAND_INS
+    kind = type(provider)
+    return kind.__name__ in _STAND_INS and kind.__module__.partition(".")[0] == "opentelemetry"
 
 
 @functools.cache

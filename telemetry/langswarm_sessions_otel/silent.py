@@ -86,7 +86,7 @@ class _SilentChat(_Silent, ChatScope):
     def compacted(self) -> None:
         pass
 
-    def chunk(self) -> None:
+    def chunk(self, **_: object) -> None:
         pass
 
     def finished(self, **_: object) -> None:

@@ -11,7 +11,8 @@ from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph  # pyright: ignore[reportMissingTypeStubs]
 
-from langswarm_sessions import InvalidInputError, SessionManager, SessionNotFoundError
+from langswarm_sessions import InvalidInputError, SessionBusyError, SessionManager, SessionNotFoundError
+from langswarm_sessions_langchain import SessionRunnable
 from tests.agents.kit import ToolScripted, agent_of, calling, on_thread, said, texts
 
 ASKED: dict[str, Any] = {"messages": [{"role": "user", "content": "go"}]}
@@ -117,3 +118,15 @@ async def test_whose_session_it_is(manager: SessionManager, blocking: bool) -> N
         with pytest.raises(InvalidInputError, match="configurable"):
             await run(wrong)
     assert len(await said(manager, "hers")) == 2
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_an_agent_in_a_turn_of_its_own_session_is_refused_at_once(
+    manager: SessionManager, blocking: bool
+) -> None:
+    agent = agent_of(manager, ["never asked"])
+    runnable = SessionRunnable(agent, manager=manager, input_messages_key="messages", output_messages_key="messages")
+    asked, config = {"messages": [HumanMessage("hi")]}, on_thread("t", session_id="t")
+    with pytest.raises(SessionBusyError, match="cannot take a turn of the same session"):
+        await (asyncio.to_thread(runnable.invoke, asked, config) if blocking else runnable.ainvoke(asked, config))
+    assert await said(manager, "t") == ["user: hi [failed]"]

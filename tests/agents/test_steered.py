@@ -68,6 +68,26 @@ async def test_a_person_decides(manager: SessionManager, blocking: bool, mode: A
     assert result in kept[2]
 
 
+@pytest.mark.parametrize("is_edited", [False, True])
+async def test_a_call_that_a_person_edits_in_a_branch_is_another(manager: SessionManager, is_edited: bool) -> None:
+    agent = agent_of(manager, [CALL, "3.", "30."], checkpointer=InMemorySaver(), interrupt_before=["tools"])
+    await agent.ainvoke(ASKED, on_thread("t"))
+    await agent.ainvoke(None, on_thread("t"))
+    history = [state async for state in agent.aget_state_history(on_thread("t"))]
+    before = next(state for state in history if state.next == ("tools",))
+    asked = before.values["messages"][-1]
+    args = {"a": 10, "b": 20} if is_edited else asked.tool_calls[0]["args"]
+    edited = asked.model_copy(update={"tool_calls": [{**asked.tool_calls[0], "args": args}]})
+    branch = await agent.aupdate_state(before.config, {"messages": [edited]})
+    came_to = (await agent.ainvoke(None, branch))["messages"]
+    assert texts(came_to[-2:]) == (["tool: 30", "ai: 30."] if is_edited else ["tool: 3", "ai: 3."])
+    more = ["tool: c1=30", "assistant: 30."] if is_edited else []
+    assert await said(manager, "t") == [*TOLD[:3], "assistant: 3.", *more]
+    again = (await agent.ainvoke(None, branch))["messages"]
+    assert texts(again) == texts(came_to)
+    assert await said(manager, "t") == [*TOLD[:3], "assistant: 3.", *more]
+
+
 async def test_another_process_goes_on_after_an_interrupt(tmp_path: Path) -> None:
     def ask(question: str) -> str:
         """Ask a person."""

@@ -90,7 +90,7 @@ async def test_deleted_sessions_are_in_no_listing_unless_asked_for(manager: Sess
     assert [one.session_id for one in await manager.get_user_sessions("user", status=SessionStatus.DELETED)] == [
         gone.session_id
     ]
-    with pytest.raises(SessionExistsError, match="another id"):
+    with pytest.raises(SessionExistsError, match=r"restore_session.*another id"):
         await manager.create_session("user", "mock", "m", session_id=gone.session_id)
 
 

@@ -14,11 +14,11 @@ import pytest
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-from langgraph.types import StateUpdate
+from langgraph.types import Command, StateUpdate, interrupt
 
 from langswarm_sessions import InvalidInputError, SessionBusyError, SessionManager, TurnConflictError
 from langswarm_sessions_langchain.checkpoints import SessionCheckpointSaver
-from tests.checkpoints.graphs import Meeting, Overlapping, chat, say, steps, sync_chat, texts, thread
+from tests.checkpoints.graphs import Chat, Meeting, Overlapping, chat, in_a_row, say, steps, sync_chat, texts, thread
 
 
 @asynccontextmanager
@@ -245,6 +245,23 @@ async def test_time_travel_still_branches(saver: SessionCheckpointSaver) -> None
     await graph.aupdate_state(latest, say("fourth"))
     assert texts((await graph.aget_state(thread("t"))).values) == ["one", "re: one", "third", "fourth"]
     assert "__langswarm" not in json.dumps([found.metadata async for found in saver.alist(None)], default=str)
+
+
+async def test_two_decisions_on_the_newest_checkpoint_are_no_branches(saver: SessionCheckpointSaver) -> None:
+    """Whoever names the checkpoint that waits, as user interfaces do, goes on with the thread."""
+    both_decided = asyncio.Barrier(2)
+
+    async def ask(_: Any) -> dict[str, Any]:
+        answer = interrupt("well?")
+        await both_decided.wait()
+        return say(answer)
+
+    graph = in_a_row(Chat, saver, ask=ask)
+    await graph.ainvoke(say("in"), thread("t"))
+    waits = (await graph.aget_state(thread("t"))).config
+    runs = [graph.ainvoke(Command(resume=text), waits) for text in ("yes", "no")]
+    outcomes: list[object] = await asyncio.gather(*runs, return_exceptions=True)
+    assert len([outcome for outcome in outcomes if isinstance(outcome, TurnConflictError)]) == 1
 
 
 async def test_an_update_of_a_state_that_moved_on_is_refused(saver: SessionCheckpointSaver) -> None:

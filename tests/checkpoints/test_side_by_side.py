@@ -184,6 +184,34 @@ def going_back_within_graphs(saver: Saver) -> Iterable[Any]:
     yield told(graph)
 
 
+def deciding_again(saver: Saver) -> Iterable[Any]:
+    graph = in_a_row(State, saver, a=saying("a"), ask=asking("well?"), end=saying("end"))
+    graph.invoke(entering("in"), thread("t"))
+    early = list(graph.get_state_history(thread("t")))
+    yield graph.invoke(Command(resume="first"), thread("t"))["log"]
+    for state in early:  # the one that asks, and those before it
+        yield graph.invoke(Command(resume="second"), state.config)["log"]
+        yield told(graph)
+
+
+def going_back_to_a_graph_with_a_memory_of_its_own(saver: Saver) -> Iterable[Any]:
+    builder = cast("Any", StateGraph)(State)
+    builder.add_node("before", saying("before"))
+    builder.add_node("ask", asking("well?"))
+    builder.add_edge(START, "before")
+    builder.add_edge("before", "ask")
+    graph = in_a_row(State, saver, a=saying("a"), inner=builder.compile(checkpointer=True), end=saying("end"))
+    graph.invoke(entering("in"), thread("t"))
+    early = list(graph.get_state_history(thread("t")))
+    yield graph.invoke(Command(resume="first"), thread("t"))["log"]
+    for state in early:
+        yield graph.invoke(None, state.config)["log"]
+        yield graph.get_state(thread("t"), subgraphs=True).tasks[0].state.values
+        yield graph.invoke(Command(resume="second"), thread("t"))["log"]
+        yield graph.invoke(None, graph.update_state(state.config, {"log": ["edited"]}))["log"]
+        yield told(graph)
+
+
 def tasks_and_an_entrypoint(saver: Saver) -> Iterable[Any]:
     ran: list[int] = []
 
@@ -222,6 +250,8 @@ def a_stream_that_was_left(saver: Saver) -> Iterable[Any]:
         going_back,
         going_back_in_channels_kept_as_writes,
         going_back_within_graphs,
+        deciding_again,
+        going_back_to_a_graph_with_a_memory_of_its_own,
         tasks_and_an_entrypoint,
         a_stream_that_was_left,
     ],

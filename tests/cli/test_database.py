@@ -230,6 +230,27 @@ def test_doctor_asks_the_provider(status: int, state: str, found: str, code: int
     assert "key present" in checks["openai"]["found"]
 
 
+@pytest.mark.parametrize(
+    ("provider", "variable"),
+    [
+        ("anthropic", "ANTHROPIC_API_KEY"),
+        ("gemini", "GEMINI_API_KEY"),
+        ("gemini", "GOOGLE_API_KEY"),
+        ("mistral", "MISTRAL_API_KEY"),
+        ("cohere", "CO_API_KEY"),
+        ("cohere", "COHERE_API_KEY"),
+    ],
+)
+def test_doctor_says_which_provider_has_a_key(provider: str, variable: str) -> None:
+    _, checks = _doctor()
+    assert checks[f"extra {provider}"]["state"] == "ok"
+    assert checks[provider]["state"] == "absent"
+    assert "_API_KEY" in checks[provider]["remedy"]
+    code, checks = _doctor(**{variable: KEY})
+    assert (code, checks[provider]["state"]) == (0, "notice")
+    assert checks[provider]["found"] == "package installed · key present · not contacted"
+
+
 def test_doctor_says_that_a_provider_cannot_be_reached() -> None:
     code, checks = _doctor(OPENAI_API_KEY=KEY, OPENAI_BASE_URL="http://user:hidden@127.0.0.1:9/v1")
     assert code == 1

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.cli.terminal import run_cli
+from tests.cli.terminal import PROGRAM, run_cli
 
 
 def _run_python(source: str) -> subprocess.CompletedProcess[str]:
@@ -98,6 +100,26 @@ def test_an_unexpected_error_is_named_and_quoted_only_when_asked() -> None:
     assert ended.stderr.startswith("error: unexpected RuntimeError (--debug ")
     assert "canary" not in ended.stderr
     assert "RuntimeError: the canary sings" in _run_python(_FAILING.format(options=["--debug"])).stderr
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_a_stream_that_is_closed_is_as_one_to_nowhere(own_folder: Path, closed: int) -> None:
+    command = f"{shlex.join([*PROGRAM, 'chat', 's'])} {closed}{'<' if closed == 0 else '>'}&-"
+    ended = subprocess.run(command, shell=True, input="hi\n", capture_output=True, text=True, check=False)
+    assert ended.returncode == 0
+    assert ended.stdout == ("Mock response to: hi\n" if closed == 2 else "")
+    assert ended.stderr == ("Go on with: langswarm-sessions chat s\n" if closed == 1 else "")
+    said = [line.split("  ")[0] for line in run_cli("show", "s").out.splitlines() if not line.startswith(" ")]
+    assert ("user" in said, "assistant" in said) == (closed != 0, closed != 0)
+
+
+def test_a_full_disk_is_named(own_folder: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run([*PROGRAM, "doctor", "--offline"], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.decode() == (
+        "error: unexpected OSError: No space left on device (--debug before the command shows what and where)\n"
+    )
 
 
 def test_what_the_terminal_cannot_write_does_not_fail() -> None:

@@ -63,6 +63,18 @@ def test_list_is_readable(talked: str, library: BlockingSessionManager) -> None:
     assert "--limit shows more" in limited.err
 
 
+def test_an_id_is_whole_however_long_it_is(own_folder: Path, library: BlockingSessionManager) -> None:
+    long = "thread:" + "0123456789" * 10
+    library.create_session("ada", "mock", "mock-model", session_id=long)
+    _, piped = run_cli("list", env={"COLUMNS": ""}).out.splitlines()
+    assert piped.split() == f"{long} ada mock / mock-model 0 just now active".split()
+    _, *narrow = run_cli("list", env={"COLUMNS": "80"}).out.splitlines()
+    assert "".join(line.split()[0] for line in narrow) == long
+    assert narrow[0].split()[1:] == piped.split()[1:]
+    shown = run_cli("show", long, env={"COLUMNS": ""}).out.splitlines()
+    assert shown[0].split() == ["session", long]
+
+
 def test_show_is_the_transcript(talked: str) -> None:
     shown = run_cli("show", talked)
     assert shown.code == 0

@@ -121,6 +121,20 @@ def test_without_a_session_they_are_listed(spoken: str) -> None:
     assert run_cli("trace", "-f", "empty.jsonl").err == "No span of any session in empty.jsonl.\n"
 
 
+def test_an_id_is_listed_whole_however_long_it_is(own_folder: Path) -> None:
+    long = "thread:" + "0123456789" * 10
+    span = SpanRecord(
+        name="n", trace="f" * 32, span="e" * 16, parent=None, kind="INTERNAL", start=1, end=2,
+        attributes={"langswarm.session.id": long},
+    )  # fmt: skip
+    Path(DEFAULT).write_text(line_of(span), encoding="utf-8")
+    _, piped = run_cli("trace", env={"COLUMNS": ""}).out.splitlines()
+    assert piped.split()[:4] == [long, "0", "0", "0"]
+    _, *narrow = run_cli("trace", env={"COLUMNS": "80"}).out.splitlines()
+    assert "".join(line.split()[0] for line in narrow) == long
+    assert narrow[0].split()[1:] == piped.split()[1:]
+
+
 def test_turns_are_shown_as_they_end(spoken: str, capsys: pytest.CaptureFixture[str]) -> None:
     lines = Path(DEFAULT).read_text(encoding="utf-8").splitlines(keepends=True)
     waits = iter([*lines, "".join(lines)])
@@ -234,7 +248,7 @@ def test_doctor_tries_what_it_is_told_of(own_folder: Path, receiver: Receiver) -
     well = checked(0, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url, LANGSWARM_SESSIONS_SPAN_FILE="made/spans.jsonl")
     assert well["spans"]["state"] == well["span file"]["state"] == "ok"
     assert well["spans"]["found"].endswith(", which takes them")
-    assert [path for path, _, _ in receiver.requests] == ["/v1/traces"]
+    assert [path for path, _, _ in receiver.requests] == ["/v1/traces", "/v1/metrics", "/v1/logs"]
     assert not Path("made").exists()
     ill = checked(
         1,
@@ -252,6 +266,27 @@ def test_doctor_tries_what_it_is_told_of(own_folder: Path, receiver: Receiver) -
     os.mkfifo("pipe")
     unread = checked(1, LANGSWARM_SESSIONS_SPAN_FILE="pipe")["span file"]["found"]
     assert unread == f"pipe cannot be written ({os.strerror(errno.ENXIO)})"
+
+
+def test_doctor_finds_what_was_not_delivered(own_folder: Path, receiver: Receiver) -> None:
+    """Most tracing backends take spans alone, at the one address that is named for all signals."""
+    receiver.unknown = {"/v1/metrics", "/v1/logs"}
+    variables = {"OPENAI_API_KEY": "", "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url}
+    sent = run_cli("chat", "talk", said="hello\n", env=variables)
+    assert sent.err.endswith("Not all spans and metrics were delivered: see `langswarm-sessions doctor`.\n")
+    outcome = run_cli("doctor", "--json", env=variables)
+    checks = {check["name"]: check for check in json.loads(outcome.out)["checks"]}
+    assert outcome.code == 1
+    assert [checks[name]["state"] for name in ("spans", "metrics", "events")] == ["ok", "broken", "broken"]
+    assert checks["metrics"]["found"].endswith(", which does not take them (status 404)")
+    for name, signal in (("metrics", "METRICS"), ("events", "LOGS")):
+        assert checks[name]["remedy"] == (
+            f"If it takes no {name}, set OTEL_{signal}_EXPORTER=none; or name another receiver with"
+            f" OTEL_EXPORTER_OTLP_{signal}_ENDPOINT."
+        )
+    variables |= {"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
+    assert run_cli("doctor", env=variables).code == 0
+    assert "delivered" not in run_cli("chat", "talk", said="hello\n", env=variables).err
 
 
 @pytest.mark.parametrize("variable", ["OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_PYTHON_METER_PROVIDER"])

@@ -9,6 +9,7 @@ from typing import Any, cast
 import httpx2
 import pytest
 from langchain.agents import create_agent  # pyright: ignore[reportUnknownVariableType]
+from langchain_core.caches import InMemoryCache
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.fake_chat_models import FakeMessagesListChatModel
 from langchain_core.messages import AIMessage
@@ -20,7 +21,7 @@ from opentelemetry.sdk.metrics.export import NumberDataPoint
 
 from langswarm_sessions import ModelPrice
 from langswarm_sessions.errors import InvalidRequestError
-from langswarm_sessions_langchain import SessionRunnable
+from langswarm_sessions_langchain import SessionChatModel, SessionRunnable
 from langswarm_sessions_langchain.messages import usage_of
 from langswarm_sessions_langchain.runnable.billed import billed_call
 from langswarm_sessions_langchain.runnable.homes import endpoint_of
@@ -33,6 +34,7 @@ from tests.support.recorded import Recorded
 pytestmark = pytest.mark.usefixtures("price_list")
 
 EACH = Decimal("0.003")
+FREE = {"input": 0, "output": 0, "cached_input": 0}
 OURS: RunnableConfig = {"configurable": {"session_id": "s"}}
 
 
@@ -161,6 +163,66 @@ async def test_a_table_prices_what_a_runnable_tells(open_manager: OpenManager) -
     assert totals == [(first, 0), (first + second, 0), (first + second, 1), (first + second, 2)]
 
 
+WITHIN: RunnableConfig = {"configurable": {"session_id": "within"}}
+
+
+@pytest.mark.parametrize("prices", [None, {"openai/gpt-t": {"input": 1, "output": 1, "cached_input": 1}}])
+async def test_what_a_session_within_a_runnable_cost_is_counted_there_alone(
+    open_manager: OpenManager, prices: dict[str, Any] | None
+) -> None:
+    wire = Wire("openai-chat", "gpt-t", CHAT)
+    manager = open_manager(prices=True if prices is None else prices)
+    model = chat_openai(wire)
+    within = SessionRunnable(bound=model, manager=manager)
+
+    async def answer(said: Any) -> Any:
+        return await within.ainvoke(said, WITHIN)
+
+    around = SessionRunnable(bound=RunnableLambda(answer), manager=manager)
+    await around.ainvoke("hi", OURS)
+    assert len(wire.requests) == 1
+    inner, outer = [await (await manager.get_session(name)).get_metrics() for name in ("within", "s")]
+    each = EACH if prices is None else Decimal("0.0011")
+    assert (inner.total_cost, inner.unpriced_turns) == (each, 0)
+    assert (outer.total_cost, outer.unpriced_turns) == (None, 0)
+    figures = await manager.get_analytics()
+    assert (figures.total_cost, figures.unpriced_turns) == (each, 0)
+
+
+async def test_what_is_asked_beside_a_session_within_a_runnable_is_counted(open_manager: OpenManager) -> None:
+    wire = Wire("openai-chat", "gpt-t", CHAT)
+    manager = open_manager()
+    model = chat_openai(wire)
+    within = SessionRunnable(bound=model, manager=manager)
+
+    async def answer(said: Any) -> Any:
+        return [await within.ainvoke(said, WITHIN), await model.ainvoke("and you?")]
+
+    await SessionRunnable(bound=RunnableLambda(answer), manager=manager).ainvoke("hi", OURS)
+    assert len(wire.requests) == 2
+    metrics = [await (await manager.get_session(name)).get_metrics() for name in ("within", "s")]
+    assert [(each.total_cost, each.unpriced_turns) for each in metrics] == [(EACH, 0), (EACH, 0)]
+    assert (await manager.get_analytics()).total_cost == 2 * EACH
+
+
+@pytest.mark.parametrize("wrap", [_hidden, _agent])
+async def test_an_answer_out_of_langchains_cache_costs_nothing(open_manager: OpenManager, wrap: Wrap) -> None:
+    wire = Wire("openai-chat", "gpt-t", CHAT)
+    manager = open_manager()
+    model = chat_openai(wire)
+    model.cache = InMemoryCache()
+    bound = wrap(model)
+    keys = {"input_messages_key": "messages", "output_messages_key": "messages"} if "nodes" in dir(bound) else {}
+    runnable = SessionRunnable(bound=bound, manager=manager, **keys)
+    totals: list[tuple[Decimal | None, int]] = []
+    for name in ("first", "second"):
+        await runnable.ainvoke({"messages": "hi"} if keys else "hi", {"configurable": {"session_id": name}})
+        metrics = await (await manager.get_session(name)).get_metrics()
+        totals.append((metrics.total_cost, metrics.unpriced_turns))
+    assert len(wire.requests) == 1
+    assert totals == [(EACH, 0), (None, 0)]
+
+
 def test_usage_of_other_tokens_is_understood() -> None:
     details: Any = {
         "cache_read": 1,
@@ -189,6 +251,28 @@ def test_usage_of_other_tokens_is_understood() -> None:
         "input_audio_tokens": 4,
         "output_audio_tokens": 2,
     }
+
+
+@pytest.mark.parametrize("strategy", ["client", "hybrid"])
+async def test_a_tier_that_one_call_asks_for_holds_for_that_call(
+    open_manager: OpenManager, recorded: Recorded, strategy: str
+) -> None:
+    """The server does not tell the tier: it counts as it was asked for, and so it is on the span."""
+    wire = Wire("openai-chat", "gpt-t", CHAT)
+    prices = {"openai/gpt-t": {"input": 1, "output": 1, "cached_input": 1, "service_tiers": {"flex": FREE}}}
+    manager = open_manager(prices=prices, providers={"openai": wire.client()}, telemetry=recorded.telemetry())
+    session = await manager.create_session("u", "openai", "gpt-t", strategy=strategy, provider_config={"api": "chat"})
+    model = SessionChatModel(manager=manager, session_id=session.session_id, user_id="u")
+    other = model.model_copy(update={"provider_config": {"service_tier": "flex"}, "temperature": 0.25})
+    totals: list[tuple[Decimal | None, int]] = []
+    for asked in (model, other, model):
+        await asked.ainvoke(f"hi, {len(totals)}")
+        metrics = await session.get_metrics()
+        totals.append((metrics.total_cost, metrics.unpriced_turns))
+    each = Decimal("0.0011")
+    assert totals == [(each, 0), (each, 0), (2 * each, 0)]
+    chats = [span.attributes or {} for span in recorded.spans if span.name.startswith("chat ")]
+    assert [chat.get("gen_ai.request.temperature") for chat in chats] == [None, 0.25, None]
 
 
 def test_tools_at_the_provider_and_models_at_two_places_leave_it_open() -> None:

@@ -57,14 +57,18 @@ assert left in ([], ["langswarm-sessions-prices"]), left
 
 FORKED_MEANWHILE = """
 import asyncio, os, sys, threading
+from langswarm_sessions.prices import loading
 from langswarm_sessions.prices.library import LIBRARY
 
 class Watch:
     def find_spec(self, name, path=None, target=None):
-        if name == "genai_prices.data":
+        if name == "genai_prices.data" and not forking.is_set():
             importing.set()
+            forking.wait(30)
 
-importing = threading.Event()
+importing, forking = threading.Event(), threading.Event()
+loading._LONGEST_WAIT_SECONDS = loading._LONGEST_WAIT_OF_A_FORK_SECONDS = 30.0
+os.register_at_fork(before=forking.set)  # before the fork waits for the loading
 sys.meta_path.insert(0, Watch())
 LIBRARY.start_loading()
 assert importing.wait(30)

@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from langchain_core.language_models.fake_chat_models import FakeListChatModel
 
 from langswarm_sessions import RetryPolicy, SessionManager
-from langswarm_sessions.errors import ProviderError
+from langswarm_sessions.errors import ConfigurationError, InvalidInputError, ProviderError
+from tests.cost.kit import CANDIDATES, COHERE, begin
+from tests.cost.wire import Wire
 from tests.session.kit import OpenManager
 
 ADAPTERS: dict[str, dict[str, Any]] = {
@@ -71,3 +74,35 @@ async def test_only_what_was_sent_may_be_billed(
         error, unpriced = await failure(manager, name)
         found.append((error.was_sent, error.is_ambiguous, unpriced))
     assert found == [(False, False, 0), (False, False, 0), (True, True, 1)]
+
+
+def place() -> str:
+    """Say where."""
+    return "here"
+
+
+@pytest.mark.parametrize(
+    ("wire", "options"),
+    [
+        (Wire("cohere", "command-t", COHERE), {"tools": [{"type": "web_search"}]}),
+        (Wire("gemini", "gemini-t", CANDIDATES), {"tools": [place], "tool_choice": {"type": "web"}}),
+    ],
+    ids=["cohere", "gemini"],
+)
+async def test_what_this_library_refuses_to_send_was_not_billed(
+    open_manager: OpenManager, wire: Wire, options: dict[str, Any]
+) -> None:
+    manager = open_manager(providers={wire.provider: wire.client()})
+    session = await begin(manager, wire)
+    with pytest.raises(InvalidInputError):
+        await session.send_message("hi", **options)
+    assert wire.requests == []
+    assert (await session.get_metrics()).unpriced_turns == (await manager.get_analytics()).unpriced_turns == 0
+
+
+async def test_what_a_chat_model_cannot_be_asked_was_not_billed(open_manager: OpenManager) -> None:
+    manager = open_manager(providers={"langchain": FakeListChatModel(responses=["never told"])})
+    session = await manager.create_session("u", "langchain", "fake")
+    with pytest.raises(ConfigurationError):
+        await session.send_message("hi", tools=[place])
+    assert (await session.get_metrics()).unpriced_turns == 0

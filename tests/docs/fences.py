@@ -1,7 +1,8 @@
 """Code fences of a Markdown page: found, judged, and run in the order of the page.
 
-As a program, `python fences.py PAGE` runs one page in the current folder: `python` fences share one namespace and may
-use `await` at the top level, `bash` fences may hold lines of the product's own command line.
+As a program, `python fences.py PAGE` runs one page in the current folder: `python` fences share one namespace and run
+as the cells of a notebook do, in a running event loop and with `await` at the top level; `bash` fences may hold lines
+of the product's own command line.
 """
 
 from __future__ import annotations
@@ -115,10 +116,14 @@ def run_page(page: Path, *, tell: Callable[[str], None] = print) -> None:
 def _run_python(fence: Fence, *, page: Path, namespace: dict[str, object], runner: asyncio.Runner) -> None:
     padded = "\n" * (fence.line - 1) + fence.source  # so that a traceback names the line of the page
     code = compile(padded, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    if code.co_flags & CO_COROUTINE:
-        runner.run(types.FunctionType(code, namespace)())
-    else:
-        exec(code, namespace)
+
+    async def run_cell() -> None:
+        if code.co_flags & CO_COROUTINE:
+            await types.FunctionType(code, namespace)()
+        else:
+            exec(code, namespace)
+
+    runner.run(run_cell())
 
 
 def _run_command(line: str) -> None:

@@ -71,6 +71,16 @@ def test_fences_share_a_namespace_and_may_await(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_text() == "1"
 
 
+def test_fences_without_await_run_in_a_loop_as_in_a_notebook(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```python\nimport asyncio\n\nasyncio.get_running_loop()\n```\n")
+    main = sys.modules["__main__"]
+    try:
+        fences.run_page(page, tell=lambda line: None)
+    finally:
+        sys.modules["__main__"] = main
+
+
 def test_a_failing_fence_names_the_line_of_the_page(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# T\n\n```python\nok = 1\nraise LookupError('here')\n```\n")

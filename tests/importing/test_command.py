@@ -6,8 +6,10 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from langchain_core.messages import HumanMessage, message_to_dict
@@ -15,6 +17,7 @@ from langchain_core.messages import HumanMessage, message_to_dict
 from langswarm_sessions import create_session_manager
 from langswarm_sessions.cli.importing import ImportRequest, import_conversations
 from langswarm_sessions.cli.output import notes
+from langswarm_sessions.importing import exports
 from tests.cli.terminal import Terminal, run_cli
 from tests.importing.held import plain_export
 from tests.importing.written import CONVERSATION, digests, write_rows, write_table
@@ -198,3 +201,82 @@ def test_an_export_is_known_in_the_encodings_that_shells_write(encoding: str) ->
     Path("s.json").write_text(json.dumps(plain_export({"content": "für dich"}), ensure_ascii=False), encoding=encoding)
     assert run_cli("import", "s.json", "--into", "new.db").code == 0
     assert "für dich" in run_cli("export", "s", "--db", "new.db").out
+
+
+def test_an_export_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("s.json").write_text(json.dumps(plain_export({"content": "hi"})))
+    calls: list[object] = []
+    original = exports.read_export
+
+    def counted(*arguments: Any) -> Any:
+        calls.append(arguments)
+        return original(*arguments)
+
+    monkeypatch.setattr(exports, "read_export", counted)
+    for dry_run in (True, False, False):
+        calls.clear()
+        assert import_conversations(replace(REQUEST, source="s.json", prefix="old-", dry_run=dry_run)) == 0
+        assert len(calls) == 1
+
+
+TOLD_HERE: dict[str, tuple[dict[str, Any], str]] = {
+    "no key": ({"provider": "openai", "model": "gpt-5"}, "--provider and --model"),
+    "a setting nobody knows": ({"provider_config": {"temprature": 1}}, "--provider and --model"),
+    "a server elsewhere": ({"provider_config": {"base_url": "https://elsewhere.example"}}, "--provider and --model"),
+    "a version to come": ({}, "Upgrade it"),
+}
+
+
+@pytest.mark.parametrize("case", TOLD_HERE)
+def test_what_is_refused_leaves_no_database_and_is_told_in_the_words_of_the_command(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    session, message = TOLD_HERE[case]
+    data = plain_export({"content": "hi"}, **session)
+    Path("s.json").write_text(json.dumps(data if session else {**data, "version": 99}))
+    for dry in (["--dry-run"], []):
+        outcome = run_cli("import", "s.json", "--into", "new.db", *dry)
+        assert (outcome.code, message in outcome.error) == (1, True)
+        assert "provider=" not in outcome.error
+        assert "provider_config=" not in outcome.error
+        assert [file.name for file in Path().iterdir()] == ["s.json"]
+
+
+def test_a_taken_id_is_told_in_the_words_of_the_command() -> None:
+    Path("s.json").write_text(json.dumps(plain_export({"content": "hi"})))
+    assert run_cli("import", "s.json").code == 0
+    outcome = run_cli("import", "s.json", "--user", "bob")
+    assert (outcome.code, "--prefix" in outcome.error, "session_id=" in outcome.error) == (1, True, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "list.json holds a JSON list"),
+        (f" \n[{json.dumps(plain_export({'content': SECRET}))}]", "list.json holds a JSON list"),
+        (f"{json.dumps(plain_export())}\n{json.dumps(plain_export())}", "more than one JSON value"),
+    ],
+)
+def test_json_that_is_no_export_is_told_so(text: str, message: str) -> None:
+    Path("list.json").write_text(text)
+    outcome = run_cli("import", "list.json", "--into", "new.db")
+    assert (outcome.code, message in outcome.error, SECRET in outcome.error) == (1, True, False)
+    assert not Path("new.db").exists()
+
+
+@pytest.mark.usefixtures("new_console")
+def test_an_export_that_was_stopped_tells_nothing_of_resuming(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("s.json").write_text(json.dumps(plain_export({"content": "hi"})))
+
+    def stopped(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("langswarm_sessions.cli.importing.take_export", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        import_conversations(replace(REQUEST, source="s.json"))
+    told = capsys.readouterr().err
+    assert "whole or not at all" in told
+    assert "--resume" not in told

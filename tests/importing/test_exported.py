@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, text
 
 from langswarm_sessions import (
     ConfigurationError,
@@ -23,7 +24,6 @@ from langswarm_sessions.events import EventType
 from langswarm_sessions.messages import ReasoningPart
 from langswarm_sessions.messages.tokens import estimate_tokens
 from langswarm_sessions.records import Amendment, SessionSummary
-from langswarm_sessions.storage.sql.message_rows import insert_messages
 from tests.importing.held import LONG_AGO, exported, plain_export, talked
 from tests.session.kit import OpenManager, backend, open_manager, rows_of
 from tests.storage.lists import Lists
@@ -223,6 +223,17 @@ async def test_an_archived_session_stays_archived(there: SessionManager, manager
     await session.send_message("hi")
 
 
+async def test_clean_up_goes_by_the_times_that_came_along_and_loses_nothing(manager: SessionManager) -> None:
+    old = {"status": "archived", "archived_at": LONG_AGO.isoformat()}
+    session = await manager.import_conversation(plain_export({"content": "hi"}, **old))
+    assert await manager.cleanup_archived_sessions(365) == 1
+    assert await manager.cleanup_deleted_sessions(30) == 0, "it was deleted just now"
+    await session.restore()
+    assert [message.content for message in await session.get_messages()] == ["hi"]
+    assert await manager.cleanup_inactive_sessions(365) == 1, "nothing was said in it for years"
+    assert await manager.cleanup_archived_sessions(365) == 0, "it was archived just now"
+
+
 async def test_an_archived_session_of_unknown_age_is_not_cleaned_up_at_once(manager: SessionManager) -> None:
     await manager.import_conversation(plain_export(status="archived"))
     assert await manager.cleanup_archived_sessions(1) == 0
@@ -305,18 +316,16 @@ async def test_a_storage_that_fails_midway_keeps_nothing(
     there: SessionManager, manager: SessionManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = await exported(await talked(there))
-    calls = 0
+    stored: list[int] = []
 
-    def fails(*arguments: Any, **options: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls > 2:
-            raise StorageError("The disk is full.")
-        return insert_messages(*arguments, **options)
+    def fails(connection: Connection, _: Any) -> None:
+        stored.append(connection.execute(text("SELECT count(*) FROM messages")).scalar_one())
+        raise StorageError("The disk is full.")
 
-    monkeypatch.setattr("langswarm_sessions.storage.sql.restore.insert_messages", fails)
+    monkeypatch.setattr("langswarm_sessions.storage.sql.restore.insert_ended_turns", fails)
     with pytest.raises(StorageError, match="disk is full"):
         await manager.import_conversation(data)
+    assert stored == [len(data["messages"])]
     for table in ("sessions", "messages", "turns", "session_tags"):
         assert await rows_of(manager, f"SELECT * FROM {table}") == []
     monkeypatch.undo()

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import sqlite3
 import threading
+from contextlib import closing
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from langswarm_sessions import SessionManager
+from langswarm_sessions import SessionManager, SessionMessage
 from langswarm_sessions.errors import ImportFormatError
-from langswarm_sessions.importing import exports
+from langswarm_sessions.importing import exports, whole
+from langswarm_sessions.messages.tokens import estimate_tokens
+from langswarm_sessions.session import reading
 from langswarm_sessions.storage.sql import message_rows, restore
+from langswarm_sessions.storage.sql import storage as sql_storage
+from langswarm_sessions.storage.sql.conversation_rows import conversation_rows
 from tests.importing.held import exported, plain_export
-from tests.session.kit import backend, manager, open_manager
+from tests.session.kit import PATIENCE_SECONDS, OpenManager, backend, manager, open_manager
 
 __all__ = ["backend", "manager", "open_manager"]
 
@@ -36,20 +43,22 @@ async def test_figures_that_an_export_does_not_tell_are_those_of_its_answers(man
     assert (figures["turns"], figures["input_tokens"], figures["output_tokens"]) == (2, 4, 6)
 
 
-async def test_others_go_on_while_a_long_export_is_read(
-    manager: SessionManager, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("module", "name"), [(exports, "read_export"), (whole, "are_the_same"), (reading, "exported")])
+async def test_others_go_on_while_a_long_conversation_is_worked_on(
+    manager: SessionManager, monkeypatch: pytest.MonkeyPatch, module: Any, name: str
 ) -> None:
-    read_by: set[str] = set()
-    original = exports.read_export
+    done_by: set[str] = set()
+    original = getattr(module, name)
 
-    def noted(*arguments: Any) -> Any:
-        read_by.add(threading.current_thread().name)
-        return original(*arguments)
+    def noted(*arguments: Any, **options: Any) -> Any:
+        done_by.add(threading.current_thread().name)
+        return original(*arguments, **options)
 
-    monkeypatch.setattr(exports, "read_export", noted)
-    await manager.import_conversation(plain_export({"content": "hi"}))
-    assert read_by
-    assert threading.current_thread().name not in read_by
+    monkeypatch.setattr(module, name, noted)
+    session = await manager.import_conversation(plain_export({"content": "hi"}))
+    assert await manager.import_conversation(await session.export_conversation()) is session
+    assert done_by
+    assert threading.current_thread().name not in done_by
 
 
 async def test_ids_are_looked_up_once_for_all_turns(manager: SessionManager, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,6 +77,60 @@ async def test_ids_are_looked_up_once_for_all_turns(manager: SessionManager, mon
     second = await manager.import_conversation(data, session_id="other")
     old, new = await first.get_messages(), await second.get_messages()
     assert not {message.message_id for message in old} & {message.message_id for message in new}
+
+
+STORAGES: dict[str, dict[str, Any]] = {
+    "memory": {"storage": "memory"},
+    "WAL": {"storage_config": {"db_path": "ours.db", "pool_size": 1, "max_overflow": 0}},
+    "no WAL": {"storage_config": {"db_path": "ours.db", "pool_size": 1, "max_overflow": 0, "enable_wal": False}},
+}
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+async def test_others_read_and_write_while_the_rows_are_made(
+    open_manager: OpenManager, monkeypatch: pytest.MonkeyPatch, storage: str
+) -> None:
+    manager = open_manager(**STORAGES[storage])
+    other = await manager.create_session("bob", "mock", "m", session_id="other")
+    loop = asyncio.get_running_loop()
+    held: list[int] = []
+
+    async def talk() -> None:
+        await other.add_message("user", "meanwhile")
+        held.append(len(await other.get_messages()))
+
+    def noted(message: SessionMessage) -> int:
+        if message.content != "meanwhile":
+            asyncio.run_coroutine_threadsafe(talk(), loop).result(PATIENCE_SECONDS)
+            if storage != "memory":  # another process
+                with closing(sqlite3.connect("ours.db", timeout=0)) as database, database:
+                    database.execute("UPDATE sessions SET name = 'written meanwhile'")
+        return estimate_tokens(message)
+
+    monkeypatch.setattr(message_rows, "estimate_tokens", noted)
+    session = await manager.import_conversation(plain_export(*({"content": "hi"} for _ in range(3))))
+    assert held == [1, 2, 3]
+    assert session.message_count == 3
+
+
+async def test_an_id_that_is_taken_while_the_rows_are_made_is_replaced(
+    manager: SessionManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await manager.create_session("bob", "mock", "m", session_id="other")
+    loop = asyncio.get_running_loop()
+
+    def overtaken(*arguments: Any, **options: Any) -> Any:
+        adding = other.add_message("user", "mine", message_id="m1")
+        asyncio.run_coroutine_threadsafe(adding, loop).result(PATIENCE_SECONDS)
+        return conversation_rows(*arguments, **options)
+
+    monkeypatch.setattr(sql_storage, "conversation_rows", overtaken)
+    session = await manager.import_conversation(plain_export(*({"content": f"{number}"} for number in range(3))))
+    messages = await session.get_messages()
+    assert [message.provider_message_id for message in messages] == [None, "m1", None]
+    assert [message.parent_id for message in messages] == [None, "m0", messages[1].message_id]
+    assert messages[1].message_id != "m1"
+    assert [message.message_id for message in await other.get_messages()] == ["m1"]
 
 
 async def test_figures_beyond_reckoning_spoil_no_analytics(manager: SessionManager) -> None:

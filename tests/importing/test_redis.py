@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
 from langswarm_sessions import SessionManager
-from langswarm_sessions.errors import ConfigurationError, StorageError
+from langswarm_sessions.errors import ConfigurationError, MissingDependencyError, StorageError
 from langswarm_sessions.importing import RedisChatHistorySource
 from tests.histories.servers import redis_with_search
 from tests.importing.written import CONVERSATION, adds_up, as_langchain, connected, quietly, without_ids
@@ -171,3 +172,12 @@ async def test_no_password_is_told(manager: SessionManager, url: str) -> None:
         await manager.import_from(url, user_id="ada")
     assert not {"secret", "cret"} & set(re.split(r"[^a-z]+", f"{refused.value} {refused.value.__cause__!r}"))
     assert "cret" not in repr(RedisChatHistorySource(url))
+
+
+async def test_a_missing_package_is_told_with_its_extra(
+    manager: SessionManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("redis", "redis.asyncio", "redis.exceptions"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'langswarm-sessions\[redis\]'"):
+        await manager.import_from("redis://127.0.0.1:1/0", user_id="ada")

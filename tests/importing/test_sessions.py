@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import weakref
 from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -309,3 +311,14 @@ async def test_what_cannot_be_is_refused_by_name(
         await manager.import_from(source, **arguments)
     assert "secret" not in str(refused.value)
     assert not await manager.get_user_sessions("ada")
+
+
+async def test_a_driver_without_its_library_is_told(
+    manager: SessionManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `pip install psycopg` alone comes to where there is no libpq."""
+    (tmp_path / "psycopg.py").write_text("raise ImportError('no pq wrapper available')")
+    monkeypatch.delitem(sys.modules, "psycopg", raising=False)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    with pytest.raises(MissingDependencyError, match=r"pip install 'psycopg\[binary\]'"):
+        await manager.import_from("postgresql://u@127.0.0.1:1/d", user_id="ada")

@@ -63,6 +63,30 @@ async def test_a_step_whose_hook_is_cancelled_took_place(recorded: Recorded, ste
     }
 
 
+async def test_a_handoff_whose_hook_is_cancelled_tells_what_the_other_is_given(recorded: Recorded) -> None:
+    async with SessionManager("memory", telemetry=recorded.telemetry()) as manager:
+        session = await manager.create_session("user", "mock", "mock-model", session_id="s")
+        await session.send_message("one")
+        hook = Hangs()
+        manager.add_lifecycle_hook(hook)
+        taking = asyncio.ensure_future(session.handoff("mock", "other-model"))
+        await hook.called.wait()
+        taking.cancel()
+        await asyncio.wait({taking})
+    span = recorded.span("langswarm.session.handoff")
+    told = {name: value for name, value in (span.attributes or {}).items() if name.startswith("langswarm.handoff.")}
+    assert told == {
+        "langswarm.handoff.from.provider": "mock",
+        "langswarm.handoff.from.model": "mock-model",
+        "langswarm.handoff.from.mode": "native",
+        "langswarm.handoff.to.provider": "mock",
+        "langswarm.handoff.to.model": "other-model",
+        "langswarm.handoff.to.mode": "native",
+        "langswarm.handoff.messages": 2,
+    }
+    assert [(link.attributes or {})["langswarm.link.kind"] for link in span.links] == ["source_turn"]
+
+
 async def test_a_step_that_somebody_else_took_meanwhile_is_none_of_ours(
     recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:

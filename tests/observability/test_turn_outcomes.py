@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +15,7 @@ from langswarm_sessions import (
     IncompleteStreamError,
     MiddlewareError,
     MockProviderSession,
+    ProviderError,
     ProviderSessionFactory,
     ProviderTimeoutError,
     ProviderUnavailableError,
@@ -25,6 +26,7 @@ from langswarm_sessions import (
     SessionMiddleware,
     ToolCall,
 )
+from langswarm_sessions.interfaces.provider import ProviderEvent, ProviderRequest
 from langswarm_sessions.turns.readers.log import Interruption
 from tests.session.kit import Gate, until
 from tests.support.recorded import Recorded
@@ -234,6 +236,28 @@ async def test_a_summary_that_takes_too_long_is_late_not_cancelled(recorded: Rec
     assert attributes_of(recorded.span("langswarm.session.summarize"))["error.type"] == "TimeoutError"
 
 
+class LeavesErrorsAsTheyAre(MockProviderSession):
+    """Raises what its SDK does; the engine has it translated."""
+
+    async def stream_turn(self, request: ProviderRequest) -> AsyncGenerator[ProviderEvent, None]:
+        raise ConnectionResetError("of a library of theirs")
+        yield
+
+    def translate(self, error: Exception) -> Exception:
+        return ProviderUnavailableError("It is down.") if isinstance(error, OSError) else error
+
+
+async def test_a_summary_tells_of_errors_in_this_librarys_words(recorded: Recorded) -> None:
+    ProviderSessionFactory.register_provider("outcomes-raw", LeavesErrorsAsTheyAre)
+    async with SessionManager("memory", telemetry=recorded.telemetry(), summarizer="outcomes-raw/small") as manager:
+        session = await manager.create_session("user", "mock", "mock-model", strategy="client")
+        await session.update_config({"max_messages": 2})
+        for number in range(3):
+            await session.send_message(f"{number}")
+    told = {attributes_of(last(recorded, name))["error.type"] for name in ("chat small", "langswarm.session.summarize")}
+    assert told == {"langswarm_sessions.ProviderUnavailableError"}
+
+
 # Failed
 
 
@@ -264,6 +288,43 @@ async def test_a_turn_that_failed_after_its_answer_tells_its_tokens(recorded: Re
     for name in ("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"):
         assert turn[name] == call[name] > 0
     assert "gen_ai.response.finish_reasons" not in turn
+
+
+class Uncounted:
+    """Somebody's own provider, which counts no tokens."""
+
+    provider_session_id = None
+
+    async def send_message(self, content: str) -> str:
+        if "fail" in content:
+            raise ValueError("no")
+        return "well"
+
+    def get_provider_metadata(self) -> dict[str, Any]:
+        return {}
+
+    async def update_provider_config(self, config: dict[str, Any]) -> None:
+        pass
+
+    async def cleanup_provider_resources(self) -> None:
+        pass
+
+
+def uncounted(session_id: str, model: str, config: dict[str, object]) -> Any:
+    return Uncounted()
+
+
+async def test_tokens_that_nobody_counted_are_not_told_as_none(recorded: Recorded) -> None:
+    ProviderSessionFactory.register_provider("outcomes-uncounted", uncounted)
+    async with SessionManager("memory", telemetry=recorded.telemetry(), retry=AT_ONCE) as manager:
+        session = await manager.create_session("user", "outcomes-uncounted", "m")
+        await session.send_message("hi")
+        with pytest.raises(ProviderError):
+            await session.send_message("fail")
+    told = {name for span in recorded.spans for name in attributes_of(span) if name.startswith("gen_ai.usage.")}
+    assert told == set()
+    assert recorded.points("gen_ai.client.token.usage") == []
+    assert len(errors_of(recorded, CALL_DURATION)) == 2, "the calls themselves are counted"
 
 
 # Another provider

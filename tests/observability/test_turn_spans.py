@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 from opentelemetry import trace
@@ -12,6 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
 from langswarm_sessions import (
+    AuthenticationError,
     ContextOverflowError,
     ProviderUnavailableError,
     Session,
@@ -19,12 +21,15 @@ from langswarm_sessions import (
     SessionLifecycleHook,
     SessionManager,
     SessionMessage,
+    SessionMiddleware,
     ToolCall,
 )
+from langswarm_sessions.window import estimate_tokens
 from tests.support.recorded import Recorded
 
 CANARY = "the canary sings at noon"
-DURATION = "langswarm.session.turn.duration"
+TURNS = "langswarm.session.turn"
+DURATION = f"{TURNS}.duration"
 
 
 async def new_session(manager: SessionManager) -> Session:
@@ -192,6 +197,67 @@ async def test_a_lost_thread_is_a_rebuild_span_below_the_turn(manager: SessionMa
     assert root.status.status_code is StatusCode.UNSET
     [point] = recorded.points("langswarm.session.rebuilds")
     assert (point.attributes or {})["langswarm.rebuild.reason"] == "not_found"
+
+
+class Masks(SessionMiddleware):
+    """Has to see a whole answer before anybody does."""
+
+    async def process_message(self, session_id: str, message: SessionMessage, context: object) -> None:
+        message.content = message.content.replace("two", "***")
+
+
+class MasksChunks(Masks):
+    """Lets pieces through as they come."""
+
+    async def process_chunk(self, session_id: str, chunk: str, context: object) -> str:
+        return chunk.replace("two", "***")
+
+
+@pytest.mark.parametrize(("masks", "seconds"), [(MasksChunks, 0.0), (Masks, 60.0)], ids=["piece by piece", "held back"])
+async def test_the_first_chunk_is_the_one_that_the_reader_gets(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch, masks: type[SessionMiddleware], seconds: float
+) -> None:
+    moment = 1000.0
+    for module in ("chat", "scope", "turn"):
+        monkeypatch.setattr(f"langswarm_sessions_otel.scopes.{module}.perf_counter", lambda: moment)
+
+    async def slow() -> AsyncIterator[str]:
+        nonlocal moment
+        yield "one "
+        moment += 60.0
+        yield "two "
+
+    async with SessionManager("memory", telemetry=recorded.telemetry(), middleware=[masks()]) as manager:
+        session = await new_session(manager)
+        session.provider_session.set_responses([slow()])
+        assert "".join([chunk async for chunk in session.send_message_stream("count")]) == "one *** "
+    told = [recorded.points(f"{name}.time_to_first_chunk") for name in (TURNS, "gen_ai.client.operation")]
+    assert [point.sum for [point] in told if isinstance(point, HistogramDataPoint)] == [seconds, 0.0]
+
+
+@pytest.mark.parametrize("trims", [False, True], ids=["whole", "window trimmed"])
+@pytest.mark.parametrize("fails", [False, True], ids=["answered", "failed"])
+async def test_a_rebuild_tells_of_what_was_sent_in_the_end(
+    manager: SessionManager, recorded: Recorded, trims: bool, fails: bool
+) -> None:
+    session = await new_session(manager)
+    for _ in range(4):
+        await session.send_message("as long as the others")
+    recorded.exporter.clear()
+    session.provider_session.fail_next("lost")
+    if trims:
+        session.provider_session.fail_next("overflow")
+    if fails:
+        session.provider_session.fail_next("auth")
+    with suppress(AuthenticationError):
+        await session.send_message("two")
+    sent = session.provider_session.requests[-1].messages
+    assert (len(sent) < 9) is trims
+    told = recorded.span("langswarm.session.rebuild").attributes or {}
+    assert told["langswarm.rebuild.messages"] == len(sent)
+    [tokens] = recorded.points("langswarm.session.rebuild.tokens")
+    assert isinstance(tokens, HistogramDataPoint)
+    assert tokens.sum == told["langswarm.rebuild.tokens"] == sum(map(estimate_tokens, sent))
 
 
 async def test_tool_results_are_a_turn_too(manager: SessionManager, recorded: Recorded) -> None:

@@ -22,7 +22,7 @@ from langswarm_sessions_otel.propagation import error_type_of
 
 WORDS = {
     *{"sum", "by", "rate", "increase", "histogram_quantile", "or", "unless", "offset", "le", "m", "label_values"},
-    *{"last_over_time", "on", "job", "instance", "__rate_interval", "provider", "model"},
+    *{"last_over_time", "round", "on", "job", "instance", "__rate_interval", "provider", "model"},
 }
 ATTRIBUTES = {
     semconv.PROVIDER_NAME,

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import socket
+import sqlite3
+from contextlib import closing
 from contextvars import copy_context
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +22,7 @@ from langswarm_sessions_otel.process.running import RUNNING_TURNS
 from tests.session.kit import Gate, OpenManager, until
 from tests.support.recorded import Recorded
 
+PAGE = Path(__file__).parents[2] / "docs" / "telemetry" / "operations.md"
 OLDEST = "langswarm.session.turn.oldest_age"
 
 
@@ -56,6 +63,22 @@ async def test_a_turn_that_hangs_grows_old_while_its_lease_is_kept(traced: Sessi
     gate.let()
     await hanging
     assert age(recorded) == 0
+
+
+async def test_the_runbook_finds_its_process(traced: Session, own_folder: Path) -> None:
+    [query] = re.findall(r"```sql\n(.+?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    gate = Gate("late")
+    traced.provider_session.set_responses([gate])
+    hanging = asyncio.ensure_future(traced.send_message("one"))
+    await gate.asked.wait()
+    before = datetime.now(UTC) - timedelta(minutes=1)
+    with closing(sqlite3.connect(own_folder / "sessions.db")) as database:
+        [(session_id, host, process, started)] = database.execute(query).fetchall()
+        gate.let()
+        await hanging
+        assert database.execute(query).fetchall() == []
+    assert (session_id, host.split()[0], process) == (traced.session_id, socket.gethostname(), os.getpid())
+    assert before < datetime.fromisoformat(f"{started}+00:00") <= datetime.now(UTC)
 
 
 async def test_the_oldest_of_several_is_told(traced: Session, recorded: Recorded, open_manager: OpenManager) -> None:

@@ -275,6 +275,21 @@ async def test_it_is_told_of(open_manager: OpenManager) -> None:
     assert link.context.span_id == turn.context.span_id
 
 
+async def test_a_hook_that_hears_of_it_may_send(open_manager: OpenManager) -> None:
+    answers: list[str] = []
+    opened = open_manager()
+
+    class Greets(SessionLifecycleHook):
+        async def on_session_handoff(self, session_id: str, provider: str, model: str) -> None:
+            session = await opened.get_session(session_id)
+            answers.append((await session.send_message("Are you new here?", timeout=5)).content)
+
+    opened.add_lifecycle_hook(Greets())
+    session = await opened.create_session("user", "mock", "mock-model")
+    await session.handoff("mock", "other-model")
+    assert answers == ["Mock response to: Are you new here?"]
+
+
 def test_it_has_a_blocking_twin() -> None:
     with create_session_manager(storage="memory", providers=PROVIDERS, blocking=True) as manager:
         session = manager.create_session("user", "mock", "a")

@@ -22,6 +22,7 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self.unknown: set[str] = set()  # paths that it does not have
         self.answers = threading.Event()
         self.answers.set()
 
@@ -57,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         self.server.requests.append((self.path, {key.lower(): value for key, value in self.headers.items()}, body))
         self.server.answers.wait()
-        self.send_response(200)
+        self.send_response(404 if self.path in self.server.unknown else 200)
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +113,55 @@ print(len(exporter.get_finished_spans()), handle.force_flush())
         "service_name and resource_attributes have no effect on spans: the provider that is set already has its own",
     ]
     assert len(receiver.traces().resource_spans[0].scope_spans[0].spans) == 2
+
+
+def test_providers_that_stand_before_an_sdks_are_taken_for_what_they_are(
+    run_sdk: RunPython, receiver: Receiver
+) -> None:
+    """As those of Logfire, which are called what OpenTelemetry's own stand-ins are, and cannot be hashed."""
+    printed = run_sdk(
+        f"""
+from dataclasses import dataclass
+from opentelemetry import _logs, metrics, trace
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+flushed = []
+@dataclass
+class ProxyTracerProvider(trace.TracerProvider):
+    provider: object
+    def get_tracer(self, *arguments, **options): return self.provider.get_tracer(*arguments, **options)
+    def add_span_processor(self, processor): self.provider.add_span_processor(processor)
+    def force_flush(self, timeout_millis=30_000): flushed.append("spans"); return True
+@dataclass
+class ProxyMeterProvider(metrics.MeterProvider):
+    provider: object
+    def get_meter(self, *arguments, **options): return self.provider.get_meter(*arguments, **options)
+    def force_flush(self, timeout_millis=30_000): flushed.append("metrics"); return True
+@dataclass
+class ProxyLoggerProvider(_logs.LoggerProvider):
+    provider: object
+    def get_logger(self, *arguments, **options): return self.provider.get_logger(*arguments, **options)
+    def add_log_record_processor(self, processor): self.provider.add_log_record_processor(processor)
+trace.set_tracer_provider(ProxyTracerProvider(TracerProvider()))
+metrics.set_meter_provider(ProxyMeterProvider(MeterProvider()))
+_logs.set_logger_provider(ProxyLoggerProvider(LoggerProvider()))
+from langswarm_sessions_otel import configure_telemetry, force_flush
+for _ in range(2):
+    handle = configure_telemetry(endpoint="{receiver.url}")
+    {TURN.strip().replace(chr(10), chr(10) + "    ")}
+    with Telemetry().lifecycle("create", session_id="s-1"): pass
+    print(force_flush(30), force_flush(30), sorted(flushed), handle.shutdown(30))
+""",
+        LANGSWARM_SESSIONS_EVENTS="on",
+    )
+    first, second = ["metrics", "spans"] * 2, ["metrics", "spans"] * 4
+    assert printed == f"True True {sorted(first)} True\nTrue True {sorted(second)} True\n"
+    spans = [span for item in receiver.traces().resource_spans for scope in item.scope_spans for span in scope.spans]
+    named = Counter(span.name for span in spans)
+    assert named == {"chat m": 2, "invoke_agent session": 2, "langswarm.session.create": 2}
+    events = [log for item in receiver.logs().resource_logs for scope in item.scope_logs for log in scope.log_records]
+    assert len(events) == 2
 
 
 def test_providers_that_take_nothing_more_stay_as_they_are(run_sdk: RunPython, receiver: Receiver) -> None:

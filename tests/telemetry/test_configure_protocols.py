@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
+from opentelemetry.util.re import parse_env_headers
 
 from langswarm_sessions_otel import TelemetryConfigurationError
 from langswarm_sessions_otel.sdk import exporters
-from langswarm_sessions_otel.setup.request import TelemetryRequest
+from langswarm_sessions_otel.settings import warn_once
+from langswarm_sessions_otel.setup.request import SIGNALS, TelemetryRequest
 
 if TYPE_CHECKING:
     from tests.support.otlp import Receiver
@@ -79,6 +82,12 @@ def test_the_variables_choose_a_protocol_for_each_signal(
             ("grpc", "http/protobuf"),
         ),
         ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "http/protobuf", ("http/protobuf", "http/protobuf")),
+        ({"OTEL_TRACES_EXPORTER": "console, otlp_proto_grpc"}, None, ("grpc", "http/protobuf")),
+        (
+            {"OTEL_METRICS_EXPORTER": "otlp_proto_http", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+            None,
+            ("grpc", "http/protobuf"),
+        ),
     ],
 )
 def test_arguments_go_before_variables_and_those_of_a_signal_before_those_of_all(
@@ -130,6 +139,47 @@ def test_an_export_takes_as_long_as_argument_or_variable_say(
     assert _request(export_timeout=argument).timeout_of("traces") == seconds
 
 
+@pytest.mark.parametrize(("variable", "trusted"), [("own.pem", "own.pem"), ("", "of-the-machine.pem")])
+def test_a_certificate_for_exports_goes_before_those_of_the_machine(
+    monkeypatch: pytest.MonkeyPatch, variable: str, trusted: str
+) -> None:
+    seen: list[object] = []
+
+    def send(*_: object, **options: object) -> None:
+        seen.append(options["verify"])
+        raise requests.RequestException
+
+    monkeypatch.setattr("requests.adapters.HTTPAdapter.send", send)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "of-the-machine.pem")
+    if variable:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", variable)
+    exporters.delivery_of(_request(endpoint="https://localhost:4318"), "traces").send([], count=0)
+    assert seen == [trusted]
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+@pytest.mark.parametrize("given", [None, {"x": "y"}])
+@pytest.mark.parametrize("value", ["authorization: Bearer canary", "authorization=Bearer x,canary", "a=canary€"])
+def test_headers_of_a_variable_that_cannot_be_read_are_not_quoted(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    protocol: str,
+    given: dict[str, str] | None,
+    value: str,
+) -> None:
+    warn_once.cache_clear()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "right=x")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_HEADERS", value)
+    request = _request(protocol=protocol, endpoint="http://localhost:4318", headers=given)
+    for signal in SIGNALS:
+        exporters.delivery_of(request, signal).close()
+    assert caplog.messages == [
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS must be name=value,name=value: what is not written so is left out."
+    ]
+    parse_env_headers("not ours", liberal=True)
+    assert "not ours" in caplog.text
+
+
 def test_headers_and_passwords_are_in_no_repr() -> None:
     request = _request(headers={"authorization": "canary"}, endpoint="http://me:canary@host:4318")
     assert "canary" not in repr(request)
@@ -161,6 +211,9 @@ def test_a_header_that_cannot_be_sent_is_refused_without_its_value(headers: obje
         ({"endpoint": "http://host:4318/v1/traces"}, "leave out /v1"),
         ({"endpoint": "http://host:4318?api_key=canary"}, "^endpoint must be"),
         ({"endpoint": "http://[canary", "protocol": "grpc"}, "such as http://localhost:4317"),
+        ({"protocol": "grpc", "headers": {"x-bin": "canary"}}, "^headers must be .* for gRPC: 'x-bin' is not"),
+        ({"protocol": "grpc", "headers": {"x!": "canary"}}, "^headers must be .* for gRPC: 'x!' is not"),
+        ({"protocol": "grpc", "headers": {"X": "canary\xe9"}}, "^headers must be .* for gRPC: 'X' is not"),
         ({"protocol": "udp"}, "^protocol must be one of"),
         ({"insecure": True}, "^insecure must be left out"),
         ({"insecure": "yes", "protocol": "grpc"}, "^insecure must be True"),

@@ -164,6 +164,26 @@ async def test_tool_calls_and_results(session: Session, recorded: Recorded) -> N
     assert chat_said(recorded, "gen_ai.tool.definitions")[0] == [told]
 
 
+async def test_a_tool_that_is_broken_off_shows_what_it_was_asked(session: Session, recorded: Recorded) -> None:
+    runs = asyncio.Event()
+
+    async def clock(zone: str) -> str:
+        """Tell the time."""
+        runs.set()
+        await asyncio.Event().wait()
+        return "12:00"
+
+    session.provider_session.set_responses([[ToolCall(id="c1", name="clock", arguments={"zone": "UTC"})]])
+    task = asyncio.create_task(session.send_message("time?", tools=[clock], run_tools=True))
+    await runs.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    tool = dict(recorded.span("execute_tool clock").attributes or {})
+    assert tool["gen_ai.tool.call.arguments"] == '{"zone":"UTC"}'
+    assert "gen_ai.tool.call.result" not in tool
+
+
 async def test_tools_that_are_run_are_one_turn(session: Session, recorded: Recorded) -> None:
     async def clock() -> str:
         """Tell the time."""

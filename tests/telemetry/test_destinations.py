@@ -41,6 +41,8 @@ def _not_warned_before() -> Iterator[None]:
         ({"OTEL_TRACES_EXPORTER": "otlp"}, {"traces": HERE}, ""),
         ({"OTEL_METRICS_EXPORTER": "otlp_proto_http"}, {"metrics": HERE}, ""),
         ({"OTEL_LOGS_EXPORTER": "otlp", f"{OTLP}PROTOCOL": "grpc"}, {"logs": "http://localhost:4317"}, ""),
+        ({"OTEL_TRACES_EXPORTER": "otlp_proto_grpc"}, {"traces": "http://localhost:4317"}, ""),
+        ({"OTEL_TRACES_EXPORTER": "otlp_json_file"}, {}, ""),
         ({"OTEL_TRACES_EXPORTER": "otlp,none"}, {}, "traces"),
         ({"OTEL_TRACES_EXPORTER": "console", f"{OTLP}TRACES_ENDPOINT": THERE}, {}, "traces"),
         ({"OTEL_TRACES_EXPORTER": "console, otlp", f"{OTLP}TRACES_ENDPOINT": THERE}, {"traces": THERE}, ""),
@@ -73,6 +75,7 @@ def test_passwords_of_addresses_are_in_no_repr() -> None:
             "OTEL_TRACES_EXPORTER must be otlp, console or none: another exporter",
         ),
         ({"OTEL_METRICS_EXPORTER": "console"}, "OTEL_METRICS_EXPORTER must be otlp or none: another exporter"),
+        ({"OTEL_LOGS_EXPORTER": "otlp_json_file"}, "OTEL_LOGS_EXPORTER must be otlp or none: another exporter"),
         ({"OTEL_SDK_DISABLED": "False", "OTEL_LOGS_EXPORTER": " "}, None),
     ],
 )

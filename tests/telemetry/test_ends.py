@@ -107,6 +107,32 @@ print(telemetry)
     assert "canary" not in printed
 
 
+def test_a_wait_that_is_no_time_is_refused_and_nothing_ended(run_sdk: RunPython, receiver: Receiver) -> None:
+    printed = run_sdk(f"""{TURN}
+from langswarm_sessions_otel import TelemetryConfigurationError
+telemetry = configure_telemetry(endpoint="{receiver.url}")
+turn()
+told = set()
+for wrong in ("5", True, [], float("nan")):
+    for wait in (telemetry.shutdown, telemetry.force_flush, force_flush):
+        try:
+            wait(wrong)
+        except TelemetryConfigurationError as error:
+            told.add(str(error))
+print(told, telemetry.closed, telemetry.force_flush(float("inf")), force_flush(10**9), telemetry.shutdown(-1.0))
+""")
+    assert printed.startswith("{'timeout_seconds must be a number of seconds.'} False True True ")
+    assert _names(receiver) == ["invoke_agent session"]
+
+
+def test_an_end_that_may_take_for_ever_ends(run_sdk: RunPython, receiver: Receiver) -> None:
+    run_sdk(f"""{TURN}
+configure_telemetry(endpoint="{receiver.url}", shutdown_timeout=1e300)
+turn()
+""")
+    assert _names(receiver) == ["invoke_agent session"]
+
+
 def test_an_interrupt_at_the_end_is_a_line_and_no_traceback(run_sdk: RunPython, receiver: Receiver) -> None:
     receiver.answers.clear()
     printed = run_sdk(
@@ -119,6 +145,31 @@ endings.end_before_telemetry(lambda: signal.raise_signal(signal.SIGINT))
         with_errors=True,
     )
     assert printed == "langswarm-sessions: the end was interrupted: 1 spans not delivered\n"
+
+
+@pytest.mark.parametrize("moment", ["what runs is ended", "it is waited for"])
+def test_a_signal_that_asks_for_the_end_under_way_takes_nothing_from_it(
+    run_sdk: RunPython, receiver: Receiver, moment: str
+) -> None:
+    early = """
+endings.end_before_telemetry(lambda: signal.raise_signal(signal.SIGTERM))
+"""
+    late = """
+from langswarm_sessions_otel.setup import handle
+wait_for = handle.wait_for
+def interrupted(*arguments, **options):
+    handle.wait_for = wait_for
+    signal.raise_signal(signal.SIGTERM)
+handle.wait_for = interrupted
+"""
+    run_sdk(f"""{TURN}
+from langswarm_sessions_otel.process import endings
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+configure_telemetry(endpoint="{receiver.url}")
+turn()
+{early if moment == "what runs is ended" else late}
+""")
+    assert _names(receiver) == ["invoke_agent session"]
 
 
 def test_what_does_not_end_well_keeps_no_telemetry_from_being_sent(run_sdk: RunPython, receiver: Receiver) -> None:

@@ -19,6 +19,7 @@ from langswarm_sessions_otel import Telemetry, TurnScope
 from langswarm_sessions_otel.process.bounded import wait_for
 from langswarm_sessions_otel.sdk import batches
 from langswarm_sessions_otel.sdk import delivery as delivery_module
+from langswarm_sessions_otel.sdk.complaints import remedy_of
 from langswarm_sessions_otel.sdk.delivery import Delivery
 from langswarm_sessions_otel.sdk.spans import BoundedSpanProcessor
 
@@ -141,6 +142,29 @@ def test_turns_go_on_while_a_batch_is_encoded(
     assert len({*seen}) > 1
 
 
+def test_a_batch_stands_aside_while_there_is_room_and_time(
+    exports: _Exports, start_turn: StartTurn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a busy thread beside it, each time costs it milliseconds: a queue would fill faster than it is sent."""
+    aside = list[float]()
+    monkeypatch.setattr(batches, "sleep", aside.append)
+    monkeypatch.setattr(batches, "_LONGEST_ASIDE_SECONDS", 600.0)
+    exports.exporter.free.clear()
+    _turns(exports, start_turn, 10)
+    assert exports.exporter.entered.wait(30)
+    _turns(exports, start_turn, 90)
+    exports.exporter.free.set()
+    assert exports.flush()
+    assert len(exports.exporter.names) == 100
+    assert len(aside) == 50, "with half a queue or more behind it, a batch is sent at once"
+
+    monkeypatch.setattr(batches, "_LONGEST_ASIDE_SECONDS", 0.0)
+    _turns(exports, start_turn, 9)
+    assert exports.flush()
+    assert len(exports.exporter.names) == 109
+    assert len(aside) == 50
+
+
 def test_what_is_dropped_is_counted_as_it_happens_and_told_once(
     exports: _Exports, start_turn: StartTurn, caplog: pytest.LogCaptureFixture, errors: list[str]
 ) -> None:
@@ -202,7 +226,7 @@ def test_a_closed_processor_takes_nothing_more(exports: _Exports, start_turn: St
     assert exports.processor.force_flush()
 
 
-def _raise(error: Exception) -> SpanExportResult:
+def _raise(error: BaseException) -> SpanExportResult:
     raise error
 
 
@@ -262,6 +286,35 @@ def test_a_failure_is_one_line_without_what_was_sent_along(
     ]
     assert "canary" not in caplog.text
     assert exports.processor.outlet.lost == 6
+
+
+@pytest.mark.parametrize(
+    ("reason", "remedy"),
+    [
+        ("InvalidHeader", "correct headers, or OTEL_EXPORTER_OTLP_HEADERS"),
+        ("OSError", "OTEL_EXPORTER_OTLP_CERTIFICATE"),  # of requests, for a file that is not there
+        ("SSLCertVerificationError", "OTEL_EXPORTER_OTLP_CERTIFICATE"),
+        ("InvalidSchema", "correct the endpoint"),
+        ("InvalidURL", "correct the endpoint"),
+        ("INVALID_ARGUMENT", PROTOCOL),
+    ],
+)
+def test_what_is_refused_before_it_is_sent_is_told_with_what_to_correct(reason: str, remedy: str) -> None:
+    assert remedy in remedy_of(reason)
+
+
+def test_an_exporter_that_would_end_its_thread_loses_a_batch_and_no_more(
+    exports: _Exports, start_turn: StartTurn
+) -> None:
+    exports.exporter.answer = lambda: _raise(SystemExit(1))
+    _turns(exports, start_turn, 2)
+    assert not exports.flush()
+    assert exports.processor.outlet.lost == 2
+    assert wait_for([exports.processor.outlet._attendant.ask(lambda: sys.exit(1))], timeout_seconds=30) is False
+    exports.exporter.answer = lambda: SpanExportResult.SUCCESS
+    _turns(exports, start_turn, 1)
+    assert exports.flush()
+    assert len(exports.exporter.names) == 1
 
 
 def test_it_is_told_again_after_a_while_and_when_all_is_well(

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import langswarm_sessions
+import langswarm_sessions_frameworks
 import langswarm_sessions_langchain
 import langswarm_sessions_otel
 from langswarm_sessions_otel import semconv
@@ -55,7 +56,12 @@ def spelled_out(name: str) -> Iterator[str]:
 
 
 def sources() -> Iterator[Path]:
-    packages: tuple[ModuleType, ...] = (langswarm_sessions, langswarm_sessions_otel, langswarm_sessions_langchain)
+    packages: tuple[ModuleType, ...] = (
+        langswarm_sessions,
+        langswarm_sessions_otel,
+        langswarm_sessions_langchain,
+        langswarm_sessions_frameworks,
+    )
     for package in packages:
         assert package.__file__ is not None
         yield from Path(package.__file__).parent.rglob("*.py")

@@ -185,6 +185,14 @@ def test_a_span_that_stands_below_itself_is_drawn_once_there() -> None:
     assert lines == ["first  1.5 ms", "between  1.5 ms", "again  1.5 ms"]
 
 
+@pytest.mark.parametrize(("nanoseconds", "told"), [(-3 * 10**9, "-3.00 s"), (-5 * 10**6, "-5.0 ms"), (-7000, "-7 µs")])
+def test_a_clock_that_was_put_back_is_told_in_the_same_units(nanoseconds: int, told: str) -> None:
+    span = SpanRecord(
+        name="span", trace="1", span="2", parent=None, kind="INTERNAL", start=10**18, end=10**18 + nanoseconds
+    )
+    assert render_span_tree([span]) == f"span  {told}"
+
+
 def test_no_spans_are_no_text() -> None:
     assert render_span_tree([]) == ""
 

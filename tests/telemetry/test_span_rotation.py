@@ -176,24 +176,31 @@ with open(sys.argv[1]) as file:
 """
 
 
-def test_a_process_that_holds_a_full_file_holds_no_turn_up(
-    recorded: Recorded, telemetry: Telemetry, start_turn: StartTurn, tmp_path: Path
+def test_a_process_that_holds_a_full_file_holds_no_turn_up_and_loses_no_line(
+    recorded: Recorded,
+    telemetry: Telemetry,
+    start_turn: StartTurn,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     path = tmp_path / "spans.jsonl"
     recorded.tracer_provider.add_span_processor(SpanFileProcessor(path, limit=LIMIT))
 
     def fill(number: int) -> None:
         before = path.stat().st_size
-        while before <= path.stat().st_size <= number:
+        size = before
+        while before <= size <= number:
             with start_turn(telemetry):
                 pass
+            last, size = size, path.stat().st_size
+            assert size != last, "a line was lost"
 
     fill(LIMIT - 1000)
     command = [sys.executable, "-c", HOLD, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        filling = threading.Thread(target=fill, args=(LIMIT + 1000,), daemon=True)
+        filling = threading.Thread(target=fill, args=(3 * LIMIT,), daemon=True)
         filling.start()
         filling.join(30)
         was_held_up = filling.is_alive()
@@ -201,7 +208,8 @@ def test_a_process_that_holds_a_full_file_holds_no_turn_up(
     filling.join()
     assert not was_held_up
     assert not put_aside(path).exists()
-    fill(2 * LIMIT)
+    assert "cannot be renamed" not in caplog.text, "another is about to"
+    fill(4 * LIMIT)
     assert path.stat().st_size < LIMIT < put_aside(path).stat().st_size
 
 

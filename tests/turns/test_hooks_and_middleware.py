@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from langswarm_sessions import (
+    AuthenticationError,
     MiddlewareError,
     Session,
     SessionContext,
@@ -106,6 +107,31 @@ async def test_inward_middleware_that_raises_fails_the_turn(open_manager: OpenMa
 class ReturnsRubbish(SessionMiddleware):
     async def process_message(self, session_id: str, message: SessionMessage, context: SessionContext) -> Any:
         return "a string"
+
+
+class WaitsInVain(SessionMiddleware):
+    """Waits for something that is cancelled, as a message of one role goes through it."""
+
+    def __init__(self, role: str) -> None:
+        self.role = role
+
+    async def process_message(self, session_id: str, message: SessionMessage, context: SessionContext) -> None:
+        if message.role == self.role:
+            work = asyncio.get_running_loop().create_future()
+            work.cancel()
+            await work
+
+
+@pytest.mark.parametrize(("role", "stored"), [("user", []), ("assistant", ["failed"])])
+async def test_middleware_whose_own_work_was_cancelled_fails_the_turn(
+    open_manager: OpenManager, role: str, stored: list[str]
+) -> None:
+    manager = open_manager("memory", middleware=[WaitsInVain(role)])
+    session = await manager.create_session("user", "mock", "m")
+    with pytest.raises(MiddlewareError, match="raised CancelledError"):
+        await session.send_message("hi")
+    assert [message.status.value for message in await session.get_messages()] == stored
+    assert not await leftovers(manager)
 
 
 async def test_middleware_that_returns_rubbish_is_named(open_manager: OpenManager) -> None:
@@ -249,6 +275,37 @@ async def test_a_broken_hook_fails_nothing_and_is_logged(
     lines = [record.getMessage() for record in caplog.records if "hook" in record.getMessage()]
     assert len(lines) == 2
     assert all("RuntimeError" in line and "broken hook" not in line for line in lines)
+
+
+class WaitsForWhatIsCancelled(SessionLifecycleHook):
+    async def on_session_created(self, session_id: str, user_id: str, provider: str, model: str) -> None:
+        await self.wait()
+
+    async def on_message_sent(self, session_id: str, message: SessionMessage) -> None:
+        await self.wait()
+
+    async def on_session_error(self, session_id: str, error: Exception) -> None:
+        await self.wait()
+
+    async def wait(self) -> None:
+        work = asyncio.get_running_loop().create_future()
+        work.cancel()
+        await work
+
+
+async def test_a_hook_whose_own_work_was_cancelled_cancels_nobody_else(
+    open_manager: OpenManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    hook = Everything()
+    manager = open_manager("memory", hooks=[WaitsForWhatIsCancelled(), hook])
+    session = await manager.create_session("user", "mock", "m", session_id="s")
+    assert (await session.send_message("hi")).content == "Mock response to: hi"
+    session.provider_session.fail_next("auth")
+    with pytest.raises(AuthenticationError):
+        await session.send_message("hi")
+    assert [entry[0] for entry in hook.heard] == ["created", "sent", "error"]
+    lines = [record.getMessage() for record in caplog.records if "hook" in record.getMessage()]
+    assert [line.partition(" failed with ")[2] for line in lines] == ["CancelledError; the operation went on."] * 3
 
 
 class Hangs(SessionLifecycleHook):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,9 @@ __all__ = ["Runs"]
 
 logger = logging.getLogger(__name__)
 
+_RUNNER = "agents.run"
+"""The module that runs agents. What fails leaves its context to the garbage collector, in the frames of the error."""
+
 
 @dataclass(slots=True)
 class _Run:
@@ -31,8 +35,8 @@ class Runs:
     """Lets one run of a session begin after the other.
 
     The SDK says when a run reads its history, not when it has ended. A run lets go of the session with its last word,
-    when it pauses for an approval, when the task it runs in ends or begins another run of the session, or when nobody
-    holds its context any more.
+    when it pauses for an approval, when its coroutine or the task it runs in ends, when that task begins another run of
+    the session, or when nobody holds its context any more.
 
     Args:
         conversation: The session.
@@ -53,13 +57,18 @@ class Runs:
         """
         if context in self._runs:
             return
+        task, ran = asyncio.current_task(), list[weakref.ref[Any]]()
+        if task is not None:
+            asyncio.get_running_loop().call_soon(lambda: ran.extend(map(weakref.ref, _run_of(task))))
         turn = await self._conversation.hold(steps_aside=True)
         self._runs[context] = _Run(turn)
         used = context.usage  # the SDK goes on counting in it
         turn.count(lambda: _usage_of(used))
         weakref.finalize(context, turn.abort).atexit = False
-        if (task := asyncio.current_task()) is not None:
-            task.add_done_callback(lambda ended: turn.abort(_error_of(ended)))
+        if task is not None:
+            _abort_with(task, turn)
+        for run in filter(None, (reference() for reference in ran)):
+            weakref.finalize(run, _abort_soon, turn, asyncio.get_running_loop()).atexit = False
 
     def lease_of(self, context: RunContextWrapper[Any]) -> Lease | None:
         """Return the lease that a run writes under; None for one that holds nothing (any more)."""
@@ -83,6 +92,35 @@ class Runs:
         run.is_over = True
         run.turn.pause()
         await _ended(run.turn)
+
+
+def _abort_with(task: asyncio.Task[Any], turn: HeldTurn) -> None:
+    """End a run with the task it runs in. A task that goes on does not keep what it ran before."""
+
+    def aborted(ended: asyncio.Task[Any]) -> None:
+        turn.abort(_error_of(ended))
+
+    task.add_done_callback(aborted)
+    if turn.task is not None:
+        turn.task.add_done_callback(lambda _: task.remove_done_callback(aborted))
+
+
+def _run_of(task: asyncio.Task[Any]) -> list[Any]:
+    """Return the SDK's coroutine of the run that a task is in, while it waits; none where it cannot be seen."""
+    found: list[Any] = []
+    waits: Any = task.get_coro()
+    while waits is not None:
+        frame = getattr(waits, "cr_frame", None)
+        if frame is not None and frame.f_globals.get("__name__") == _RUNNER:
+            found = [waits]
+        waits = getattr(waits, "cr_await", None) or getattr(waits, "gi_yieldfrom", None)
+    return found
+
+
+def _abort_soon(turn: HeldTurn, loop: asyncio.AbstractEventLoop) -> None:
+    """End a run whose coroutine has ended, unless its task ends with it, which says why."""
+    with suppress(RuntimeError):  # the loop is closed, and with it the turn was released
+        loop.call_soon_threadsafe(lambda: loop.call_soon(turn.abort))
 
 
 async def _ended(turn: HeldTurn) -> None:

@@ -22,9 +22,10 @@ from langswarm_sessions_langchain.agents.continuing import known_again, replacin
 from langswarm_sessions_langchain.agents.model_call import AgentModelCall
 from langswarm_sessions_langchain.agents.order import order_of
 from langswarm_sessions_langchain.agents.runs import RUN_KEY, AgentRun, HistoryOwner, inside_tool
-from langswarm_sessions_langchain.agents.stored import add, inputs_of, note_end, recorded_result
+from langswarm_sessions_langchain.agents.stored import add, call_digest, inputs_of, note_end, recorded_result
 from langswarm_sessions_langchain.agents.transcript import newly_said
 from langswarm_sessions_langchain.runnable.bound import RUNNABLE_PROVIDER
+from langswarm_sessions_langchain.runnable.nesting import refuse_inside_turn
 from langswarm_sessions_langchain.runnable.session import check_same, open_conversation
 
 __all__ = ["AgentSteps"]
@@ -104,7 +105,9 @@ class AgentSteps:
         """Store the result of a tool call, all that is in it or nothing, and end its step."""
         async with self._step(run, request.state, is_entered=True):
             session = await self._session(run)
-            await add(self.manager, session, _results(result), of_command=not isinstance(result, ToolMessage))
+            of_call = call_digest(_messages(request.state), request.tool_call["id"] or "")
+            is_command = not isinstance(result, ToolMessage)
+            await add(self.manager, session, _results(result), of_call=of_call, of_command=is_command)
         return result
 
     async def end(self, run: AgentRun, state: State) -> None:
@@ -128,6 +131,7 @@ class AgentSteps:
         """Take a step of a run in its place among the runs of the session; one that fails ends the run."""
         order, key, step, is_done = order_of(self.manager), _run_key(state), _Step(), False
         if not is_entered:
+            refuse_inside_turn(run.session_id)
             await order.enter(run.session_id, key, seconds=self.turn_wait)
         try:
             yield step

@@ -81,6 +81,7 @@ class ModelAsking:
         stored = tuple(from_langchain(message) for message in said.messages)
         results_only = all(message.role is Role.TOOL for message in stored)
         settings = {**self.settings, **self.ask.settings}
+        other = await asked_otherwise(session, settings=settings, model=self.ask.model or self.model)
         turn = TurnInput(
             messages=stored,
             instructions=given.instructions,
@@ -89,7 +90,8 @@ class ModelAsking:
             timeout=self.ask.timeout,
             stream=stream,
             operation="tool_results" if results_only else "stream" if stream else "send",
-            provider=await asked_otherwise(session, settings=settings, model=self.ask.model or self.model),
+            provider=other,
+            provider_config=None if other is None else {**session.record.provider_config, **settings},
             resume_failed=True,
         )
         with in_model_run(self.run, session.session_id):

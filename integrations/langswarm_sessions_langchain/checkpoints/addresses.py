@@ -11,6 +11,7 @@ from langswarm_sessions.errors import InvalidInputError, SessionAccessError
 from langswarm_sessions.records.checkpoints import CheckpointAddress
 
 __all__ = [
+    "BRANCH_KEY",
     "DEFAULT_USER",
     "HEAD_KEY",
     "Place",
@@ -28,9 +29,13 @@ DEFAULT_USER = "user"
 # newest checkpoint, and which run it is of. Keys that begin so are in no metadata and no trace.
 HEAD_KEY = "__langswarm_head"
 
+# The checkpoint a run was pointed at, where others have gone on from it: there, and only there, the run branches off.
+BRANCH_KEY = "__langswarm_branch"
+
 _RUN_PREFIX = "__pregel_"
 _DURABILITY = "__pregel_durability"
 _RUNTIME = "__pregel_runtime"
+_REPLAY = "__pregel_replay_state"
 
 
 class Place:
@@ -125,15 +130,19 @@ def must_extend_head(config: RunnableConfig, metadata: Mapping[str, Any]) -> boo
     """Return whether a checkpoint may only be stored as the child of the newest one.
 
     That is so for a run, or an update of the state, that began at the newest checkpoint or at an empty thread. One
-    that was pointed at an earlier checkpoint branches off once; what it goes on to store extends its branch.
+    that was pointed at an earlier checkpoint branches off once, and so do the graphs within it that kept a state of
+    their own; what it goes on to store extends its branch.
     """
     configurable = _configurable(config)
     if configurable.get(HEAD_KEY):
         return True
     source = metadata.get("source")
     is_run = any(key.startswith(_RUN_PREFIX) for key in configurable)
-    if not configurable.get("checkpoint_id"):
-        return is_run or source == "update"
+    before = configurable.get("checkpoint_id")
+    if not before:
+        return (is_run or source == "update") and configurable.get(_REPLAY) is None
+    if before == configurable.get(BRANCH_KEY):
+        return False
     return is_run and source == "loop" and configurable.get(_DURABILITY) != "exit"
 
 

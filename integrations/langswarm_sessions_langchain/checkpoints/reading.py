@@ -17,7 +17,14 @@ from langswarm_sessions.records.checkpoints import (
     StoredCheckpoint,
     StoredHistory,
 )
-from langswarm_sessions_langchain.checkpoints.addresses import DEFAULT_USER, HEAD_KEY, Place, config_of, place_of
+from langswarm_sessions_langchain.checkpoints.addresses import (
+    BRANCH_KEY,
+    DEFAULT_USER,
+    HEAD_KEY,
+    Place,
+    config_of,
+    place_of,
+)
 from langswarm_sessions_langchain.checkpoints.backend import Backend
 from langswarm_sessions_langchain.checkpoints.values import decode_value, known_of
 
@@ -31,12 +38,12 @@ async def get_tuple(backend: Backend, place: Place, config: RunnableConfig) -> C
         op.done(count=0 if stored is None else 1, size=0 if stored is None else _size_of(stored))
     if stored is None:
         return None
-    mark: dict[str, str | None] = {}
+    mark: dict[str, str | None] = dict.fromkeys({HEAD_KEY, BRANCH_KEY} & config.get("configurable", {}).keys())
     if place.checkpoint_id is None:
         mark[HEAD_KEY] = new_id()
         _remember(backend, stored)
-    elif HEAD_KEY in config.get("configurable", {}):
-        mark[HEAD_KEY] = None  # pointed at: what comes of it is a branch
+    elif not stored.is_newest:
+        mark[BRANCH_KEY] = place.checkpoint_id
     return _tuple_of(backend, stored, place.config(stored.entry.checkpoint_id, **mark), names_user=place.names_user)
 
 

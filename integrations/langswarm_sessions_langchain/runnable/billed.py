@@ -77,7 +77,18 @@ def _call_of(
         provider=provider if isinstance(provider, str) and provider else None,
         terms=_terms(answer, kind=_kind(provider, callers), callers=callers, host=host),
         host=host,
+        is_free=_is_of_a_turn(about) or _is_cached(answer),
     )
+
+
+def _is_of_a_turn(about: Mapping[str, Any]) -> bool:
+    """Whether an answer was given out by a session, in a turn of its own."""
+    return all(isinstance(about.get(name), str) for name in ("session_id", "turn_id"))
+
+
+def _is_cached(answer: AIMessage) -> bool:
+    """Whether LangChain's own cache gave the answer: it then says so, beside the tokens of the request back then."""
+    return _mapping(answer.usage_metadata).get("total_cost") == 0
 
 
 def _kind(provider: object, callers: Iterable[BaseChatModel]) -> str:

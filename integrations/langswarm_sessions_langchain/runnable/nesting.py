@@ -125,7 +125,7 @@ def refuse_inside_turn(session_id: str) -> None:
     if any(turn.runs and turn.session_id == session_id for turn in _around.get()):
         raise SessionBusyError(
             "What SessionRunnable(bound=...) wraps cannot take a turn of the same session: the turn around it waits "
-            "for it. Wrap a plain chat model there, or give what is inside a session_id of its own.",
+            "for it. Wrap a model or agent without a session there, or give what is inside a session_id of its own.",
             session_id=session_id,
             retryable=False,
         )

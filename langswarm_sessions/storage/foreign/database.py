@@ -35,6 +35,7 @@ _BLOCKING = {  # a thread of its own reads: an async driver has no place there
     "mariadb+aiomysql": "mariadb+pymysql",
     "mariadb+asyncmy": "mariadb+pymysql",
 }
+_PACKAGES = {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary"}  # else C libraries, or a compiler
 _READ_ONLY = {"mysql": "SET SESSION TRANSACTION READ ONLY", "mariadb": "SET SESSION TRANSACTION READ ONLY"}
 _SHOWN = ("host", "port", "unix_socket")  # of a URL's options: others may be a password
 _ATTEMPTS = 5
@@ -178,8 +179,10 @@ class ForeignDatabase:
                 f"SQLAlchemy knows no database {self._url.drivername!r}. Give a URL such as sqlite:///chat.db, "
                 "postgresql://user:password@host/name or mysql://user:password@host/name."
             ) from None
-        except ModuleNotFoundError as error:
-            raise MissingDependencyError(f"Reading {backend} needs its driver: pip install {error.name}.") from error
+        except ImportError as error:  # of psycopg also where it is installed, and its C library is not
+            driver = error.name or self._url.get_driver_name()
+            package = _PACKAGES.get(driver, driver)
+            raise MissingDependencyError(f"Reading {backend} needs its driver: pip install {package}.") from error
         if backend in _READ_ONLY:
             event.listen(engine, "connect", partial(_execute, statement=_READ_ONLY[backend]))
         return engine

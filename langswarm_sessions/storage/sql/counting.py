@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam
 
 from langswarm_sessions.messages import Role, SessionMessage, content_bytes
-from langswarm_sessions.records import SessionCounters
+from langswarm_sessions.records import SessionCounters, total_of
 from langswarm_sessions.storage.sql.tables import sessions
 
 __all__ = ["MESSAGE_COUNTERS", "added_to", "additions", "count_messages", "counter_updates"]
@@ -44,4 +44,10 @@ def additions(amounts: Mapping[str, float | Decimal], names: Iterable[str]) -> d
 
 def added_to(counters: SessionCounters, amounts: Mapping[str, float | Decimal]) -> SessionCounters:
     """Return `counters` as the database has them after the additions."""
-    return replace(counters, **{name: getattr(counters, name) + amount for name, amount in amounts.items()})
+    return replace(counters, **{name: _sum(getattr(counters, name), amount) for name, amount in amounts.items()})
+
+
+def _sum(count: Any, amount: Any) -> Any:
+    if isinstance(count, Decimal) or isinstance(amount, Decimal):
+        return total_of((Decimal(count), Decimal(amount)))
+    return count + amount

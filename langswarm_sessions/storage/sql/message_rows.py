@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, insert, select
+from sqlalchemy import Connection, Dialect, Select, bindparam, insert, select
 
 from langswarm_sessions.ids import new_id
 from langswarm_sessions.messages import (
@@ -20,7 +20,7 @@ from langswarm_sessions.messages import (
     parts_from_json,
 )
 from langswarm_sessions.messages.tokens import estimate_tokens
-from langswarm_sessions.storage.sql.prepared import Prepared
+from langswarm_sessions.storage.sql.prepared import BoundRow, Prepared
 from langswarm_sessions.storage.sql.tables import messages, turns
 from langswarm_sessions.storage.sql.types import select_all
 
@@ -29,9 +29,13 @@ __all__ = [
     "copy_of",
     "identified",
     "insert_messages",
+    "insert_rows",
     "message_of",
     "messages_of",
+    "named",
     "place_messages",
+    "placed_rows",
+    "taken_among",
     "taken_ids",
 ]
 
@@ -125,7 +129,6 @@ def insert_messages(
     parent_id: str | None,
     turn_id: str | None,
     status: TurnState,
-    taken: set[str] | None = None,
 ) -> tuple[SessionMessage, ...]:
     """Store messages one after the other; return them as they are stored.
 
@@ -137,9 +140,8 @@ def insert_messages(
         parent_id: The message before the first.
         turn_id: Their turn, if any.
         status: The state of that turn.
-        taken: The ids that are in use, which those of the messages are added to (None: looked up).
     """
-    entries = identified(connection, given, session_id=session_id, turn_id=turn_id, status=status, taken=taken)
+    entries = identified(connection, given, session_id=session_id, turn_id=turn_id, status=status)
     place_messages(connection, entries, first_seq=first_seq, parent_id=parent_id)
     return entries
 
@@ -151,12 +153,25 @@ def identified(
     session_id: str,
     turn_id: str | None,
     status: TurnState,
-    taken: set[str] | None = None,
 ) -> tuple[SessionMessage, ...]:
     """Return copies of `given` with the ids they will have; an id that is taken becomes the provider's."""
+    taken = taken_ids(connection, given)
+    return named(given, session_id=session_id, turn_id=turn_id, status=status, taken=taken)
+
+
+def named(
+    given: Sequence[SessionMessage], *, session_id: str, turn_id: str | None, status: TurnState, taken: set[str]
+) -> tuple[SessionMessage, ...]:
+    """Do what `identified` does, without the database.
+
+    Args:
+        given: Messages, oldest first; the objects are not changed.
+        session_id: The session they belong to.
+        turn_id: Their turn, if any.
+        status: The state of that turn.
+        taken: The ids that are in use, which those of the messages are added to.
+    """
     entries: list[SessionMessage] = []
-    if taken is None:
-        taken = taken_ids(connection, given)
     for message in given:
         wanted = message.message_id
         free = bool(wanted) and wanted not in taken
@@ -178,16 +193,31 @@ def place_messages(
     connection: Connection, entries: Sequence[SessionMessage], *, first_seq: int, parent_id: str | None
 ) -> None:
     """Store messages that have their ids, from `first_seq` on; their place is noted in them."""
+    insert_rows(connection, placed_rows(connection.dialect, entries, first_seq=first_seq, parent_id=parent_id))
+
+
+def placed_rows(
+    dialect: Dialect, entries: Sequence[SessionMessage], *, first_seq: int, parent_id: str | None
+) -> list[BoundRow]:
+    """Return the rows of messages that have their ids, from `first_seq` on; their place is noted in them."""
     for seq, entry in enumerate(entries, first_seq):
         entry.seq, entry.parent_id = seq, parent_id
         parent_id = entry.message_id
-    if entries:
-        _INSERT.write_each(connection, [_values_of(entry) for entry in entries])
+    return _INSERT.bound(dialect, map(_values_of, entries))
+
+
+def insert_rows(connection: Connection, rows: Sequence[BoundRow]) -> None:
+    """Store what `placed_rows` returned."""
+    _INSERT.write_bound(connection, rows)
 
 
 def taken_ids(connection: Connection, given: Sequence[SessionMessage]) -> set[str]:
     """Return which of the ids that messages were given are in use."""
-    wanted = [message.message_id for message in given if message.message_id]
+    return taken_among(connection, [message.message_id for message in given if message.message_id])
+
+
+def taken_among(connection: Connection, wanted: Sequence[str]) -> set[str]:
+    """Return which ids are in use."""
     taken: set[str] = set()
     for start in range(0, len(wanted), _MOST_PARAMETERS):
         taken |= set(connection.execute(_TAKEN_IDS, {"ids": wanted[start : start + _MOST_PARAMETERS]}).scalars())

@@ -7,7 +7,7 @@ as the statements themselves. Bind and result processing are SQLAlchemy's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ClauseElement, Connection, Dialect
@@ -17,10 +17,12 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.forks import fork_safe_lock
 
-__all__ = ["Prepared"]
+__all__ = ["BoundRow", "Prepared"]
 
 Processor = Callable[[Any], Any]
 Values = Mapping[str, Any]
+BoundRow = tuple[Any, ...]
+"""The parameters of one execution, as the driver wants them."""
 
 
 class _Compiled:
@@ -39,7 +41,7 @@ class _Compiled:
         processors = [entry.type.dialect_impl(dialect).result_processor(dialect, None) for entry in entries]
         self.columns = [(index, convert) for index, convert in enumerate(processors) if convert is not None]
 
-    def bind(self, values: Values) -> tuple[Any, ...]:
+    def bind(self, values: Values) -> BoundRow:
         """Return the parameters in the order the driver wants them."""
         bound = [values.get(name, constant) for name, constant in self.parameters]
         for index, convert in self.conversions:
@@ -105,11 +107,21 @@ class Prepared:
         cursor.close()
         return count
 
-    def write_each(self, connection: Connection, many: Sequence[Values]) -> None:
+    def write_each(self, connection: Connection, many: Iterable[Values]) -> None:
         """Run a statement that writes once for each set of values."""
-        compiled = self._for(connection.dialect)
+        self.write_bound(connection, self.bound(connection.dialect, many))
+
+    def bound(self, dialect: Dialect, many: Iterable[Values]) -> list[BoundRow]:
+        """Return sets of values ready for `write_bound` on a connection of this dialect."""
+        bind = self._for(dialect).bind
+        return [bind(values) for values in many]
+
+    def write_bound(self, connection: Connection, many: Sequence[BoundRow]) -> None:
+        """Do what `write_each` does with sets of values that are ready."""
+        if not many:
+            return
         cursor = _cursor_of(connection)
-        cursor.executemany(compiled.text, [compiled.bind(values) for values in many])
+        cursor.executemany(self._for(connection.dialect).text, many)
         cursor.close()
 
     def _run(self, connection: Connection, values: Values) -> tuple[_Compiled, DBAPICursor]:

@@ -20,7 +20,15 @@ from langswarm_sessions.storage.sql.session_rows import RECORD_COLUMNS, record_o
 from langswarm_sessions.storage.sql.tables import session_tags, sessions
 from langswarm_sessions.storage.sql.types import from_microseconds, select_all, to_microseconds
 
-__all__ = ["change_session", "change_status", "insert_session", "list_sessions", "load_session", "purge_batch"]
+__all__ = [
+    "change_session",
+    "change_status",
+    "insert_session",
+    "list_sessions",
+    "load_session",
+    "purge_batch",
+    "refuse_taken",
+]
 
 _INSERT = insert(sessions)
 _LOAD = Prepared(select_all(*RECORD_COLUMNS).where(sessions.c.session_id == bindparam("of_session")))
@@ -40,11 +48,26 @@ def insert_session(connection: Connection, record: SessionRecord) -> None:
     try:
         connection.execute(_INSERT, {**values_of(record), "version": record.version})
     except IntegrityError as error:
-        raise SessionExistsError(
-            "A session with this id exists already (it may be archived or deleted). Use get_session or another id.",
-            session_id=record.session_id,
-        ) from error
+        raise _taken(record.session_id) from error
     _store_tags(connection, record)
+
+
+def refuse_taken(connection: Connection, session_id: str) -> None:
+    """Refuse the id of a session that is there.
+
+    Raises:
+        SessionExistsError: It is taken.
+    """
+    if _LOAD.first(connection, {"of_session": session_id}) is not None:
+        raise _taken(session_id)
+
+
+def _taken(session_id: str) -> SessionExistsError:
+    return SessionExistsError(
+        "A session with this id exists already (it may be archived or deleted). Use get_session, restore_session where "
+        "it was deleted, or another id.",
+        session_id=session_id,
+    )
 
 
 def load_session(connection: Connection, session_id: str) -> SessionRecord | None:

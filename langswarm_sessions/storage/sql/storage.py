@@ -38,9 +38,10 @@ from langswarm_sessions.storage.sql import analytics, line, message_store, sessi
 from langswarm_sessions.storage.sql.amend import amend_session
 from langswarm_sessions.storage.sql.begin import begin_turn
 from langswarm_sessions.storage.sql.checkpoints.store import SqlCheckpoints
+from langswarm_sessions.storage.sql.conversation_rows import conversation_rows
 from langswarm_sessions.storage.sql.finish import OpenTurn, abandon_turn, beat, finish_turn, open_turn, release_lease
 from langswarm_sessions.storage.sql.history import load_history
-from langswarm_sessions.storage.sql.restore import insert_conversation
+from langswarm_sessions.storage.sql.restore import insert_conversation, look_around
 from langswarm_sessions.storage.sql.runner import Runner
 from langswarm_sessions.storage.sql.schema import probe
 from langswarm_sessions.storage.sql.session_store import load_session
@@ -73,8 +74,10 @@ class SqlStorage(EngineStorage):
     async def insert_conversation(
         self, record: SessionRecord, messages: Sequence[SessionMessage], *, summary: SessionSummary | None = None
     ) -> SessionRecord:
-        """Store a new session with all that was said in it."""
-        return await self._runner.write(insert_conversation, record, messages, summary)
+        """Store a new session with all that was said in it; nobody has to wait while its rows are made."""
+        dialect, taken = await self._runner.read(look_around, record.session_id, messages)
+        rows = await asyncio.to_thread(conversation_rows, record, messages, dialect=dialect, taken=taken, is_whole=True)
+        return await self._runner.write(insert_conversation, record, messages, summary, rows)
 
     async def load_session(self, session_id: str) -> SessionRecord | None:
         """Return the session's row."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, update
+from sqlalchemy import Connection, Dialect, bindparam, func, insert, update
 
 from langswarm_sessions.messages import TurnState
 from langswarm_sessions.records import BeginTurn, FinishTurn, TurnOptions, TurnRecord, Usage
-from langswarm_sessions.storage.sql.prepared import Prepared
+from langswarm_sessions.storage.sql.prepared import BoundRow, Prepared
 from langswarm_sessions.storage.sql.tables import turns
 from langswarm_sessions.storage.sql.types import select_all
 
@@ -20,10 +20,13 @@ __all__ = [
     "StoredTurn",
     "close_turn",
     "end_turn",
+    "ended_turn_rows",
     "find_turn",
     "find_turn_by_key",
+    "insert_ended_turns",
     "insert_turn",
     "reopen_turn",
+    "values_of",
 ]
 
 USAGE_NAMES = ("input_tokens", "output_tokens", "total_tokens", "cached_tokens", "reasoning_tokens")
@@ -68,6 +71,12 @@ _INSERT = Prepared(
         "error_type",
     ),
 )
+
+_INSERT_ENDED = Prepared(insert(turns), columns=[column.name for column in turns.c])
+_NOTHING_TOLD: dict[str, Any] = {
+    **dict.fromkeys(("provider", "model", "mode", "cost", "traceparent")),
+    **dict.fromkeys((*USAGE_NAMES, "unpriced", "duration_ms", "retries", "rebuilds"), 0),
+}
 
 _REOPEN = Prepared(
     update(turns)
@@ -144,7 +153,22 @@ def find_turn_by_key(connection: Connection, session_id: str, key: str) -> Store
 
 def insert_turn(connection: Connection, record: TurnRecord, *, first_seq: int, last_seq: int) -> None:
     """Store a new turn whose inputs are the messages from `first_seq` to `last_seq`."""
-    row = {
+    _INSERT.write(connection, values_of(record, first_seq=first_seq, last_seq=last_seq))
+
+
+def ended_turn_rows(dialect: Dialect, many: Iterable[Mapping[str, Any]]) -> list[BoundRow]:
+    """Return the rows of turns that have ended: `values_of` each, with who answered and what it took where known."""
+    return _INSERT_ENDED.bound(dialect, ({**_NOTHING_TOLD, **values} for values in many))
+
+
+def insert_ended_turns(connection: Connection, rows: Sequence[BoundRow]) -> None:
+    """Store what `ended_turn_rows` returned."""
+    _INSERT_ENDED.write_bound(connection, rows)
+
+
+def values_of(record: TurnRecord, *, first_seq: int, last_seq: int) -> dict[str, Any]:
+    """Return the columns of a turn whose inputs are the messages from `first_seq` to `last_seq`."""
+    return {
         "turn_id": record.turn_id,
         "session_id": record.session_id,
         "turn_index": record.index,
@@ -159,7 +183,6 @@ def insert_turn(connection: Connection, record: TurnRecord, *, first_seq: int, l
         "finished_at": record.finished_at,
         "error_type": record.error_type,
     }
-    _INSERT.write(connection, row)
 
 
 def reopen_turn(connection: Connection, turn_id: str, begin: BeginTurn, *, first_seq: int, last_seq: int) -> None:

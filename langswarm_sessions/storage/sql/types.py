@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any, cast
 
 from sqlalchemy import JSON, BigInteger, ColumnElement, Dialect, LargeBinary, Select, select
 from sqlalchemy.types import TypeDecorator
+
+from langswarm_sessions.records import EXACT
 
 __all__ = [
     "Dollars",
@@ -26,7 +28,6 @@ _MICROSECOND = timedelta(microseconds=1)
 
 PlainJSON = JSON(none_as_null=True)
 
-_WIDE = Context(prec=60)  # whatever the caller's is: nothing of a sum of money gets lost
 _PICO = -12
 
 
@@ -42,7 +43,7 @@ def from_microseconds(count: int) -> datetime:
 
 def to_picodollars(amount: Decimal | int) -> int:
     """Return whole millionths of a millionth of a dollar; exact for what has no more than twelve decimals."""
-    return int(_WIDE.scaleb(Decimal(amount), -_PICO).to_integral_value(context=_WIDE))
+    return int(EXACT.scaleb(Decimal(amount), -_PICO).to_integral_value(context=EXACT))
 
 
 def from_picodollars(count: int) -> Decimal:
@@ -52,8 +53,8 @@ def from_picodollars(count: int) -> Decimal:
         >>> from_picodollars(12_500_000)
         Decimal('0.0000125')
     """
-    amount = _WIDE.normalize(_WIDE.scaleb(Decimal(count), _PICO))
-    return amount if int(amount.as_tuple().exponent) <= 0 else amount.quantize(Decimal(1), context=_WIDE)
+    amount = EXACT.normalize(EXACT.scaleb(Decimal(count), _PICO))
+    return amount if int(amount.as_tuple().exponent) <= 0 else amount.quantize(Decimal(1), context=EXACT)
 
 
 def select_all(*columns: ColumnElement[Any]) -> Select[Any]:

@@ -161,8 +161,11 @@ class Conversation:
             if self.plan.replaces is None:
                 history = await self._replay.history()
                 self.plan = self._strategy.rebuild(self._begun.session, history, self._begun.inputs)
-            rebuild.replayed(messages=len(self.plan.messages), tokens=sum(map(estimate_tokens, self.plan.messages)))
-            return await self._fitting(history)
+            try:
+                return await self._fitting(history)
+            finally:  # its window may have been made smaller
+                sent = self.plan.messages
+                rebuild.replayed(messages=len(sent), tokens=sum(map(estimate_tokens, sent)))
 
     async def _last_good_turn(self) -> str | None:
         """Return the traceparent of the last turn that the lost thread holds."""
@@ -324,7 +327,7 @@ class Conversation:
             if isinstance(event, Completed):
                 return event
             if isinstance(event, TextDelta):
-                chat.chunk()
+                chat.chunk(is_shown=self._pipeline is not None)
                 await self._deliver(event)
 
     async def _deliver(self, delta: TextDelta) -> None:
@@ -355,9 +358,11 @@ class Conversation:
     @property
     def _settings(self) -> Mapping[str, Any]:
         session = self._begun.session
-        # A fallback is asked without the session's settings, another model of the same provider too.
-        is_own = not self._is_fallback and self._provider.name == session.provider
-        return session.provider_config if is_own else {}
+        if self._is_fallback:  # it is asked without the session's settings, another model of the same provider too
+            return {}
+        if self._turn.provider_config is not None:
+            return self._turn.provider_config
+        return session.provider_config if self._provider.name == session.provider else {}
 
     def _chat_span(self, request: ProviderRequest) -> ChatScope:
         return chat_span(self._span, self._provider, request, config=self._settings)

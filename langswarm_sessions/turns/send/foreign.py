@@ -78,6 +78,7 @@ class HeldTurn:
         self._steps_aside = steps_aside
         self._is_over = False
         self._is_awaited = False
+        self._is_stored = False
         self._taker: weakref.ref[object] | None = None
         self._span: TurnScope | None = None
         self._has_input = False
@@ -296,8 +297,10 @@ class HeldTurn:
                 taken.set_result(begun.lease)
                 await self._released.wait()
         except BaseException as error:  # its manager is closed, or its loop
+            is_late = self._released.is_set() and isinstance(error, asyncio.CancelledError)
             self._end(broken_off_by(error))
-            raise
+            if not is_late:  # else it had ended
+                raise
         finally:
             usage = self._counted()
             finish = FinishTurn(
@@ -321,14 +324,21 @@ class HeldTurn:
             self._ending = self._ending.told
             self._lease.leave_to_storage()
             try:
-                with self._storage_span(span, "append") as op:
-                    await to_the_end(self._services.storage.finish_turn(finish))
-                    op.done(count=0, size=0)  # what was said meanwhile was stored, and told, as it was said
+                await to_the_end(self._stored(finish, span))
             except TurnConflictError:  # taken over, and with it the turn ended
                 span.lease_lost()
                 LEASE_LOST.tell(span)
+            except asyncio.CancelledError:
+                if not self._is_stored:  # else too late
+                    raise
             finally:
                 await self._lease.let_go()
+
+    async def _stored(self, finish: FinishTurn, span: TurnScope) -> None:
+        with self._storage_span(span, "append") as op:
+            await self._services.storage.finish_turn(finish)
+            op.done(count=0, size=0)  # what was said meanwhile was stored, and told, as it was said
+        self._is_stored = True
 
     def _counted(self) -> Usage | None:
         try:

@@ -200,6 +200,7 @@ class Round:
         answer = finished.answers[-1]
         if self._chain.chunks() is None:
             sending.log.say(TextDelta(answer.content))
+            self._span.first_chunk()
         self._answered = completed
         tell_output(self._span, [answer])
         sending.subject.adopt(finished.session)

@@ -130,6 +130,7 @@ class TurnRun:
                 await self._tell_hooks(sending, sending.outcome)
             raise
         except Exception as error:
+            sending.span.failed(error)  # whatever becomes of the hooks
             if self._log.interruption not in _ENDED_BY_CALLER:
                 await self._services.hooks.run(
                     "on_session_error", session_id=self._session_id, error=error, turn=sending.stored

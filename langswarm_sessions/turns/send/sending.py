@@ -19,6 +19,7 @@ from langswarm_sessions.turns.input import TurnInput
 from langswarm_sessions.turns.readers.log import TurnLog
 from langswarm_sessions.turns.readers.stream import TurnOutcome
 from langswarm_sessions.turns.services import TurnServices, TurnSubject
+from langswarm_sessions.turns.told import are_counted
 from langswarm_sessions_otel import TurnScope
 
 __all__ = ["Sending", "Tally", "strategy_of"]
@@ -26,10 +27,10 @@ __all__ = ["Sending", "Tally", "strategy_of"]
 
 @dataclass(slots=True)
 class Tally:
-    """The sums over the turns of a send, as its span tells them."""
+    """The sums over the turns of a send, as its span tells them; of tokens that nobody counted there is none."""
 
-    input_tokens: int = 0
-    output_tokens: int = 0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
     sent: int = 0
     avoided: int = 0
     bytes_avoided: int = 0
@@ -38,9 +39,9 @@ class Tally:
 
     def took(self, *, usage: Usage | None, retries: int) -> None:
         """Add what one turn took, whether or not it was answered."""
-        if usage is not None:
-            self.input_tokens += usage.input_tokens
-            self.output_tokens += usage.output_tokens
+        if usage is not None and are_counted(usage):
+            self.input_tokens = (self.input_tokens or 0) + usage.input_tokens
+            self.output_tokens = (self.output_tokens or 0) + usage.output_tokens
         self.retries += retries
 
     def answered(self, completed: Completed, *, plan: TurnPlan, record: SessionRecord) -> None:

@@ -82,12 +82,11 @@ class ToolPhase:
         span, session_id = sending.span, sending.session_id
         known = None if tool is None else tool.name
         with span.tool(name=known, call_id=call.id, description=None if tool is None else tool.description) as told:
+            told.content(arguments=call.arguments if call.raw_arguments is None else call.raw_arguments)
             with inside_tool(session_id):
                 outcome = await run_call(call, self._running, self._context)
             told.finished(error_type=outcome.error_type)
-            if span.shows_content:
-                arguments = call.arguments if call.raw_arguments is None else call.raw_arguments
-                told.content(arguments=arguments, result=outcome.result.content)
+            told.content(result=outcome.result.content)
         if not was_cleared(self._asked, sending.subject.record):  # else the result would be seen without its call
             self._results[call.id] = await to_the_end(self._store(outcome))
 

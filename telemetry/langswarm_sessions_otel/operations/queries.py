@@ -105,13 +105,15 @@ def _quantile(quantile: float, metric: str, *by: str, matching: str) -> str:
 def _happened(metric: str, *by: str, matching: str) -> str:
     """Count within the window. `increase` alone overlooks the first event of a series, which begins with it.
 
-    A series that was not there before the window counts in full, unless its whole process was out of sight then:
-    what is back after a gap is not new.
+    A series that was not there before the window counts in full, also when its process has ended since, unless its
+    whole process was out of sight then: what is back after a gap is not new. `increase` guesses what the edges of the
+    window hide, and makes more of three events than three: rounded, it is three.
     """
     [name] = _names(metric, "_count" if prometheus_metrics()[metric].kind == "histogram" else "")
     series = f"{name}{{{matching}}}"
-    new = f"{series} unless last_over_time({series}[{_IN_SIGHT}] offset @window)"
-    return f"sum by ({', '.join(by)}) (({new} unless on ({_PROCESS}) {_OUT_OF_SIGHT}) or increase({series}[@window]))"
+    new = f"last_over_time({series}[@window]) unless last_over_time({series}[{_IN_SIGHT}] offset @window)"
+    grown = f"round(increase({series}[@window]))"
+    return f"sum by ({', '.join(by)}) (({new} unless on ({_PROCESS}) {_OUT_OF_SIGHT}) or {grown})"
 
 
 def _share(part: str, whole: str) -> str:
@@ -119,13 +121,12 @@ def _share(part: str, whole: str) -> str:
     return f"({part} or 0 * {whole}) / {whole}"
 
 
-_TURNS: Final = _rate(semconv.TURN_DURATION, _PROVIDER, matching="@model", end="_count")
+# Counted, not rates: where each of many processes fails once, a rate sees no failure.
+_TURNS: Final = _happened(semconv.TURN_DURATION, _PROVIDER, matching="@model")
+_FAILED_TURNS: Final = _happened(semconv.TURN_DURATION, _PROVIDER, matching=f"{_failed(*CALLERS_ERRORS)},@model")
+_TURNS_OF_PROVIDER: Final = _happened(semconv.TURN_DURATION, _PROVIDER, matching="@provider")
+_REBUILDS: Final = _happened(semconv.REBUILDS, _PROVIDER, matching="@provider")
 _TURNS_OF_MODEL: Final = _rate(semconv.TURN_DURATION, _PROVIDER, _MODEL, matching="@model", end="_count")
-_FAILED_TURNS: Final = _rate(
-    semconv.TURN_DURATION, _PROVIDER, matching=f"{_failed(*CALLERS_ERRORS)},@model", end="_count"
-)
-_TURNS_OF_PROVIDER: Final = _rate(semconv.TURN_DURATION, _PROVIDER, matching="@provider", end="_count")
-_REBUILDS: Final = _rate(semconv.REBUILDS, _PROVIDER, matching="@provider")
 _STORAGE: Final = (label(semconv.STORAGE_BACKEND), label(semconv.STORAGE_OPERATION))
 
 QUERIES: Final[dict[str, Query]] = {

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import threading
 import weakref
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
 from queue import Empty, SimpleQueue
 
+from langswarm_sessions_otel.errors import TelemetryConfigurationError
 from langswarm_sessions_otel.process.forks import fork_safe_rlock
 
-__all__ = ["Attendant", "Work", "wait_for"]
+__all__ = ["Attendant", "Work", "checked_wait", "wait_for"]
 
 Work = Callable[[], object]
 _Jobs = SimpleQueue["tuple[Work, Future[bool]] | None"]
@@ -101,7 +103,7 @@ def _serve(jobs: _Jobs, routine: weakref.WeakMethod[Work] | None, every_seconds:
 def _succeeds(work: Work) -> bool:
     try:
         return work() is not False
-    except Exception as error:  # noqa: BLE001 - an exporter's failure is no failure of the program
+    except BaseException as error:  # noqa: BLE001 - an exporter's failure is no failure of the program, nor of the thread
         _log_once(type(error).__name__)
         return False
 
@@ -109,6 +111,20 @@ def _succeeds(work: Work) -> bool:
 @functools.cache
 def _log_once(error_name: str) -> None:
     _logger.warning("langswarm-sessions: telemetry could not be handed over: %s", error_name)
+
+
+def checked_wait(timeout_seconds: object) -> float:
+    """Return how long somebody wants to wait, in seconds.
+
+    Args:
+        timeout_seconds: What they gave; less than 0 is no time.
+
+    Raises:
+        TelemetryConfigurationError: It is no time at all.
+    """
+    if not isinstance(timeout_seconds, int | float) or isinstance(timeout_seconds, bool) or math.isnan(timeout_seconds):
+        raise TelemetryConfigurationError("timeout_seconds must be a number of seconds.")
+    return timeout_seconds
 
 
 def wait_for(results: Iterable[Future[bool]], *, timeout_seconds: float) -> bool:
@@ -121,5 +137,5 @@ def wait_for(results: Iterable[Future[bool]], *, timeout_seconds: float) -> bool
     Returns:
         True if all was done in time without failing.
     """
-    done, late = wait(results, timeout=timeout_seconds)
+    done, late = wait(results, timeout=min(timeout_seconds, threading.TIMEOUT_MAX))
     return not late and all(result.result() for result in done)

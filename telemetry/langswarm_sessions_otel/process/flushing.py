@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
 from typing import Final, Protocol, TypeGuard
-from weakref import WeakKeyDictionary, WeakSet
 
 from opentelemetry import _logs, metrics, trace
 
-from langswarm_sessions_otel.process.bounded import Attendant, wait_for
-from langswarm_sessions_otel.process.forks import fork_safe_rlock, start_over_in_child
+from langswarm_sessions_otel.process.belongings import Belongings
+from langswarm_sessions_otel.process.bounded import Attendant, checked_wait, wait_for
+from langswarm_sessions_otel.process.forks import start_over_in_child
 from langswarm_sessions_otel.process.outlet import Outlet, outlets_are_flushed_apart
 
 __all__ = ["OPEN_OUTLETS", "force_flush"]
 
 
-OPEN_OUTLETS: Final[WeakSet[Outlet]] = WeakSet()
+OPEN_OUTLETS: Final[weakref.WeakSet[Outlet]] = weakref.WeakSet()
 """Those that `configure_telemetry` set up and that were not told to stop."""
 
 
@@ -28,33 +29,37 @@ class Flushable(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class _Flush:
-    """Flushes a provider; two for the same provider are the same work."""
+class _Flusher:
+    """Flushes a provider on one thread, on which all wait that ask on end while its exporter hangs."""
 
-    provider: Flushable
+    def __init__(self, provider: Flushable) -> None:
+        self._provider = weakref.ref(provider)
+        self._attendant = Attendant()
 
-    def __call__(self) -> object:
+    def begin(self) -> Future[bool]:
+        """Start to flush, without waiting."""
+        return self._attendant.ask(self._flush)
+
+    def _flush(self) -> object:
+        provider = self._provider()
         with outlets_are_flushed_apart():
-            return self.provider.force_flush()
+            return None if provider is None else provider.force_flush()
 
 
 class _Flushers:
-    """A thread for each provider: calls on end of an exporter that hangs wait on one thread, not on one each."""
+    """That of each provider."""
 
     def __init__(self) -> None:
-        self._lock = fork_safe_rlock()
         self.start_over()
         start_over_in_child(self)
 
     def start_over(self) -> None:
         """Begin without threads, in a process just forked."""
-        self._attendants: WeakKeyDictionary[Flushable, Attendant] = WeakKeyDictionary()
+        self._flushers: Belongings[_Flusher] = Belongings()
 
-    def of(self, provider: Flushable) -> Attendant:
+    def of(self, provider: Flushable) -> _Flusher:
         """Return the one of a provider."""
-        with self._lock:
-            return self._attendants.get(provider) or self._attendants.setdefault(provider, Attendant())
+        return self._flushers.of(provider, lambda: _Flusher(provider))
 
 
 _flushers = _Flushers()
@@ -70,15 +75,19 @@ def force_flush(timeout_seconds: float = 5.0) -> bool:
 
     Returns:
         True if everything was handed over in time. True also when there is no SDK: nothing was held.
+
+    Raises:
+        TelemetryConfigurationError: `timeout_seconds` is no number.
     """
+    timeout = checked_wait(timeout_seconds)
     providers: Sequence[object] = (
         trace.get_tracer_provider(),
         metrics.get_meter_provider(),
         _logs.get_logger_provider(),
     )
     results = [outlet.begin_flush() for outlet in list(OPEN_OUTLETS)]
-    results += [_flushers.of(provider).ask(_Flush(provider)) for provider in providers if _is_flushable(provider)]
-    return wait_for(results, timeout_seconds=timeout_seconds)
+    results += [_flushers.of(provider).begin() for provider in providers if _is_flushable(provider)]
+    return wait_for(results, timeout_seconds=timeout)
 
 
 def _is_flushable(provider: object) -> TypeGuard[Flushable]:

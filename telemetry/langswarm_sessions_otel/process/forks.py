@@ -78,11 +78,11 @@ def _start_over() -> None:
         owner.start_over()
 
 
-def _meter_providers() -> set[metrics.MeterProvider]:
+def _meter_providers() -> list[metrics.MeterProvider]:
     try:
-        return {metrics.get_meter_provider(), *_meters}
+        return [metrics.get_meter_provider(), *_meters]
     except Exception:  # noqa: BLE001 - a variable names a wrong one, of which is warned where it is asked for
-        return {*_meters}
+        return [*_meters]
 
 
 def _free(lock: object) -> None:

@@ -154,9 +154,9 @@ def _harmless(text: str) -> str:
 
 
 def _duration(seconds: float) -> str:
-    if seconds >= 1:
+    if abs(seconds) >= 1:
         return f"{seconds:.2f} s"
-    if seconds >= 0.001:
+    if abs(seconds) >= 0.001:
         return f"{seconds * 1e3:.1f} ms"
     return f"{seconds * 1e6:.0f} µs"
 

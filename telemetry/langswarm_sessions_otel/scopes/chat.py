@@ -106,12 +106,17 @@ class ChatScope(StepScope):
             self._is_given = False
 
     @guarded("chunk")
-    def chunk(self) -> None:
-        """Take note of a chunk of the answer: how long the provider took for the first one, and for each other one."""
+    def chunk(self, *, is_shown: bool = True) -> None:
+        """Take note of a chunk of the answer: how long the provider took for the first one, and for each other one.
+
+        Args:
+            is_shown: Whether the turn's reader gets it now; one that is held back is no first chunk of the turn.
+        """
         moment = perf_counter()
         if self._first_chunk_after is None:
             self._first_chunk_after = moment - self._started - self._held_up
-            self._turn.first_chunk()
+            if is_shown:
+                self._turn.first_chunk()
         elif self._stream and self._is_measured:
             self._recorder.instruments.chat_chunk.record(moment - self._since, self._metric, self._context)
         self._since = moment

@@ -53,8 +53,10 @@ class ToolScope(StepScope):
             self._fail(error_type)
 
     @guarded("content")
-    def content(self, *, arguments: object, result: str | None = None) -> None:
+    def content(self, *, arguments: object = None, result: str | None = None) -> None:
         """Record what the tool was told and said, if content is captured (`TurnScope.shows_content`).
+
+        It may be called once with what it is told and once more with what it said.
 
         Args:
             arguments: What the model passed: JSON, or a text that is none.
@@ -63,7 +65,8 @@ class ToolScope(StepScope):
         content = self._recorder.content
         if content is None or not content.on_spans or not self.recording:
             return
-        self._ending[semconv.TOOL_CALL_ARGUMENTS] = content.value("tool_arguments", arguments)
+        if arguments is not None:
+            self._ending[semconv.TOOL_CALL_ARGUMENTS] = content.value("tool_arguments", arguments)
         if result is not None:
             self._ending[semconv.TOOL_CALL_RESULT] = content.text("tool_result", result)
 

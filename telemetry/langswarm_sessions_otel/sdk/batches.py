@@ -20,6 +20,7 @@ _logger = logging.getLogger("langswarm_sessions.telemetry")
 _MOST_WAITING: Final = 2048
 _MOST_OF_A_BATCH: Final = 512
 _ASIDE_SECONDS: Final = 0.0001  # a sleep of nothing gives the lock back before another thread has woken up
+_LONGEST_ASIDE_SECONDS: Final = 0.5
 
 Item = TypeVar("Item")
 
@@ -73,16 +74,27 @@ def positive_number(variable: str, default: float) -> float:
 
 
 class _Unhurried(list[Item]):
-    """A batch that stands aside after each of its items.
+    """A batch that stands aside after each of its items, for as long as it may.
 
     To encode a full batch takes tens of milliseconds, in which a turn would wait for the interpreter's lock time and
-    again, up to five milliseconds each time (`sys.getswitchinterval`).
+    again, up to five milliseconds each time (`sys.getswitchinterval`). A busy thread makes the batch wait as long for
+    each of its items: then it must not go on until the queue is full.
+
+    Args:
+        items: What it holds.
+        may_wait: Whether there is room for what comes meanwhile.
     """
 
+    def __init__(self, items: Iterable[Item], *, may_wait: Callable[[], bool]) -> None:
+        super().__init__(items)
+        self._may_wait = may_wait
+
     def __iter__(self) -> Iterator[Item]:
+        until = monotonic() + _LONGEST_ASIDE_SECONDS
         for item in super().__iter__():
             yield item
-            sleep(_ASIDE_SECONDS)
+            if self._may_wait() and monotonic() < until:
+                sleep(_ASIDE_SECONDS)
 
 
 class Batches(Generic[Item]):
@@ -170,15 +182,18 @@ class Batches(Generic[Item]):
 
     def _export(self, count: int, *, until: float | None = None) -> None:
         """Send the oldest; no more than there were, so that it ends however fast more come."""
-        # The end has little time.
-        batch_of: Callable[[Iterable[Item]], list[Item]] = list[Item] if until else _Unhurried[Item]
         while count > 0 and (until is None or monotonic() < until):
             with self._lock:
                 size = min(count, self._limits.batch, len(self._waiting))
-                batch = batch_of(self._waiting.popleft() for _ in range(size))
+                batch = [self._waiting.popleft() for _ in range(size)]
+            if batch and until is None:  # the end has little time
+                batch = _Unhurried(batch, may_wait=self._has_room)
             if batch:
                 self._delivery.send(batch, count=size)
             count -= max(size, 1)
+
+    def _has_room(self) -> bool:
+        return len(self._waiting) < self._limits.waiting / 2
 
 
 class BatchingProcessor(Bounded, Generic[Item]):

@@ -87,7 +87,7 @@ class Delivery:
         with heard_complaints() as reasons:
             try:
                 result = self._own_exporter().export(batch, **options)
-            except Exception as error:  # noqa: BLE001 - whose text may quote headers
+            except BaseException as error:  # noqa: BLE001 - whose text may quote headers; the thread goes on
                 reasons.append(root_of(error))
         detach(token)
         if isinstance(result, enum.Enum) and result.name == "SUCCESS":

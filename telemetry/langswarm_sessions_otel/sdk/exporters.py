@@ -9,10 +9,16 @@ from typing import Final
 
 from opentelemetry.util.re import parse_env_headers
 
-from langswarm_sessions_otel import semconv
-from langswarm_sessions_otel.sdk.complaints import listening_session
+from langswarm_sessions_otel.sdk.complaints import headers_unquoted, listening_session
 from langswarm_sessions_otel.sdk.delivery import Delivery, Exporter
-from langswarm_sessions_otel.setup.request import Protocol, Signal, TelemetryConfigurationError, TelemetryRequest
+from langswarm_sessions_otel.setup.request import (
+    Protocol,
+    Signal,
+    TelemetryConfigurationError,
+    TelemetryRequest,
+    default_receiver,
+    named_for,
+)
 
 _HOMES: Final[dict[Protocol, str]] = {
     "http/protobuf": "opentelemetry.exporter.otlp.proto.http",
@@ -26,7 +32,6 @@ _CLASSES: Final[dict[Signal, str]] = {
 }
 _CREDENTIALS: Final = "_CREDENTIAL_PROVIDER"
 _SUBJECTS: Final[dict[Signal, str]] = {"traces": "spans", "metrics": "metrics", "logs": "events"}
-_DEFAULT_ADDRESSES: Final = {"grpc": "http://localhost:4317"}
 
 
 def delivery_of(request: TelemetryRequest, signal: Signal) -> Delivery:
@@ -54,7 +59,10 @@ def _maker(request: TelemetryRequest, signal: Signal) -> Callable[[], Exporter]:
         raise TelemetryConfigurationError(
             "protocol must be 'http/protobuf' or 'grpc': for 'http/json' install opentelemetry-exporter-otlp-json-http."
         ) from error
-    options: dict[str, object] = {"headers": _headers(request, signal), "timeout": request.timeout_of(signal)}
+    variable, text = named_for(signal, "HEADERS")
+    with headers_unquoted(variable):
+        headers = _headers(request, text)
+    options: dict[str, object] = {"headers": headers, "timeout": request.timeout_of(signal)}
     if protocol == "grpc":
         options |= {"endpoint": request.endpoint, "insecure": request.insecure}
     elif request.endpoint is not None:
@@ -65,7 +73,8 @@ def _maker(request: TelemetryRequest, signal: Signal) -> Callable[[], Exporter]:
 
     def make() -> Exporter:
         try:
-            return kind(**options, session=listening_session()) if listens else kind(**options)
+            with headers_unquoted(variable):
+                return kind(**options, session=listening_session()) if listens else kind(**options)
         except (ValueError, RuntimeError, KeyError) as error:
             raise TelemetryConfigurationError(
                 f"one of the OTEL_EXPORTER_OTLP_* variables must be corrected: the exporter of {signal} refuses it "
@@ -75,16 +84,13 @@ def _maker(request: TelemetryRequest, signal: Signal) -> Callable[[], Exporter]:
     return make
 
 
-def _headers(request: TelemetryRequest, signal: Signal) -> dict[str, str] | None:
+def _headers(request: TelemetryRequest, said: str) -> dict[str, str] | None:
     """Join what was given to what the variables say; gRPC takes lower-case names alone."""
     if request.headers is None:
         return None
-    said = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_HEADERS") or os.environ.get(semconv.OTEL_HEADERS, "")
     given = {name.lower(): value for name, value in request.headers.items()}
     return {**parse_env_headers(said, liberal=True), **given}
 
 
 def _address(request: TelemetryRequest, signal: Signal) -> str:
-    variables = (f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT", semconv.OTEL_ENDPOINT)
-    named = request.endpoint or next((os.environ[name] for name in variables if os.environ.get(name)), None)
-    return named or _DEFAULT_ADDRESSES.get(request.protocol_of(signal), "http://localhost:4318")
+    return request.endpoint or named_for(signal, "ENDPOINT")[1] or default_receiver(request.protocol_of(signal))

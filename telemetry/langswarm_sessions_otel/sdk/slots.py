@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
-from weakref import WeakKeyDictionary
 
+from langswarm_sessions_otel.process.belongings import Belongings
 from langswarm_sessions_otel.process.forks import fork_safe_rlock
 
 __all__ = ["Slot", "Slots"]
@@ -83,8 +83,7 @@ class Slots(Generic[AnySlot]):
     def __init__(self, make: Callable[[], AnySlot], method: str) -> None:
         self._make = make
         self._method = method
-        self._lock = fork_safe_rlock()
-        self._slots: WeakKeyDictionary[object, AnySlot] = WeakKeyDictionary()
+        self._slots: Belongings[AnySlot] = Belongings()
 
     def of(self, provider: object) -> AnySlot:
         """Return the slot in a provider, put there now if there was none.
@@ -92,9 +91,10 @@ class Slots(Generic[AnySlot]):
         Args:
             provider: One that takes processors.
         """
-        with self._lock:
-            slot = self._slots.get(provider)
-            if slot is None:
-                slot = self._slots[provider] = self._make()
-                getattr(provider, self._method)(slot)
+
+        def put_in() -> AnySlot:
+            slot = self._make()
+            getattr(provider, self._method)(slot)
             return slot
+
+        return self._slots.of(provider, put_in)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import errno
 import logging
 import os
@@ -28,6 +29,7 @@ except ImportError:  # Windows, where a file that others have open cannot be ren
 
 _logger = logging.getLogger("langswarm_sessions.telemetry")
 _MOST_OPEN_TURNS: Final = 1024
+_ROOM_MEANWHILE: Final = 10_000_000  # bytes, for what others write until the one that puts the file aside has done so
 _WITHOUT_WAITING: Final = getattr(os, "O_NONBLOCK", 0)  # for somebody who reads, where it is a pipe
 _OF_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
@@ -139,13 +141,14 @@ class SpanFileProcessor(LocalProcessor):
 
     def _current(self, file: int, more: int) -> int:
         """Return the file to write to, after others or we have put one aside."""
-        size = os.fstat(file).st_size + more
+        size, room = os.fstat(file).st_size + more, self._limit
         if size > self._limit:
-            with _locked(file) as is_locked, contextlib.suppress(PermissionError):
-                if is_locked and self._is_ours(file):  # else another process is at it, or was faster
+            with _locked(file) as lock, contextlib.suppress(PermissionError):
+                if lock is _Lock.HAD and self._is_ours(file):  # else another process was faster
                     self._path.replace(put_aside(self._path))
+            room += _ROOM_MEANWHILE if lock is _Lock.HELD else 0
         if self._is_ours(file):
-            if size > 2 * self._limit:
+            if size > self._limit + room:
                 raise OSError(errno.EFBIG, "it is full, and cannot be renamed")
         else:
             file = open_span_file(self._path)
@@ -190,24 +193,31 @@ def _keep_private(path: Path) -> None:
         _logger.warning("others may read the spans in %s: it stays as open as it is (%s)", path, error.strerror)
 
 
+class _Lock(enum.Enum):
+    HAD = enum.auto()
+    HELD = enum.auto()
+    """By another process, which is about to put the file aside."""
+    NONE = enum.auto()
+
+
 @contextlib.contextmanager
-def _locked(file: int) -> Generator[bool]:
+def _locked(file: int) -> Generator[_Lock]:
     """Keep other processes from putting the same file aside; the lock ends with the process at the latest.
 
     Whoever holds it, it is not waited for: a turn would wait with it.
 
     Yields:
-        Whether it was had.
+        Whether it was had, which it is as well where there are none.
     """
     if fcntl is None:
-        yield True
+        yield _Lock.HAD
         return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        yield False
+    except OSError as error:
+        yield _Lock.HELD if isinstance(error, BlockingIOError) else _Lock.NONE
         return
     try:
-        yield True
+        yield _Lock.HAD
     finally:
         fcntl.flock(file, fcntl.LOCK_UN)

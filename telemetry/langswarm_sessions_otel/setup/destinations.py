@@ -9,7 +9,16 @@ from typing import Final
 
 from langswarm_sessions_otel import semconv
 from langswarm_sessions_otel.settings import warn_once
-from langswarm_sessions_otel.setup.request import SIGNALS, Signal, default_receiver, is_address, variables_of
+from langswarm_sessions_otel.setup.request import (
+    PROTOCOLS_OF_EXPORTERS,
+    SIGNALS,
+    Signal,
+    default_receiver,
+    is_address,
+    named_exporters,
+    named_for,
+    named_protocol,
+)
 
 _OTLP: Final = "otlp"
 _CONSOLE: Final = "console"
@@ -54,7 +63,7 @@ def read_destinations(environ: Mapping[str, str] | None = None) -> Destinations:
     )
     receivers: dict[Signal, str] = {}
     for signal in exporters.keys() - left_out:
-        protocol = _first(signal, "PROTOCOL", value)[1]
+        protocol = named_protocol(signal, value)[1]
         named = _named_receiver(signal, value, bare=protocol == "grpc")
         if named or exporters[signal]:
             receivers[signal] = named or default_receiver(protocol)
@@ -66,16 +75,11 @@ def read_destinations(environ: Mapping[str, str] | None = None) -> Destinations:
     )
 
 
-def _first(signal: Signal, what: str, value: _Value) -> tuple[str, str]:
-    """Return the variable that holds for a signal, and its value; empty for none."""
-    return next(((name, value(name)) for name in variables_of(signal, what) if value(name)), ("", ""))
-
-
 def _exporters(signal: Signal, value: _Value) -> frozenset[str]:
     """Return by what a signal goes; empty where no variable says so. What is not known counts as not said."""
-    name = f"OTEL_{signal.upper()}_EXPORTER"
+    name, items = named_exporters(signal, value)
     known = (_OTLP, _CONSOLE, _NONE) if signal == "traces" else (_OTLP, _NONE)
-    asked = {item.strip().lower().partition("_")[0] for item in value(name).split(",")} - {""}
+    asked = {_OTLP if item in PROTOCOLS_OF_EXPORTERS else item for item in items}
     if not asked <= {*known}:
         warn_once(name, f"{', '.join(known[:-1])} or {known[-1]}", "another exporter is not had here, and left out")
     chosen = asked & {*known}
@@ -83,7 +87,7 @@ def _exporters(signal: Signal, value: _Value) -> frozenset[str]:
 
 
 def _named_receiver(signal: Signal, value: _Value, *, bare: bool) -> str:
-    name, address = _first(signal, "ENDPOINT", value)
+    name, address = named_for(signal, "ENDPOINT", value)
     if address and not is_address(address, bare=bare):
         example = default_receiver("grpc" if bare else "")
         warn_once(name, f"an address such as {example}", "nothing arrives there")

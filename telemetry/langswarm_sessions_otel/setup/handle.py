@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 
-from langswarm_sessions_otel.process.bounded import wait_for
+from langswarm_sessions_otel.process.bounded import checked_wait, wait_for
 from langswarm_sessions_otel.process.endings import end_what_runs
 from langswarm_sessions_otel.process.flushing import OPEN_OUTLETS
 from langswarm_sessions_otel.process.outlet import Outlet
@@ -82,9 +82,13 @@ class TelemetryHandle:
         Returns:
             True if everything since the last time was taken, and in time. After `shutdown`, what that returned:
             nothing is held any more.
+
+        Raises:
+            TelemetryConfigurationError: `timeout_seconds` is no number.
         """
+        timeout = checked_wait(timeout_seconds)
         flushes = [outlet.begin_flush() for outlet in self._set_up.outlets]
-        return wait_for(flushes, timeout_seconds=timeout_seconds)
+        return wait_for(flushes, timeout_seconds=timeout)
 
     def shutdown(self, timeout_seconds: float | None = None) -> bool:
         """Hand over what is held and stop; later spans go nowhere. Providers stay set, as they can be set only once.
@@ -95,10 +99,13 @@ class TelemetryHandle:
         Returns:
             True if everything since the last flush was taken, and in time; from the second call on, what became of the
             first one.
+
+        Raises:
+            TelemetryConfigurationError: `timeout_seconds` is no number.
         """
+        timeout = self.request.shutdown_timeout if timeout_seconds is None else checked_wait(timeout_seconds)
         is_first, self._closed = not self._closed, True
         self._set_up.leave()
-        timeout = self.request.shutdown_timeout if timeout_seconds is None else timeout_seconds
         ends = [outlet.begin_shutdown(timeout) for outlet in self._set_up.outlets]
         self._leave_exits()
         stopped = wait_for(ends, timeout_seconds=timeout)
@@ -131,8 +138,11 @@ class TelemetryHandle:
     def _end_with_process(self) -> None:
         self._leave_exits()
         try:
-            end_what_runs()
-            self.shutdown()
+            try:
+                end_what_runs()
+                self.shutdown()
+            except SystemExit:  # the handler of a signal asks for the end that is under way
+                self.shutdown()
         except KeyboardInterrupt:
             for outlet in self._set_up.outlets:
                 outlet.begin_shutdown(0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final, Literal, TypeGuard, cast, get_args
@@ -21,11 +21,13 @@ AttributeValue = str | bool | int | float
 SIGNALS: Final[tuple[Signal, ...]] = get_args(Signal)
 DEFAULT_SPAN_FILE_LIMIT: Final = 50_000_000
 DEFAULT_SHUTDOWN_TIMEOUT: Final = 5.0
+PROTOCOLS_OF_EXPORTERS: Final[Mapping[str, Protocol]] = {"otlp_proto_http": "http/protobuf", "otlp_proto_grpc": "grpc"}
 _PROTOCOLS: Final = get_args(Protocol)
 _DEFAULT_TIMEOUT: Final = 2.0
 _LEAST_LIMIT: Final = 10_000
 _UNWRITTEN: Final = re.compile(r"[\s\x00-\x1f\x7f]")
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_GRPC_NAME: Final = re.compile(r"[0-9a-z_.-]+(?<!-bin)")
 _HEADER_VALUE: Final = re.compile(r"(?!\s)[\t\x20-\x7e\x80-\xff]*(?<!\s)")
 
 
@@ -71,8 +73,9 @@ class TelemetryRequest:
         _check_service_name(self.service_name, self.resource_attributes)
         _check_protocol(self.protocol)
         _check_endpoint(self.endpoint, grpc=self.protocol_of("traces") == "grpc")
-        _check_headers(self.headers)
-        _check_insecure(self.insecure, grpc="grpc" in {self.protocol_of(signal) for signal in SIGNALS})
+        has_grpc = "grpc" in {self.protocol_of(signal) for signal in SIGNALS}
+        _check_headers(self.headers, grpc=has_grpc)
+        _check_insecure(self.insecure, grpc=has_grpc)
         _check_switch("console", self.console)
         _check_numbers(self)
         _check_resource(self.resource_attributes)
@@ -88,13 +91,10 @@ class TelemetryRequest:
         """
         if self.protocol is not None:
             return self.protocol
-        for name in variables_of(signal, "PROTOCOL"):
-            value = os.environ.get(name, "").strip()
-            if value and value not in _PROTOCOLS:
-                raise TelemetryConfigurationError(f"{name} must be one of {_told(_PROTOCOLS)}, not {value[:40]!r}.")
-            if value:
-                return cast("Protocol", value)
-        return "http/protobuf"
+        name, value = named_protocol(signal)
+        if value and value not in _PROTOCOLS:
+            raise TelemetryConfigurationError(f"{name} must be one of {_told(_PROTOCOLS)}, not {value[:40]!r}.")
+        return cast("Protocol", value or "http/protobuf")
 
     def timeout_of(self, signal: Signal) -> float:
         """Return the seconds that one export may take, by the argument, its variable or the one for all signals.
@@ -104,10 +104,8 @@ class TelemetryRequest:
         """
         if self.export_timeout is not None:
             return float(self.export_timeout)
-        for name in variables_of(signal, "TIMEOUT"):
-            if text := os.environ.get(name, "").strip():
-                return _seconds(name, text)
-        return _DEFAULT_TIMEOUT
+        name, text = named_for(signal, "TIMEOUT")
+        return _seconds(name, text) if text else _DEFAULT_TIMEOUT
 
     def differences(self, other: TelemetryRequest) -> list[str]:
         """Name the arguments in which another request asks for something else.
@@ -130,14 +128,53 @@ def _seconds(name: str, text: str) -> float:
     return _DEFAULT_TIMEOUT
 
 
-def variables_of(signal: Signal, what: str) -> tuple[str, str]:
-    """Name the variables that say something of an exporter: the one of its signal, then the one of all.
+def said(variable: str) -> str:
+    """Return what a variable of the process says; empty for nothing.
+
+    Args:
+        variable: Its name.
+    """
+    return os.environ.get(variable, "").strip()
+
+
+def named_for(signal: Signal, what: str, value: Callable[[str], str] = said) -> tuple[str, str]:
+    """Name the variable that says something of an exporter, that of its signal or that of all, with what it says.
 
     Args:
         signal: What is sent.
         what: Such as ``ENDPOINT``.
+        value: Returns what a variable says, empty for nothing.
+
+    Returns:
+        Both empty for none.
     """
-    return f"OTEL_EXPORTER_OTLP_{signal.upper()}_{what}", f"OTEL_EXPORTER_OTLP_{what}"
+    variables = (f"OTEL_EXPORTER_OTLP_{signal.upper()}_{what}", f"OTEL_EXPORTER_OTLP_{what}")
+    return next(((name, text) for name in variables if (text := value(name))), ("", ""))
+
+
+def named_exporters(signal: Signal, value: Callable[[str], str]) -> tuple[str, list[str]]:
+    """Name the variable that says by what a signal goes, with what it says.
+
+    Args:
+        signal: What is sent.
+        value: Returns what a variable says, empty for nothing.
+    """
+    name = f"OTEL_{signal.upper()}_EXPORTER"
+    return name, [item for part in value(name).split(",") if (item := part.strip().lower())]
+
+
+def named_protocol(signal: Signal, value: Callable[[str], str] = said) -> tuple[str, str]:
+    """Name the variable that says how a signal is sent, with what it says, which may be wrong; empty for none.
+
+    Args:
+        signal: What is sent.
+        value: Returns what a variable says, empty for nothing.
+    """
+    exporter, items = named_exporters(signal, value)
+    for item in items:
+        if item in PROTOCOLS_OF_EXPORTERS:
+            return exporter, PROTOCOLS_OF_EXPORTERS[item]
+    return named_for(signal, "PROTOCOL", value)
 
 
 def default_receiver(protocol: str) -> str:
@@ -176,7 +213,7 @@ def span_file_of(given: str | os.PathLike[str] | bool | None) -> Path | None:
 
 def named_span_file() -> str | None:
     """Return the file that the variable ``LANGSWARM_SESSIONS_SPAN_FILE`` names, None if it is not set."""
-    return os.environ.get(semconv.ENV_SPAN_FILE, "").strip() or None
+    return said(semconv.ENV_SPAN_FILE) or None
 
 
 def _told(values: tuple[str, ...]) -> str:
@@ -233,7 +270,7 @@ def is_address(value: object, *, bare: bool) -> bool:
     return right and not parts.query and not parts.fragment
 
 
-def _check_headers(headers: object) -> None:
+def _check_headers(headers: object, *, grpc: bool) -> None:
     if headers is None:
         return
     if not isinstance(headers, Mapping):
@@ -245,6 +282,11 @@ def _check_headers(headers: object) -> None:
         if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
             raise TelemetryConfigurationError(
                 f"headers must be one line of text each, without spaces at its ends: {name!r} is not."
+            )
+        if grpc and not (_GRPC_NAME.fullmatch(name.lower()) and value.isascii()):
+            raise TelemetryConfigurationError(
+                "headers must be ASCII, and named with letters, digits and hyphens, not ending in -bin, for gRPC: "
+                f"{name!r} is not."
             )
 
 

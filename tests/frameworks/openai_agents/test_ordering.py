@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from agents import Runner, RunState, SQLiteSession, function_tool
 
 from langswarm_sessions import SessionBusyError, SessionManager, create_session_manager
+from langswarm_sessions.turns import HeldTurn
 from langswarm_sessions_frameworks import AgentsSession
 from tests.frameworks.openai_agents.scripted import QUIET, Scripted, agent, calls, says
 
@@ -179,3 +181,24 @@ async def test_a_run_that_was_killed_is_gone_on_with(tmp_path: Path) -> None:
         await Runner.run(agent(model), "still there?", session=session, run_config=QUIET)
         assert words(await session.get_items()) == ["hangs", "still there?", "Yes."]
         assert json.dumps(model.asked[0]).count("hangs") == 1
+
+
+async def test_a_run_that_failed_holds_nobody_up_whatever_its_task_keeps() -> None:
+    async with create_session_manager(storage="memory", turn_wait=5) as manager:
+        session = AgentsSession("s", manager=manager)
+        with pytest.raises(ConnectionError) as kept:
+            await Runner.run(agent(Scripted(ConnectionError())), "fails", session=session, run_config=QUIET)
+        await asyncio.create_task(run(AgentsSession("s", manager=manager), 1))
+        assert words(await session.get_items()) == ["fails", "u1", "a1"]
+        assert kept.value.__traceback__ is not None
+
+
+async def test_a_task_keeps_nothing_of_the_runs_it_has_ended(manager: SessionManager) -> None:
+    def held() -> set[int]:
+        gc.collect()
+        return {id(found) for found in gc.get_objects() if type(found) is HeldTurn}
+
+    before = held()
+    for number in range(5):
+        await run(AgentsSession(f"s{number}", manager=manager), number)
+    assert len(held()) <= len(before)

@@ -140,6 +140,7 @@ def load_checkpoint(
         versions=versions,
         values=tuple(value for value in (*values, *loose) if value is not None),
         writes=tuple(map(write_of, _WRITES.all(connection, {**here, "of_checkpoint": found}))),
+        is_newest=checkpoint_id is None or found == newest(connection, here),
     )
 
 
