@@ -3,7 +3,7 @@
 Processes work on one database, each with telemetry of another kind; they do one turn each, by turns and in changing
 order, so that a moment of the machine's hits all alike. A process beside a process keeps the threads of the exporter
 from the turns of the others. Two have it off: what the second "adds" is what the measurement cannot tell. One records
-and sends nothing: that is the SDK's own work within a turn. And one sends to a receiver that takes everything at once.
+and sends nothing, and one has the SDK alone do so. And one sends to a receiver that takes everything at once.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-__all__ = ["OFF", "RECORDED", "ExporterTails", "Interval", "Tail", "exporter_tails"]
+__all__ = ["OFF", "RECEIVERS", "ExporterTails", "Interval", "Tail", "exporter_tails"]
 
 _ROOT = Path(__file__).resolve().parents[2]
 _MEMORY = Path("/dev/shm")  # where there is one: the moods of a disk are not telemetry's
 _SLOW_SECONDS = 0.05
-OFF, RECORDED = "off", "recorded, sent nowhere"
-_OFF_TOO = "off in both"
-_RECEIVERS = ("taking all", "unreachable", "hanging", "slow", "refusing")
+OFF, _RECORDED = "off", "recorded, sent nowhere"
+_OFF_TOO, _SDK_ALONE = "off in both", "the SDK alone, sent nowhere"
+RECEIVERS = ("taking all", "unreachable", "hanging", "slow", "refusing")
 _PAUSE_SECONDS = 0.02  # a process that does nothing but turns has no tail of its own to look at
 _RESAMPLINGS = 200
 
@@ -89,8 +89,8 @@ def exporter_tails(folder: Path, *, rounds: int) -> ExporterTails:
     with contextlib.ExitStack() as stack:
         where = _MEMORY if in_memory else folder
         database = stack.enter_context(tempfile.TemporaryDirectory(prefix="langswarm-bench-", dir=where))
-        how = {OFF: "off", _OFF_TOO: "off", RECORDED: "recorded"}
-        how |= {kind: stack.enter_context(_receiver(kind)) for kind in _RECEIVERS}
+        how = {OFF: "off", _OFF_TOO: "off", _SDK_ALONE: "sdk-alone", _RECORDED: "recorded"}
+        how |= {kind: stack.enter_context(_receiver(kind)) for kind in RECEIVERS}
         processes = {kind: stack.enter_context(_Turns(database, said)) for kind, said in how.items()}
         took = _in_rounds(processes, rounds=rounds)
     resampled = _resampled(took)
@@ -99,7 +99,7 @@ def exporter_tails(folder: Path, *, rounds: int) -> ExporterTails:
             median=statistics.median(durations),
             p99=_p99(durations),
             added=_interval(took, resampled, kind, above=OFF),
-            beyond_recording=_interval(took, resampled, kind, above=RECORDED),
+            beyond_recording=_interval(took, resampled, kind, above=_RECORDED),
         )
         for kind, durations in took.items()
     }

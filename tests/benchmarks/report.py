@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.exporters import OFF, RECORDED, ExporterTails, Interval
+from tests.benchmarks.exporters import OFF, RECEIVERS, ExporterTails, Interval
 from tests.benchmarks.telemetry import TelemetryCost
 
 __all__ = [
@@ -119,7 +119,7 @@ def print_tails(tails: ExporterTails) -> None:
         table.add_column(column, justify="right")
     for kind, tail in tails.tails.items():
         added = "-" if kind == OFF else _interval(tail.added)
-        beyond = "-" if kind in (OFF, RECORDED) else _interval(tail.beyond_recording)
+        beyond = _interval(tail.beyond_recording) if kind in RECEIVERS else "-"
         table.add_row(kind, f"{tail.median:.2f}", f"{tail.p99:.2f}", added, beyond)
     console.print(table)
 

@@ -1,8 +1,8 @@
 """A process that does a turn whenever it is told to, and says how long it took.
 
 ``python -m tests.benchmarks.turns_on_demand DATABASE_FOLDER TELEMETRY``, which is ``off``, ``recorded`` for an SDK that
-forgets spans as soon as they end, or the address to export to. Each line it reads is a turn, each line it writes its
-milliseconds.
+forgets spans as soon as they end, ``sdk-alone`` for the same without this library, or the address to export to. Each
+line it reads is a turn, each line it writes its milliseconds.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import gc
 import logging
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from langswarm_sessions_otel import Telemetry, configure_telemetry
 from tests.benchmarks.measure import Turn
 from tests.benchmarks.ours import manager_on, our_turn
+from tests.benchmarks.sdk_alone import SdkAlone, recorded_by_a_turn
 
 __all__: list[str] = []
 
@@ -31,8 +33,8 @@ def main() -> None:
     """Serve turns until the input ends."""
     folder, how = Path(sys.argv[1]), sys.argv[2]
     logging.disable(logging.CRITICAL)
-    telemetry = _telemetry(how)
     with asyncio.Runner() as runner:
+        telemetry = runner.run(_telemetry(how))
         manager = manager_on(folder, "shared", telemetry=telemetry)
         turn = runner.run(our_turn(manager, stored=0, strategy="native", window=None))
         for _ in range(_WARM_UP):
@@ -45,11 +47,15 @@ def main() -> None:
         runner.run(manager.close())
 
 
-def _telemetry(how: str) -> Telemetry:
+async def _telemetry(how: str) -> Telemetry:
     if how == "off":
         return Telemetry(enabled=False)
+    tracing, meters = TracerProvider(), MeterProvider([InMemoryMetricReader()])
     if how == "recorded":
-        return Telemetry(tracer_provider=TracerProvider(), meter_provider=MeterProvider([InMemoryMetricReader()]))
+        return Telemetry(tracer_provider=tracing, meter_provider=meters)
+    if how == "sdk-alone":
+        with tempfile.TemporaryDirectory() as folder:
+            return SdkAlone(tracing, meters, await recorded_by_a_turn(Path(folder)))
     configure_telemetry(service_name="bench", endpoint=how, shutdown_timeout=0.1)
     return Telemetry()
 

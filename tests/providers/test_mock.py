@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -58,6 +58,17 @@ async def test_patterns_of_object_and_configuration() -> None:
     assert (await mock.send_message("x")).content == "configured: x {braces}"
     mock.set_response_pattern("custom: {input}")
     assert (await mock.send_message("x")).content == "custom: x"
+
+
+async def test_an_answer_may_be_text_and_calls_and_nothing_else() -> None:
+    mock = MockProviderSession()
+    mock.set_responses([cast("Any", [42]), cast("Any", 42), ["I look. ", ToolCall(id="c", name="clock")]])
+    for _ in range(2):
+        with pytest.raises(InvalidInputError, match="a text, a tool call or a list of these"):
+            await mock.send_message("what time?")
+    answer = await mock.send_message("what time?")
+    assert answer.content == "I look. "
+    assert [call.id for call in answer.tool_calls] == ["c"]
 
 
 async def test_scripted_answers_come_once_each() -> None:

@@ -208,6 +208,24 @@ assert again is not first
     assert sum(len(item.scope_spans[0].spans) for item in receiver.traces().resource_spans) == 4
 
 
+def test_configuring_again_after_a_provider_was_shut_down_sends_again(run_sdk: RunPython, receiver: Receiver) -> None:
+    run_sdk(
+        f"""
+from opentelemetry import trace
+from langswarm_sessions_otel import configure_telemetry
+first = configure_telemetry(endpoint="{receiver.url}")
+trace.get_tracer_provider().shutdown()
+second = configure_telemetry(endpoint="{receiver.url}")
+assert second is not first
+assert first.closed and not second.closed
+{TURN}
+assert second.force_flush()
+"""
+    )
+    spans = [span for item in receiver.traces().resource_spans for scope in item.scope_spans for span in scope.spans]
+    assert sorted(span.name for span in spans) == ["chat m", "invoke_agent session"]
+
+
 def test_the_console_and_the_file_need_no_receiver(run_sdk: RunPython, tmp_path: Path) -> None:
     printed = run_sdk(
         f"""

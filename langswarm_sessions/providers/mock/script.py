@@ -7,6 +7,7 @@ import re
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import cast
 
 from langswarm_sessions.errors import InvalidInputError
 from langswarm_sessions.ids import new_id
@@ -21,9 +22,9 @@ DEFAULT_PATTERN = "Mock response to: {input}"
 
 _REQUESTS_KEPT = 100
 
-MockReply = str | ToolCall | Sequence[ToolCall] | AsyncIterator[str]
+MockReply = str | ToolCall | Sequence[str | ToolCall] | AsyncIterator[str]
 MockResponse = MockReply | Callable[[ProviderRequest], MockReply | Awaitable[MockReply]]
-"""A text, tool calls, an async iterator of text pieces, or a function of the request that returns one of these."""
+"""Text, tool calls or both, an async iterator of text pieces, or a function of the request that returns such."""
 
 
 class MockScript:
@@ -88,21 +89,34 @@ def checked_responses(responses: Iterable[MockResponse]) -> deque[MockResponse]:
 
 def calls_of(reply: MockReply) -> tuple[ToolCall, ...]:
     """Return the tool calls of an answer, each with an id."""
-    if isinstance(reply, ToolCall):
-        reply = (reply,)
-    if isinstance(reply, str | AsyncIterator):
-        return ()
-    return tuple(call if call.id else replace(call, id=f"call_{new_id()}") for call in reply)
+    calls = (said for said in _said_in(reply) if isinstance(said, ToolCall))
+    return tuple(call if call.id else replace(call, id=f"call_{new_id()}") for call in calls)
 
 
 async def pieces_of(reply: MockReply) -> AsyncGenerator[str, None]:
-    """Yield the text of an answer piece by piece; joined they are the text."""
-    if isinstance(reply, str):
-        for word in split_words(reply):
-            yield word
-    elif isinstance(reply, AsyncIterator):
+    """Yield the text of an answer piece by piece; joined they are the text.
+
+    Raises:
+        InvalidInputError: It is no answer.
+    """
+    if isinstance(reply, AsyncIterator):
         async for piece in reply:
             yield piece
+        return
+    for said in _said_in(reply):
+        for word in split_words(said) if isinstance(said, str) else ():
+            yield word
+
+
+def _said_in(reply: MockReply) -> Sequence[str | ToolCall]:
+    if isinstance(reply, AsyncIterator):
+        return ()
+    said: object = (reply,) if isinstance(reply, str | ToolCall) else reply
+    if isinstance(said, Sequence):
+        found = cast("Sequence[object]", said)
+        if all(isinstance(one, str | ToolCall) for one in found):
+            return cast("Sequence[str | ToolCall]", found)
+    raise InvalidInputError("set_responses: an answer must be a text, a tool call or a list of these.")
 
 
 def split_words(text: str) -> list[str]:

@@ -149,6 +149,8 @@ def _span_file(given: str | os.PathLike[str] | bool | None) -> Path | None:
 def _configure_once(request: TelemetryRequest) -> TelemetryHandle:
     global _configured
     with _lock:
+        if _configured is not None and _configured.is_cut_off:
+            _configured.shutdown()
         if _configured is None or _configured.closed:
             written = request.span_file is not None and request.span_file == _asked_file
             wanted = replace(request, span_file=None) if written else request

@@ -66,6 +66,11 @@ class TelemetryHandle:
         return self._closed
 
     @property
+    def is_cut_off(self) -> bool:
+        """Whether something of it was shut down with a provider, by whoever did that."""
+        return not self._closed and any(outlet.closed for outlet in self._set_up.outlets)
+
+    @property
     def lost_spans(self) -> int:
         """How many spans of this process were given up: no room for them, or their receiver did not take them.
 
