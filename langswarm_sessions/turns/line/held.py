@@ -21,31 +21,30 @@ class HeldLease:
     Args:
         storage: Where leases are.
         keeper: Beats them.
-        lost: Called on the turn's loop when somebody took the lease over.
-        is_left: Whether the turn is over, and its loop does not run to say so; asked in the keeper's thread.
     """
 
-    def __init__(
-        self,
-        storage: EngineStorage,
-        keeper: LeaseKeeper,
-        lost: Callable[[], None],
-        *,
-        is_left: Callable[[], bool] | None = None,
-    ) -> None:
+    def __init__(self, storage: EngineStorage, keeper: LeaseKeeper) -> None:
         self._storage = storage
         self._keeper = keeper
-        self._lost = lost
-        self._is_left = is_left
         self._is_watched = False
         self._is_kept = False
         self.current: Lease | None = None
 
-    def take(self, lease: Lease, *, kept: bool = False) -> None:
-        """Hold a lease, in place of the one before; `kept` says that its turn has ended."""
+    def take(
+        self, lease: Lease, lost: Callable[[], None], *, is_left: Callable[[], bool], is_kept: bool = False
+    ) -> None:
+        """Hold a lease, in place of the one before.
+
+        Args:
+            lease: The lease.
+            lost: Called on the turn's loop when somebody took it over. Like `is_left` it is the keeper's alone to
+                hold: a turn that holds what leads back to it would be left to the garbage collector.
+            is_left: Whether the turn is over, and its loop does not run to say so; asked in the keeper's thread.
+            is_kept: Whether its turn has ended.
+        """
         self._stop()
-        self.current, self._is_watched, self._is_kept = lease, True, kept
-        self._keeper.hold(lease, partial(self._tell, lease), is_left=self._is_left)
+        self.current, self._is_watched, self._is_kept = lease, True, is_kept
+        self._keeper.hold(lease, partial(self._tell, lease, lost), is_left=is_left)
 
     def leave_to_storage(self) -> None:
         """Say nothing of a loss any more: from here on it is the storage that knows."""
@@ -68,6 +67,6 @@ class HeldLease:
             self._keeper.release(self.current)
         self.current, self._is_watched, self._is_kept = None, False, False
 
-    def _tell(self, lease: Lease) -> None:
+    def _tell(self, lease: Lease, lost: Callable[[], None]) -> None:
         if self._is_watched and lease == self.current:
-            self._lost()
+            lost()

@@ -98,7 +98,6 @@ class Conversation:
             span=span,
             deadline=deadline,
             costs=costs,
-            request=self._request_of,
         )
         self.retries = 0
         self.rebuilds = 0
@@ -179,7 +178,7 @@ class Conversation:
 
     async def _fitting(self, history: Sequence[SessionMessage]) -> Completed:
         """Send the plan, its window made to fit; once more, with less of it, if the provider finds it too long."""
-        self.plan = await self._replay.prepared(self.plan, history)
+        self.plan = await self._replay.prepared(self.plan, history, request_of=self._request_of)
         try:
             completed = await self._retrying()
         except ContextOverflowError as error:

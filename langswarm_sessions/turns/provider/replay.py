@@ -9,7 +9,7 @@ from functools import partial
 from langswarm_sessions.errors import ContextOverflowError
 from langswarm_sessions.interfaces.provider import EngineProvider, ProviderRequest
 from langswarm_sessions.messages import AudioPart, FilePart, ImagePart, Role, SessionMessage
-from langswarm_sessions.records import Begun, HistoryQuery
+from langswarm_sessions.records import Begun
 from langswarm_sessions.strategies import TurnPlan, TurnStrategy, planned
 from langswarm_sessions.turns.costs import TurnCosts
 from langswarm_sessions.turns.deadline import Deadline
@@ -24,6 +24,7 @@ __all__ = ["Replay"]
 _NEARLY = 0.8
 
 History = Sequence[SessionMessage]
+RequestOf = Callable[[TurnPlan], ProviderRequest]
 
 
 class Replay:
@@ -37,7 +38,6 @@ class Replay:
         span: Its span.
         deadline: When it has to be over.
         costs: What its requests cost.
-        request: From a plan to the request it makes.
     """
 
     def __init__(
@@ -50,37 +50,35 @@ class Replay:
         span: TurnScope,
         deadline: Deadline,
         costs: TurnCosts,
-        request: Callable[[TurnPlan], ProviderRequest],
     ) -> None:
         self._services = services
         self._provider = provider
         self._strategy = strategy
         self._begun = begun
         self._span = span
-        self._request = request
         self._record = begun.session
-        self._story = Story(
-            services=services, record=begun.session, span=span, deadline=deadline, costs=costs, read=self._loaded
-        )
+        self._story = Story(services=services, begun=begun, span=span, deadline=deadline, costs=costs)
         self._summarises = False
         self._lesson: Callable[[], None] = _nothing
 
     async def history(self) -> tuple[SessionMessage, ...]:
         """Return what of the transcript a window needs."""
-        return await self._loaded(self._strategy.needs_for_rebuild(self._record))
+        query = self._strategy.needs_for_rebuild(self._record)
+        return await history_of(self._services.storage, self._begun, query)
 
-    async def prepared(self, plan: TurnPlan, history: History) -> TurnPlan:
+    async def prepared(self, plan: TurnPlan, history: History, *, request_of: RequestOf) -> TurnPlan:
         """Return a plan whose window fits, as far as can be known; a plan without one comes back as it is.
 
         Args:
             plan: What the planner made of what was known.
             history: What it made it of.
+            request_of: From a plan to the request it makes.
         """
         if plan.budget is None:
             return plan
         plan = await self._looked_up(plan, history)
         plan = await self._summarised(plan, history)
-        return await self._counted(plan, history)
+        return await self._counted(plan, history, request_of)
 
     async def trimmed(self, plan: TurnPlan, error: ContextOverflowError) -> TurnPlan | None:
         """Return a plan that sends less of what was too long; None when there is nothing to leave out.
@@ -128,9 +126,6 @@ class Replay:
     def _holds_history(self, plan: TurnPlan) -> bool:
         new = {message.message_id for message in self._begun.inputs}
         return any(message.seq and message.message_id not in new for message in _said(plan.messages))
-
-    async def _loaded(self, query: HistoryQuery) -> tuple[SessionMessage, ...]:
-        return await history_of(self._services.storage, self._begun, query)
 
     def _room(self) -> WindowRoom:
         return self._services.windows.room(self._provider, self._record, options=self._begun.turn.options)
@@ -180,13 +175,13 @@ class Replay:
         self._strategy = self._strategy.with_room(room)
         return self._planned(plan, history)
 
-    async def _counted(self, plan: TurnPlan, history: History) -> TurnPlan:
+    async def _counted(self, plan: TurnPlan, history: History, request_of: RequestOf) -> TurnPlan:
         """Let the provider count what is near the end of the room, if more would not be taken or is not wanted."""
         tokens = _tokens(plan.messages)
         if plan.budget is None or plan.budget_source is RoomSource.DEFAULT or tokens < plan.budget * _NEARLY:
             return plan
         fitting = await self._services.windows.count(
-            self._provider, self._record, self._request(plan), room=self._room(), tokens=tokens
+            self._provider, self._record, request_of(plan), room=self._room(), tokens=tokens
         )
         if fitting is None or fitting >= plan.budget:
             return plan

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
 
 from langswarm_sessions.messages import Role, SessionMessage
-from langswarm_sessions.records import HistoryQuery, SessionRecord, SessionSummary
+from langswarm_sessions.records import Begun, HistoryQuery, SessionSummary
 from langswarm_sessions.strategies import TurnPlan
 from langswarm_sessions.turns import summaries
 from langswarm_sessions.turns.costs import TurnCosts
 from langswarm_sessions.turns.deadline import Deadline
+from langswarm_sessions.turns.history import history_of
 from langswarm_sessions.turns.services import TurnServices
 from langswarm_sessions_otel import SummaryScope, TurnScope
 
@@ -20,19 +20,16 @@ logger = logging.getLogger(__name__)
 
 _READ_WINDOWS = 2
 
-Reading = Callable[[HistoryQuery], Awaitable[Sequence[SessionMessage]]]
-
 
 class Story:
     """What stands for the messages before a turn's window.
 
     Args:
         services: What the manager's turns work with.
-        record: The session's row.
+        begun: The turn.
         span: The turn's span.
         deadline: When the turn has to be over.
         costs: What the turn's requests cost.
-        read: Reads the transcript before the turn.
 
     Attributes:
         summary: The newest summary (None: there is none, or it was not read yet).
@@ -42,18 +39,17 @@ class Story:
         self,
         *,
         services: TurnServices,
-        record: SessionRecord,
+        begun: Begun,
         span: TurnScope,
         deadline: Deadline,
         costs: TurnCosts,
-        read: Reading,
     ) -> None:
         self._services = services
-        self._record = record
+        self._begun = begun
+        self._record = begun.session
         self._span = span
         self._deadline = deadline
         self._costs = costs
-        self._read = read
         self.summary: SessionSummary | None = None
 
     @property
@@ -117,5 +113,5 @@ class Story:
             max_tokens=(plan.budget or 0) * _READ_WINDOWS,
             with_system=False,
         )
-        said = [message for message in await self._read(query) if message.role is not Role.SYSTEM]
-        return [message for message in said if (message.seq or 0) < first]
+        read = await history_of(self._services.storage, self._begun, query)
+        return [message for message in read if message.role is not Role.SYSTEM and (message.seq or 0) < first]

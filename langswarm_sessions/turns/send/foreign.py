@@ -69,7 +69,7 @@ class HeldTurn:
         self._services = services
         self._gates = gates
         self._record = record
-        self._lease = HeldLease(services.storage, keeper, self._lost, is_left=self._is_left)
+        self._lease = HeldLease(services.storage, keeper)
         self._released = asyncio.Event()
         self._taken: asyncio.Future[Lease] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -283,7 +283,7 @@ class HeldTurn:
                     begun = await admitted(services.storage, self._beginning(), patience=patience, span=span)
                     assert isinstance(begun, Begun)
                     op.done(count=len(begun.history), size=content_bytes(begun.history))
-                self._lease.take(begun.lease)
+                self._lease.take(begun.lease, self._lost, is_left=self._is_left)
                 self._span = span
                 span.began(turn_index=begun.turn.index, previous=begun.previous_trace, mode=Mode.CLIENT.value)
                 await self._held(begun, taken, span)

@@ -62,7 +62,7 @@ class TurnRun:
         self._session_id = subject.record.session_id
         self._provider = turn.provider or subject.engine_provider
         self._strategy = strategy_of(services, subject, turn, provider=self._provider)
-        self._lease = HeldLease(services.storage, keeper, self._lose_lease, is_left=self._is_left)
+        self._lease = HeldLease(services.storage, keeper)
         self._down_to: int | None = None
         self._task: asyncio.Task[object] | None = None
 
@@ -197,7 +197,7 @@ class TurnRun:
         begun = await beginning.begin(patience=patience)
         if isinstance(begun, Recorded):
             return self._replay(begun, sending)
-        self._lease.take(begun.lease)
+        self._take(begun.lease)
         if begun.inputs:
             self._down_to = begun.down_to or begun.inputs[0].seq
         return await self._round(sending, begun, number=1)
@@ -218,7 +218,7 @@ class TurnRun:
             resumed = await beginning.resume(asked, number=number, patience=patience)
             if isinstance(resumed, Recorded):
                 return self._replay(resumed, sending)
-            self._lease.take(resumed.lease, kept=True)
+            self._take(resumed.lease, is_kept=True)
             exchange = exchange_after(asked, resumed.history, cleared_seq=resumed.session.cleared_seq)
         if exchange.is_over:
             self._refuse_if_resumed()
@@ -256,7 +256,7 @@ class TurnRun:
         if begun is None or isinstance(begun, Recorded):
             self._lease.keep()
             return None if begun is None else self._replay(begun, sending)
-        self._lease.take(begun.lease)
+        self._take(begun.lease)
         self._log.begin_answer()
         return await self._round(sending, following(begun, results, down_to=self._down_to), number=number)
 
@@ -298,6 +298,9 @@ class TurnRun:
         except TurnConflictError:
             sending.span.lease_lost()
             raise
+
+    def _take(self, lease: Lease, *, is_kept: bool = False) -> None:
+        self._lease.take(lease, self._lose_lease, is_left=self._is_left, is_kept=is_kept)
 
     def _is_left(self) -> bool:
         """End this turn where it stands if its loop was closed under it; asked by the keeper of its lease."""
