@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -46,7 +46,7 @@ async def has_tools_run(session: Session) -> None:
 
 
 @contextmanager
-def nothing_left() -> Iterator[None]:
+def nothing_left() -> Generator[None]:
     """Fail if what is done meanwhile leaves objects behind that only the garbage collector can free."""
     gc.collect()
     gc.disable()

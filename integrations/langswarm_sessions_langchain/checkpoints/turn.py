@@ -126,9 +126,9 @@ class _Line:
         if not await self._gates.enter(session_id, seconds=seconds):
             is_own = caller is not None and self._callers.get(session_id) is caller
             raise _held_already(thread_id) if is_own else _busy(thread_id, seconds)
-        held = HeldLease(self._storage, self._keeper, _lost)
+        held = HeldLease(self._storage, self._keeper)
         try:
-            held.take(await self._taken(session_id, thread_id, patience))
+            held.take(await self._taken(session_id, thread_id, patience), _lost)
             self._callers[session_id] = caller
             try:
                 yield

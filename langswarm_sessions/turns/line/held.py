@@ -31,7 +31,12 @@ class HeldLease:
         self.current: Lease | None = None
 
     def take(
-        self, lease: Lease, lost: Callable[[], None], *, is_left: Callable[[], bool], is_kept: bool = False
+        self,
+        lease: Lease,
+        lost: Callable[[], None],
+        *,
+        is_left: Callable[[], bool] | None = None,
+        is_kept: bool = False,
     ) -> None:
         """Hold a lease, in place of the one before.
 
