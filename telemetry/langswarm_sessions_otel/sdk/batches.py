@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from time import monotonic, sleep
 from typing import ClassVar, Final, Generic, TypeVar
@@ -73,26 +73,39 @@ def positive_number(variable: str, default: float) -> float:
     return default
 
 
-class _Unhurried(list[Item]):
-    """A batch that stands aside after each of its items, for as long as it may.
+def _as_it_is(item: object) -> object:
+    return item
 
-    To encode a full batch takes tens of milliseconds, in which a turn would wait for the interpreter's lock time and
-    again, up to five milliseconds each time (`sys.getswitchinterval`). A busy thread makes the batch wait as long for
-    each of its items: then it must not go on until the queue is full.
+
+def _never() -> bool:
+    return False
+
+
+class _Batch(Generic[Item]):
+    """What is sent at once; exporters of OTLP go through it. Each item is made what they take when it is its turn.
+
+    It may stand aside after each of its items: to encode a full batch takes tens of milliseconds, in which a turn
+    would wait for the interpreter's lock time and again, up to five milliseconds each time (`sys.getswitchinterval`).
+    A busy thread makes the batch wait as long for each of its items: then it must not go on until the queue is full.
 
     Args:
         items: What it holds.
-        may_wait: Whether there is room for what comes meanwhile.
+        made: Makes of an item what exporters take.
+        may_wait: Whether there is time, and room for what comes meanwhile.
     """
 
-    def __init__(self, items: Iterable[Item], *, may_wait: Callable[[], bool]) -> None:
-        super().__init__(items)
+    def __init__(self, items: Sequence[Item], made: Callable[[Item], object], *, may_wait: Callable[[], bool]) -> None:
+        self._items = items
+        self._made = made
         self._may_wait = may_wait
 
-    def __iter__(self) -> Iterator[Item]:
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[object]:
         until = monotonic() + _LONGEST_ASIDE_SECONDS
-        for item in super().__iter__():
-            yield item
+        for item in self._items:
+            yield self._made(item)
             if self._may_wait() and monotonic() < until:
                 sleep(_ASIDE_SECONDS)
 
@@ -104,10 +117,19 @@ class Batches(Generic[Item]):
         delivery: Sends it.
         limits: How much waits for how long.
         timeout_seconds: The longest that a flush or the end is waited for, in seconds.
+        made: Makes of what is held what exporters take, once it is sent.
     """
 
-    def __init__(self, delivery: Delivery, limits: BatchLimits, *, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        delivery: Delivery,
+        limits: BatchLimits,
+        *,
+        timeout_seconds: float,
+        made: Callable[[Item], object] = _as_it_is,
+    ) -> None:
         self._delivery = delivery
+        self._made = made
         self._limits = limits
         self._lock = fork_safe_rlock()
         self._forget_all()
@@ -186,10 +208,9 @@ class Batches(Generic[Item]):
             with self._lock:
                 size = min(count, self._limits.batch, len(self._waiting))
                 batch = [self._waiting.popleft() for _ in range(size)]
-            if batch and until is None:  # the end has little time
-                batch = _Unhurried(batch, may_wait=self._has_room)
             if batch:
-                self._delivery.send(batch, count=size)
+                may_wait = self._has_room if until is None else _never  # the end has little time
+                self._delivery.send(_Batch(batch, self._made, may_wait=may_wait), count=size)
             count -= max(size, 1)
 
     def _has_room(self) -> bool:
@@ -202,12 +223,15 @@ class BatchingProcessor(Bounded, Generic[Item]):
     Args:
         delivery: Where it goes.
         shutdown_timeout: Seconds that `shutdown` and `force_flush` may take.
+        made: Makes of what is held what exporters take.
     """
 
     _variables: ClassVar[str]
     _delay_millis: ClassVar[float]
 
-    def __init__(self, delivery: Delivery, *, shutdown_timeout: float) -> None:
+    def __init__(
+        self, delivery: Delivery, *, shutdown_timeout: float, made: Callable[[Item], object] = _as_it_is
+    ) -> None:
         limits = BatchLimits.read(self._variables, delay_millis=self._delay_millis)
-        self._batches: Batches[Item] = Batches(delivery, limits, timeout_seconds=shutdown_timeout)
+        self._batches: Batches[Item] = Batches(delivery, limits, timeout_seconds=shutdown_timeout, made=made)
         self.outlet = self._batches.outlet

@@ -9,22 +9,33 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from langswarm_sessions_otel.sdk.batches import BatchingProcessor
 from langswarm_sessions_otel.sdk.conversation import ConversationSpanProcessor
+from langswarm_sessions_otel.sdk.delivery import Delivery
 from langswarm_sessions_otel.sdk.slots import Slot, Slots
+from langswarm_sessions_otel.sdk.waiting import Held, WaitingSpans
 
 __all__ = ["SPAN_SLOTS", "BoundedSpanProcessor", "SpanSlot"]
 
 
-class BoundedSpanProcessor(BatchingProcessor[ReadableSpan], SpanProcessor):
-    """Exports spans."""
+class BoundedSpanProcessor(BatchingProcessor[Held], SpanProcessor):
+    """Exports spans.
+
+    Args:
+        delivery: Where they go.
+        shutdown_timeout: Seconds that `shutdown` and `force_flush` may take.
+    """
 
     _variables = "OTEL_BSP"
     _delay_millis = 5000.0
+
+    def __init__(self, delivery: Delivery, *, shutdown_timeout: float) -> None:
+        self._spans = WaitingSpans()
+        super().__init__(delivery, shutdown_timeout=shutdown_timeout, made=self._spans.span)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Put an ended span into the next batch."""
         context = span.context
         if context is not None and context.trace_flags.sampled:
-            self._batches.add(span)
+            self._batches.add(self._spans.held(span))
 
 
 class SpanSlot(Slot[SpanProcessor], ConversationSpanProcessor):

@@ -1,0 +1,135 @@
+"""Ended spans while they wait to be sent: as bytes, in which the garbage collector has nothing to look through.
+
+To it a span of the SDK is eleven objects. Where hundreds of them wait, its runs come often and hold up turns by
+milliseconds.
+"""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
+
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.util import BoundedList
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+from opentelemetry.util.types import Attributes
+
+from langswarm_sessions_otel.process.forks import fork_safe_rlock
+
+__all__ = ["Held", "WaitingSpans"]
+
+Part = TypeVar("Part")
+
+Held = bytes | ReadableSpan
+"""A span as it is held: itself if a value of it is of a kind of its own, such as an enumeration's."""
+
+
+class WaitingSpans:
+    """Makes bytes of spans, and spans of bytes. What many spans share it holds once."""
+
+    def __init__(self) -> None:
+        self._lock = fork_safe_rlock()
+        self._origins: list[tuple[Resource, InstrumentationScope | None]] = []
+        self._numbers: dict[tuple[int, InstrumentationScope | None], int] = {}
+
+    def held(self, span: ReadableSpan) -> Held:
+        """Return a span as it is held.
+
+        Args:
+            span: One that has ended.
+        """
+        said: Any = (
+            self._number_of(span.resource, span.instrumentation_scope),
+            span.name,
+            span.kind.value,
+            _place_of(span.context),
+            _place_of(span.parent),
+            span.start_time,
+            span.end_time,
+            _said_by(span),
+            ([(event.name, event.timestamp, _said_by(event)) for event in span.events], span.dropped_events),
+            ([(_place_of(link.context), _said_by(link)) for link in span.links], span.dropped_links),
+            (span.status.status_code.value, span.status.description),
+        )
+        try:
+            return marshal.dumps(said)
+        except ValueError:
+            return span
+
+    def span(self, held: Held) -> ReadableSpan:
+        """Return a held span as exporters take it.
+
+        Args:
+            held: What `held` returned, in this process or in the one that it was forked from.
+        """
+        if isinstance(held, ReadableSpan):
+            return held
+        said: Any = marshal.loads(held)
+        number, name, kind, context, parent, started, ended, attributes, events, links, status = said
+        resource, scope = self._origins[int(number)]
+        return ReadableSpan(
+            name,
+            _context_at(context),
+            _context_at(parent),
+            resource,
+            _attributes(attributes),
+            _all_of(events, lambda event: Event(event[0], _attributes(event[2]), event[1])),
+            _all_of(links, lambda link: Link(_context_at(link[0]), _attributes(link[1]))),
+            SpanKind(kind),
+            status=Status(StatusCode(status[0]), status[1]),
+            start_time=started,
+            end_time=ended,
+            instrumentation_scope=scope,
+        )
+
+    def _number_of(self, resource: Resource, scope: InstrumentationScope | None) -> int:
+        origin = id(resource), scope
+        number = self._numbers.get(origin)
+        if number is None:
+            with self._lock:
+                number = self._numbers.setdefault(origin, len(self._origins))
+                if number == len(self._origins):
+                    self._origins.append((resource, scope))
+        return number
+
+
+def _said_by(part: ReadableSpan | Event | Link) -> tuple[dict[str, Any], int]:
+    return {**(part.attributes or {})}, part.dropped_attributes
+
+
+def _place_of(context: SpanContext | None) -> tuple[object, ...] | None:
+    if context is None:
+        return None
+    state = tuple(context.trace_state.items())
+    return context.trace_id, context.span_id, context.is_remote, int(context.trace_flags), state
+
+
+# What the SDK's limits cost a span it tells by what is bounded.
+
+
+def _attributes(said: tuple[dict[str, Any], int]) -> Attributes:
+    values, dropped = said
+    if not dropped:
+        return values
+    bounded = BoundedAttributes(attributes=values)
+    bounded.dropped = dropped
+    return bounded
+
+
+def _all_of(said: tuple[list[Any], int], made: Callable[[Any], Part]) -> Sequence[Part]:
+    parts, dropped = said
+    bounded = cast(Any, BoundedList(None))
+    bounded.extend([made(part) for part in parts])
+    bounded.dropped = dropped
+    return cast(Sequence[Part], bounded)
+
+
+def _context_at(place: Any) -> Any:
+    if place is None:
+        return None
+    trace_id, span_id, is_remote, flags, state = place
+    return SpanContext(trace_id, span_id, is_remote, TraceFlags(flags), TraceState(state))

@@ -1,0 +1,133 @@
+"""A span that waited to be sent goes over the wire as it would have gone at once, and is nothing to look through."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+    set_span_in_context,
+)
+
+from langswarm_sessions_otel.sdk.waiting import WaitingSpans
+
+NAMES = st.text("abcdef.", min_size=1, max_size=8)
+PLAIN = st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text(max_size=30)
+ATTRIBUTES = st.dictionaries(NAMES, PLAIN | st.lists(st.text(max_size=5), max_size=3), max_size=8)
+MOMENTS = st.integers(1, 2**62)
+STATES = st.dictionaries(st.text("abc", min_size=1, max_size=4), st.text("xyz", min_size=1, max_size=4), max_size=2)
+
+
+@st.composite
+def places(draw: st.DrawFn) -> SpanContext:
+    trace, span = draw(st.integers(1, 2**128 - 1)), draw(st.integers(1, 2**64 - 1))
+    flags = TraceFlags(draw(st.sampled_from([TraceFlags.DEFAULT, TraceFlags.SAMPLED])))
+    return SpanContext(trace, span, draw(st.booleans()), flags, TraceState([*draw(STATES).items()]))
+
+
+@st.composite
+def statuses(draw: st.DrawFn) -> Status:
+    code = draw(st.sampled_from(StatusCode))
+    return Status(code, draw(st.text(max_size=10)) if code is StatusCode.ERROR else None)
+
+
+LINKS = st.lists(st.builds(Link, places(), ATTRIBUTES), max_size=3)
+EVENTS = st.lists(st.tuples(NAMES, ATTRIBUTES, MOMENTS), max_size=4)
+
+
+class Kept(SpanProcessor):
+    """Keeps what has ended, as it is held."""
+
+    def __init__(self, held_as: Callable[[ReadableSpan], object]) -> None:
+        self._held_as = held_as
+        self.held: list[Any] = []
+
+    def on_end(self, span: ReadableSpan) -> None:
+        self.held.append(self._held_as(span))
+
+
+def provider_of(kept: Kept, **options: Any) -> TracerProvider:
+    provider = TracerProvider(shutdown_on_exit=False, **options)
+    provider.add_span_processor(kept)
+    return provider
+
+
+def wire(span: ReadableSpan) -> bytes:
+    return encode_spans([span]).SerializeToString(deterministic=True)
+
+
+@given(
+    attributes=ATTRIBUTES,
+    links=LINKS,
+    events=EVENTS,
+    parent=st.none() | places(),
+    kind=st.sampled_from(SpanKind),
+    status=statuses(),
+    moment=MOMENTS,
+)
+def test_it_goes_over_the_wire_as_it_was(
+    attributes: dict[str, Any],
+    links: list[Link],
+    events: list[tuple[str, dict[str, Any], int]],
+    parent: SpanContext | None,
+    kind: SpanKind,
+    status: Status,
+    moment: int,
+) -> None:
+    kept = Kept(lambda span: span)
+    limits = SpanLimits(max_attributes=4, max_events=2, max_links=1, max_event_attributes=2, max_link_attributes=2)
+    provider = provider_of(kept, resource=Resource({"service.name": "s"}), span_limits=limits)
+    tracer = provider.get_tracer("scope", "1.0", "https://schema.example", {"of": "scope"})
+    context = None if parent is None else set_span_in_context(NonRecordingSpan(parent))
+    span = tracer.start_span("span", context, kind, attributes, links, start_time=moment)
+    for event in events:
+        span.add_event(*event)
+    span.set_status(status)
+    span.end(moment + 7)
+    waiting = WaitingSpans()
+    for original in kept.held:  # none where its parent was not sampled
+        held = waiting.held(original)
+        assert isinstance(held, bytes)
+        restored = waiting.span(held)
+        assert wire(restored) == wire(original)
+        assert restored.to_json() == original.to_json()
+        assert restored.context == original.context
+        assert restored.parent == original.parent
+
+
+def test_one_with_a_value_of_a_kind_of_its_own_is_held_as_it_is() -> None:
+    class Model(str):
+        __slots__ = ()
+
+    kept, waiting = Kept(lambda span: span), WaitingSpans()
+    provider_of(kept).get_tracer("scope").start_span("turn", attributes={"model": Model("m")}).end()
+    assert waiting.span(waiting.held(kept.held[0])) is kept.held[0]
+
+
+def test_hundreds_of_them_are_nothing_to_look_through() -> None:
+    def objects(held_as: Callable[[ReadableSpan], object]) -> int:
+        kept = Kept(held_as)
+        tracer = provider_of(kept).get_tracer("scope")
+        gc.collect()
+        before = len(gc.get_objects())
+        for _ in range(300):
+            with tracer.start_as_current_span("turn", attributes={"model": "m", "turn": 1}):
+                tracer.start_span("storage", attributes={"rows": 2}).end()
+        gc.collect()
+        return len(gc.get_objects()) - before
+
+    assert objects(WaitingSpans().held) < 60 < 5000 < objects(lambda span: span)
