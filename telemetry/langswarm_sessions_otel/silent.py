@@ -10,7 +10,6 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import NoOpTracer
 
 from langswarm_sessions_otel import semconv
-from langswarm_sessions_otel.degradation import Degradation
 from langswarm_sessions_otel.instruments import Instruments
 from langswarm_sessions_otel.propagation import with_handoff
 from langswarm_sessions_otel.scopes.causes import Causes, Late, TimeLimit
@@ -272,7 +271,7 @@ class _SilentTurn(_Silent, TurnScope):
 def _silent_recorder() -> Recorder:
     instruments = Instruments(NoOpMeterProvider().get_meter(semconv.SCOPE), semconv.RELEASED)
     settings = TelemetrySettings(enabled=False)
-    return Recorder(NoOpTracer(), instruments, settings, Degradation(instruments.telemetry_errors))
+    return Recorder(NoOpTracer(), instruments, settings, instruments.degradation)
 
 
 SILENT_RECORDER: Final = _silent_recorder()

@@ -97,7 +97,7 @@ class Telemetry:
             lambda provider: provider.get_tracer(semconv.SCOPE, version()), instead=trace.NoOpTracer
         )
         instruments = _instruments(self._metrics, settings.client_metrics)
-        degradation = Degradation(instruments.telemetry_errors)
+        degradation = instruments.degradation
         content = ContentRecorder(settings.content, degradation) if settings.capture_content else None
         log = EventLog(events, details=settings.inference_events, transitions=settings.session_events)
         return Recorder(tracer, instruments, settings, degradation, content, log)

@@ -2,7 +2,7 @@
 
 ``python -m tests.benchmarks.turns_on_demand DATABASE_FOLDER TELEMETRY``, which is ``off``, ``recorded`` for an SDK that
 forgets spans as soon as they end, ``sdk-alone`` for the same without this library, or the address to export to. Each
-line it reads is a turn, each line it writes its milliseconds.
+line it reads is a turn, each line it writes its milliseconds. Between turns its event loop goes on, as a server's does.
 """
 
 from __future__ import annotations
@@ -29,22 +29,21 @@ __all__: list[str] = []
 _WARM_UP = 50
 
 
-def main() -> None:
+async def main(folder: Path, how: str) -> None:
     """Serve turns until the input ends."""
-    folder, how = Path(sys.argv[1]), sys.argv[2]
     logging.disable(logging.CRITICAL)
-    with asyncio.Runner() as runner:
-        telemetry = runner.run(_telemetry(how))
-        manager = manager_on(folder, "shared", telemetry=telemetry)
-        turn = runner.run(our_turn(manager, stored=0, strategy="native", window=None))
+    telemetry = await _telemetry(how)
+    async with manager_on(folder, "shared", telemetry=telemetry) as manager:
+        turn = await our_turn(manager, stored=0, strategy="native", window=None)
         for _ in range(_WARM_UP):
-            runner.run(_milliseconds(turn))
+            await _milliseconds(turn)
         gc.collect()
         gc.freeze()  # what starting left behind is no turn's to be looked through
         print("ready", flush=True)
-        for _ in sys.stdin:
-            print(runner.run(_milliseconds(turn)), flush=True)
-        runner.run(manager.close())
+        asked = asyncio.StreamReader()
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(asked), sys.stdin)
+        while await asked.readline():
+            print(await _milliseconds(turn), flush=True)
 
 
 async def _telemetry(how: str) -> Telemetry:
@@ -67,4 +66,4 @@ async def _milliseconds(turn: Turn) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))

@@ -15,7 +15,7 @@ from langswarm_sessions import errors
 from langswarm_sessions.turns.readers.log import Interruption
 from langswarm_sessions.turns.send.beginning import _ClearedError
 from langswarm_sessions_otel import semconv
-from langswarm_sessions_otel.instruments import Instruments
+from langswarm_sessions_otel.instruments import Instrument, Instruments
 from langswarm_sessions_otel.operations import QUERIES, label, pack_files, prometheus_metrics
 from langswarm_sessions_otel.operations.names import BROKEN_OFF, CALLERS_ERRORS, INTERNAL_ERRORS, error_types
 from langswarm_sessions_otel.propagation import error_type_of
@@ -66,11 +66,13 @@ def _ends(kind: str) -> tuple[str, ...]:
 
 
 def _record_all(instruments: Instruments) -> None:
-    recordings = [getattr(instruments, name) for name in Instruments.__slots__ if name != "tokens"]
-    for instrument in recordings:
-        (instrument.record if hasattr(instrument, "record") else instrument.add)(1, {semconv.PROVIDER_NAME: "p"})
-    for _, record in instruments.tokens:
-        record(1, {semconv.PROVIDER_NAME: "p"}, None)
+    attributes = {semconv.PROVIDER_NAME: "p"}
+    named = [getattr(instruments, name) for name in Instruments.__slots__]
+    for instrument in (*named, *(instrument for _, instrument in instruments.tokens)):
+        if isinstance(instrument, Instrument):
+            instrument.measure(1, attributes, None)
+    instruments.open_sessions.add(1, attributes)
+    instruments.telemetry_errors.add(1, attributes)
 
 
 def test_a_collector_leaves_out_a_unit_that_the_name_has() -> None:

@@ -10,6 +10,7 @@ from typing import Final
 from opentelemetry.metrics import CallbackOptions, Observation
 
 from langswarm_sessions_otel.process.forks import start_over_in_child
+from langswarm_sessions_otel.process.later import LATER
 
 __all__ = ["RUNNING_TURNS", "RunningTurns", "observe_oldest_turn"]
 
@@ -59,7 +60,10 @@ RUNNING_TURNS: Final = RunningTurns()
 def observe_oldest_turn(_: CallbackOptions) -> Iterator[Observation]:
     """Tell the age of the oldest turn; also that there is none, so that a process that is well can be seen.
 
+    It is asked first when metrics are collected, so what was put off is measured before.
+
     Yields:
         One observation, without attributes.
     """
+    LATER.do_all()
     yield Observation(RUNNING_TURNS.oldest_age())

@@ -118,7 +118,7 @@ class ChatScope(StepScope):
             if is_shown:
                 self._turn.first_chunk()
         elif self._stream and self._is_measured:
-            self._recorder.instruments.chat_chunk.record(moment - self._since, self._metric, self._context)
+            self._recorder.instruments.chat_chunk.measure(moment - self._since, self._metric, self._context)
         self._since = moment
         self._is_given = True
 
@@ -265,19 +265,19 @@ class ChatScope(StepScope):
         if not self._is_measured:
             return
         instruments = self._recorder.instruments
-        for metric, record in instruments.tokens:
+        for metric, instrument in instruments.tokens:
             count = self._tokens.get(metric.use)
             if count is None or (self.error_type is not None and not metric.when_failed):
                 continue
             more = {} if metric.attribute is None else {metric.attribute[0]: metric.attribute[1]}
-            record(count, {**self._metric, **more}, self._context)
+            instrument.measure(count, {**self._metric, **more}, self._context)
         if self._stream and self._first_chunk_after is not None:
             self._ending[semconv.TIME_TO_FIRST_CHUNK] = self._first_chunk_after
-            instruments.chat_first_chunk.record(self._first_chunk_after, self._metric, self._context)
+            instruments.chat_first_chunk.measure(self._first_chunk_after, self._metric, self._context)
         held_up = self._seconds_held_up(elapsed)
         if held_up >= _TOLD_SECONDS:
             self._ending[semconv.READER_WAIT] = round(held_up, 3)
-        instruments.chat_duration.record(elapsed - held_up, attributes, self._context)
+        instruments.chat_duration.measure(elapsed - held_up, attributes, self._context)
         self._tell_details()
 
 

@@ -71,8 +71,8 @@ class JobScope(SpanScope):
         instruments = self._recorder.instruments
         if self._transitions:
             purge: Attributes = {semconv.SESSION_TRANSITION: semconv.PURGE}
-            instruments.transitions.add(self._transitions, purge, self._context)
-        instruments.job_duration.record(elapsed, attributes, self._context)
+            instruments.transitions.measure(self._transitions, purge, self._context)
+        instruments.job_duration.measure(elapsed, attributes, self._context)
 
 
 def below_job(context: Context) -> tuple[Context, SpanContext | None]:

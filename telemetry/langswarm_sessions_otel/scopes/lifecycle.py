@@ -119,7 +119,7 @@ class LifecycleScope(SpanScope):
     def _record(self, elapsed: float, attributes: Attributes) -> None:
         if not self._is_transition:
             return
-        self._recorder.instruments.transitions.add(1, attributes, self._context)
+        self._recorder.instruments.transitions.measure(1, attributes, self._context)
         events = self._recorder.events
         if events is not None and events.transitions and self.error_type is None:
             told = {**self._attributes, **self._ending}
@@ -137,4 +137,4 @@ class HookScope(SpanScope):
         super().__init__(recorder, semconv.HOOK_SPAN + name, attributes={**attributes, **metric}, metric=metric)
 
     def _record(self, elapsed: float, attributes: Attributes) -> None:
-        self._recorder.instruments.hook_duration.record(elapsed, attributes, self._context)
+        self._recorder.instruments.hook_duration.measure(elapsed, attributes, self._context)

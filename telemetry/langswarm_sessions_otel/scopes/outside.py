@@ -37,4 +37,4 @@ class OutsideStorageScope(StorageSpan):
             super()._open()
 
     def _record(self, elapsed: float, attributes: Attributes) -> None:
-        self._recorder.instruments.storage_duration.record(elapsed, attributes, self._context)
+        self._recorder.instruments.storage_duration.measure(elapsed, attributes, self._context)

@@ -75,7 +75,7 @@ class StorageScope(StorageSpan, StepScope):
 
     def _record(self, elapsed: float, attributes: Attributes) -> None:
         worked = elapsed - (self._turn.waited_for_others - self._waited_before)
-        self._recorder.instruments.storage_duration.record(worked, attributes, self._context)
+        self._recorder.instruments.storage_duration.measure(worked, attributes, self._context)
 
 
 class RebuildScope(StepScope):
@@ -116,8 +116,8 @@ class RebuildScope(StepScope):
     def _record(self, elapsed: float, attributes: Attributes) -> None:
         instruments = self._recorder.instruments
         if self._tokens is not None:
-            instruments.rebuild_tokens.record(self._tokens, self._metric, self._context)
-        instruments.rebuilds.add(1, attributes, self._context)
+            instruments.rebuild_tokens.measure(self._tokens, self._metric, self._context)
+        instruments.rebuilds.measure(1, attributes, self._context)
 
 
 class SummaryScope(StepScope):
@@ -145,4 +145,4 @@ class SummaryScope(StepScope):
     def _record(self, elapsed: float, attributes: Attributes) -> None:
         if self.error_type is not None:
             self._turn.event(semconv.SUMMARY_FAILED_EVENT, {semconv.ERROR_TYPE: self.error_type})
-        self._recorder.instruments.summaries.add(1, attributes, self._context)
+        self._recorder.instruments.summaries.measure(1, attributes, self._context)

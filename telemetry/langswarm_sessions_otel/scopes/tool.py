@@ -71,4 +71,4 @@ class ToolScope(StepScope):
             self._ending[semconv.TOOL_CALL_RESULT] = content.text("tool_result", result)
 
     def _record(self, elapsed: float, attributes: Attributes) -> None:
-        self._recorder.instruments.tool_duration.record(elapsed, attributes, self._context)
+        self._recorder.instruments.tool_duration.measure(elapsed, attributes, self._context)

@@ -324,21 +324,21 @@ class TurnScope(TurnEvents):
         RUNNING_TURNS.ended(self)
         instruments = self._recorder.instruments
         if self._first_chunk_after is not None:
-            instruments.turn_first_chunk.record(self._first_chunk_after, self._metric, self._context)
+            instruments.turn_first_chunk.measure(self._first_chunk_after, self._metric, self._context)
         messages, size = self._saved
         if messages:
-            instruments.messages_avoided.add(messages, {semconv.PROVIDER_NAME: self._provider}, self._context)
+            instruments.messages_avoided.measure(messages, {semconv.PROVIDER_NAME: self._provider}, self._context)
         if size:
-            instruments.bytes_avoided.add(size, {semconv.PROVIDER_NAME: self._provider}, self._context)
+            instruments.bytes_avoided.measure(size, {semconv.PROVIDER_NAME: self._provider}, self._context)
         agent: Attributes = {
             semconv.AGENT_NAME: self.agent_name,
             semconv.REQUEST_MODEL: self._metric[semconv.REQUEST_MODEL],
         }
         if self._tool_calls:  # other turns call the model once: its own metrics say so, and measurements cost time
-            instruments.inference_calls.record(self._inference_calls, agent, self._context)
-            instruments.tool_calls.record(self._tool_calls, agent, self._context)
+            instruments.inference_calls.measure(self._inference_calls, agent, self._context)
+            instruments.tool_calls.measure(self._tool_calls, agent, self._context)
         if self.error_type is not None:
             agent = {**agent, semconv.ERROR_TYPE: self.error_type}
         attributes = {**attributes, semconv.REQUEST_STREAM: self._stream}
-        instruments.turn_duration.record(elapsed, attributes, self._context)
-        instruments.agent_duration.record(elapsed, agent, self._context)
+        instruments.turn_duration.measure(elapsed, attributes, self._context)
+        instruments.agent_duration.measure(elapsed, agent, self._context)

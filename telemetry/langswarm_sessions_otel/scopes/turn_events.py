@@ -78,7 +78,7 @@ class TurnEvents(SpanScope):
             semconv.PROVIDER_NAME: semconv.provider_name(provider),
             semconv.REQUEST_MODEL: model,
         }
-        self._recorder.instruments.cost.add(cost, attributes, self._context)
+        self._recorder.instruments.cost.measure(cost, attributes, self._context)
         if self.recording:
             before = self._ending.get(semconv.COST_USD)
             total = cost + (before if isinstance(before, float) else 0.0)
@@ -94,7 +94,7 @@ class TurnEvents(SpanScope):
             return
         self._ending[semconv.COST_IS_PARTIAL] = True
         attributes = {name: self._metric[name] for name in (semconv.PROVIDER_NAME, semconv.REQUEST_MODEL)}
-        self._recorder.instruments.unpriced_turns.add(1, attributes, self._context)
+        self._recorder.instruments.unpriced_turns.measure(1, attributes, self._context)
 
     @guarded("event")
     def rate_limited(self, *, provider: str, wait_seconds: float) -> None:
@@ -108,7 +108,7 @@ class TurnEvents(SpanScope):
         self.event(
             semconv.RATE_LIMITED_EVENT, {semconv.PROVIDER_NAME: name, semconv.RATE_LIMIT_WAIT: round(wait_seconds, 3)}
         )
-        self._recorder.instruments.rate_limit_waits.record(wait_seconds, {semconv.PROVIDER_NAME: name}, self._context)
+        self._recorder.instruments.rate_limit_waits.measure(wait_seconds, {semconv.PROVIDER_NAME: name}, self._context)
 
     def circuit_opened(self, *, provider: str) -> None:
         """Add a span event: after the failure of this turn's request nothing is sent to the provider for a while.
@@ -132,7 +132,7 @@ class TurnEvents(SpanScope):
             semconv.CIRCUIT_REFUSED_EVENT,
             {semconv.PROVIDER_NAME: name, semconv.CIRCUIT_RETRY_AFTER: round(retry_after_seconds, 3)},
         )
-        self._recorder.instruments.circuit_refusals.add(1, {semconv.PROVIDER_NAME: name}, self._context)
+        self._recorder.instruments.circuit_refusals.measure(1, {semconv.PROVIDER_NAME: name}, self._context)
 
     @guarded("event")
     def fell_back(self, *, source: str, target: str, model: str, mode: str, error: BaseException) -> None:
@@ -210,21 +210,21 @@ class TurnEvents(SpanScope):
             event: Attributes = {**attributes, semconv.LEASE_WAIT: round(seconds, 3)}
             event.pop(semconv.PROVIDER_NAME)
             self._span.add_event(semconv.LEASE_WAITED_EVENT, event)
-        self._recorder.instruments.lease_waits.record(seconds, attributes, self._context)
+        self._recorder.instruments.lease_waits.measure(seconds, attributes, self._context)
 
     @guarded("lease")
     def lease_taken_over(self) -> None:
         """Add a span event and count it: the turn took over the lease of one that died or fell silent."""
         if self.recording:
             self._span.add_event(semconv.LEASE_TAKEN_OVER_EVENT)
-        self._recorder.instruments.lease_takeovers.add(1, {semconv.PROVIDER_NAME: self._provider}, self._context)
+        self._recorder.instruments.lease_takeovers.measure(1, {semconv.PROVIDER_NAME: self._provider}, self._context)
 
     @guarded("lease")
     def lease_lost(self) -> None:
         """Add a span event and count it: the turn found that another one had taken its lease over."""
         if self.recording:
             self._span.add_event(semconv.LEASE_LOST_EVENT)
-        self._recorder.instruments.leases_lost.add(1, {semconv.PROVIDER_NAME: self._provider}, self._context)
+        self._recorder.instruments.leases_lost.measure(1, {semconv.PROVIDER_NAME: self._provider}, self._context)
 
     # ------------------------------------------------------------------ how it is broken off
 

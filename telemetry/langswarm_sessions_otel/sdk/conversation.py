@@ -45,10 +45,13 @@ class ConversationSpanProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Name the conversation of a span that has been started."""
-        known = span.attributes or {}
         scope = span.instrumentation_scope
+        is_ours = scope is not None and scope.name == semconv.SCOPE  # it names its conversation, where it has one
+        if is_ours and not self._names:
+            return
+        known = span.attributes or {}
         told: dict[str, AttributeValue] = {}
-        if scope is not None and scope.name == semconv.SCOPE:  # it names its conversation itself, where it has one
+        if is_ours:
             session_id = known.get(semconv.CONVERSATION_ID)
         elif identity := _turn_around(span, parent_context):
             told.update(identity.correlation)

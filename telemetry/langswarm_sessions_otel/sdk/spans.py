@@ -7,16 +7,17 @@ from typing import Final
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
+from langswarm_sessions_otel.process.later import LATER
 from langswarm_sessions_otel.sdk.batches import BatchingProcessor
 from langswarm_sessions_otel.sdk.conversation import ConversationSpanProcessor
 from langswarm_sessions_otel.sdk.delivery import Delivery
 from langswarm_sessions_otel.sdk.slots import Slot, Slots
-from langswarm_sessions_otel.sdk.waiting import Held, WaitingSpans
+from langswarm_sessions_otel.sdk.waiting import WaitingSpan, WaitingSpans
 
 __all__ = ["SPAN_SLOTS", "BoundedSpanProcessor", "SpanSlot"]
 
 
-class BoundedSpanProcessor(BatchingProcessor[Held], SpanProcessor):
+class BoundedSpanProcessor(BatchingProcessor[WaitingSpan], SpanProcessor):
     """Exports spans.
 
     Args:
@@ -28,14 +29,16 @@ class BoundedSpanProcessor(BatchingProcessor[Held], SpanProcessor):
     _delay_millis = 5000.0
 
     def __init__(self, delivery: Delivery, *, shutdown_timeout: float) -> None:
-        self._spans = WaitingSpans()
-        super().__init__(delivery, shutdown_timeout=shutdown_timeout, made=self._spans.span)
+        super().__init__(delivery, shutdown_timeout=shutdown_timeout, made=WaitingSpan.as_span)
+        self._form = WaitingSpans()
 
     def on_end(self, span: ReadableSpan) -> None:
         """Put an ended span into the next batch."""
         context = span.context
         if context is not None and context.trace_flags.sampled:
-            self._batches.add(self._spans.held(span))
+            waiting = WaitingSpan(span, self._form)
+            self._batches.add(waiting)
+            LATER.do(waiting.shrink)
 
 
 class SpanSlot(Slot[SpanProcessor], ConversationSpanProcessor):

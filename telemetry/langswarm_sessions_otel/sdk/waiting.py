@@ -20,12 +20,36 @@ from opentelemetry.util.types import Attributes
 
 from langswarm_sessions_otel.process.forks import fork_safe_rlock
 
-__all__ = ["Held", "WaitingSpans"]
+__all__ = ["WaitingSpan", "WaitingSpans"]
 
 Part = TypeVar("Part")
 
 Held = bytes | ReadableSpan
 """A span as it is held: itself if a value of it is of a kind of its own, such as an enumeration's."""
+
+
+class WaitingSpan:
+    """A span that has ended, made bytes of as soon as there is time.
+
+    Args:
+        span: The span.
+        form: Makes bytes of it.
+    """
+
+    __slots__ = ("_form", "_held")
+
+    def __init__(self, span: ReadableSpan, form: WaitingSpans) -> None:
+        self._form = form
+        self._held: Held = span
+
+    def shrink(self) -> None:
+        """Make bytes of it."""
+        if isinstance(self._held, ReadableSpan):
+            self._held = self._form.held(self._held)
+
+    def as_span(self) -> ReadableSpan:
+        """Return it as exporters take it."""
+        return self._form.span(self._held)
 
 
 class WaitingSpans:
