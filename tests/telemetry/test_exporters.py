@@ -142,6 +142,37 @@ def test_turns_go_on_while_a_batch_is_encoded(
     assert len({*seen}) > 1
 
 
+def test_what_is_sent_of_itself_lets_turns_go_first_but_not_for_ever(
+    exports: _Exports, start_turn: StartTurn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited = list[float]()
+    turn = start_turn(exports.telemetry, session_id="running")
+
+    def wait(seconds: float) -> None:
+        assert exports.exporter.names == [], "it is sent before the turn has ended"
+        waited.append(seconds)
+        if len(waited) == 3:
+            turn.__exit__(None, None, None)
+
+    monkeypatch.setattr(batches, "_LONGEST_FOR_TURNS_SECONDS", 600.0)
+    _turns(exports, start_turn, 2)
+    turn.__enter__()
+    with monkeypatch.context() as patch:
+        patch.setattr(batches, "_LONGEST_ASIDE_SECONDS", 0.0)
+        patch.setattr(batches, "sleep", wait)
+        exports.processor._batches.send_regularly()
+        assert len(waited) == 3
+        assert len(exports.exporter.names) == 2
+
+    monkeypatch.setattr(batches, "_LONGEST_FOR_TURNS_SECONDS", 0.05)
+    with start_turn(exports.telemetry, session_id="endless"):
+        exports.processor._batches.send_regularly()
+        assert exports.exporter.names[2:] == ["invoke_agent session"]
+        monkeypatch.setattr(batches, "_LONGEST_FOR_TURNS_SECONDS", 600.0)
+        _turns(exports, start_turn, 1)
+        assert exports.flush(), "somebody waits for a flush"
+
+
 def test_a_batch_stands_aside_while_there_is_room_and_time(
     exports: _Exports, start_turn: StartTurn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

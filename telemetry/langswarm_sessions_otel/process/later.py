@@ -32,10 +32,10 @@ class Later:
 
     def start_over(self) -> None:
         """Begin with nothing to do: what was asked for before a fork is done in the parent."""
-        self._asked: deque[tuple[Callable[..., None], tuple[object, ...]]] = deque()
+        self._asked: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
         self._due: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 
-    def do(self, what: Callable[..., None], *arguments: object) -> None:
+    def do(self, what: Callable[..., object], *arguments: object) -> None:
         """Have something done.
 
         Args:

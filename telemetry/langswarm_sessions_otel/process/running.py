@@ -47,6 +47,10 @@ class RunningTurns:
     def _forget(self, turn: weakref.ref[object]) -> None:
         self._began.pop(turn, None)
 
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._began)
+
     def oldest_age(self) -> float:
         """Return the seconds that the oldest turn has run, 0 when none runs."""
         began = list(self._began.values())  # at once: turns of other threads come and go

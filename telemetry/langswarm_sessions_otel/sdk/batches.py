@@ -12,6 +12,7 @@ from typing import ClassVar, Final, Generic, TypeVar
 
 from langswarm_sessions_otel.process.forks import fork_safe_rlock
 from langswarm_sessions_otel.process.outlet import Bounded, Outlet
+from langswarm_sessions_otel.process.running import RUNNING_TURNS
 from langswarm_sessions_otel.sdk.delivery import Delivery
 
 __all__ = ["BatchLimits", "Batches", "BatchingProcessor", "positive_number"]
@@ -21,6 +22,8 @@ _MOST_WAITING: Final = 2048
 _MOST_OF_A_BATCH: Final = 512
 _ASIDE_SECONDS: Final = 0.0001  # a sleep of nothing gives the lock back before another thread has woken up
 _LONGEST_ASIDE_SECONDS: Final = 0.5
+_TURN_SECONDS: Final = 0.001  # a turn but for the model's part in it
+_LONGEST_FOR_TURNS_SECONDS: Final = 0.25
 
 Item = TypeVar("Item")
 
@@ -84,29 +87,41 @@ def _never() -> bool:
 class _Batch(Generic[Item]):
     """What is sent at once; exporters of OTLP go through it. Each item is made what they take when it is its turn.
 
-    It may stand aside after each of its items: to encode a full batch takes tens of milliseconds, in which a turn
-    would wait for the interpreter's lock time and again, up to five milliseconds each time (`sys.getswitchinterval`).
-    A busy thread makes the batch wait as long for each of its items: then it must not go on until the queue is full.
+    It may stand aside after each of its items, for a moment and while turns run: to encode a full batch takes tens of
+    milliseconds, in which a turn would wait for the interpreter's lock time and again, up to five milliseconds each
+    time (`sys.getswitchinterval`). A busy thread makes the batch wait as long for each of its items, and turns may
+    never cease: then it must not go on until the queue is full.
 
     Args:
         items: What it holds.
         made: Makes of an item what exporters take.
         may_wait: Whether there is time, and room for what comes meanwhile.
+        turns_first: Whether nobody waits for it: then turns that run come first.
     """
 
-    def __init__(self, items: Sequence[Item], made: Callable[[Item], object], *, may_wait: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        items: Sequence[Item],
+        made: Callable[[Item], object],
+        *,
+        may_wait: Callable[[], bool],
+        turns_first: bool,
+    ) -> None:
         self._items = items
         self._made = made
         self._may_wait = may_wait
+        self._seconds_for_turns = _LONGEST_FOR_TURNS_SECONDS if turns_first else 0.0
 
     def __len__(self) -> int:
         return len(self._items)
 
     def __iter__(self) -> Iterator[object]:
-        until = monotonic() + _LONGEST_ASIDE_SECONDS
+        began = monotonic()
         for item in self._items:
+            while RUNNING_TURNS and self._may_wait() and monotonic() - began < self._seconds_for_turns:
+                sleep(_TURN_SECONDS)
             yield self._made(item)
-            if self._may_wait() and monotonic() < until:
+            if self._may_wait() and monotonic() - began < _LONGEST_ASIDE_SECONDS:
                 sleep(_ASIDE_SECONDS)
 
 
@@ -177,7 +192,7 @@ class Batches(Generic[Item]):
             self._delivery.note_dropped(self._limits.waiting, variable=f"{self._limits.variables}_MAX_QUEUE_SIZE")
 
     def send(self) -> bool:
-        """Send all; False when something was given up since the time before."""
+        """Send all, as somebody waits for it; False when something was given up since the time before."""
         self._export(len(self._waiting))
         lost = self._dropped + self._delivery.lost
         before, self._lost_before = self._lost_before, lost
@@ -185,7 +200,7 @@ class Batches(Generic[Item]):
 
     def send_regularly(self) -> None:
         """Send what has waited."""
-        self._export(len(self._waiting))
+        self._export(len(self._waiting), turns_first=True)
 
     def stop(self, timeout_seconds: float) -> bool:
         """Send all and close; what is left after so many seconds is given up."""
@@ -200,9 +215,9 @@ class Batches(Generic[Item]):
     def _send_full_batches(self) -> None:
         self._is_hurried = False
         waiting = len(self._waiting)
-        self._export(waiting - waiting % self._limits.batch)
+        self._export(waiting - waiting % self._limits.batch, turns_first=True)
 
-    def _export(self, count: int, *, until: float | None = None) -> None:
+    def _export(self, count: int, *, turns_first: bool = False, until: float | None = None) -> None:
         """Send the oldest; no more than there were, so that it ends however fast more come."""
         while count > 0 and (until is None or monotonic() < until):
             with self._lock:
@@ -210,7 +225,8 @@ class Batches(Generic[Item]):
                 batch = [self._waiting.popleft() for _ in range(size)]
             if batch:
                 may_wait = self._has_room if until is None else _never  # the end has little time
-                self._delivery.send(_Batch(batch, self._made, may_wait=may_wait), count=size)
+                sent = _Batch(batch, self._made, may_wait=may_wait, turns_first=turns_first)
+                self._delivery.send(sent, count=size)
             count -= max(size, 1)
 
     def _has_room(self) -> bool:

@@ -19,6 +19,7 @@ from langswarm_sessions import SessionBusyError, SessionManager, create_session_
 from langswarm_sessions.turns import HeldTurn
 from langswarm_sessions_frameworks import AgentsSession
 from tests.frameworks.openai_agents.scripted import QUIET, Scripted, agent, calls, says
+from tests.session.kit import until
 
 ROOT = Path(__file__).parents[3]
 
@@ -201,4 +202,4 @@ async def test_a_task_keeps_nothing_of_the_runs_it_has_ended(manager: SessionMan
     before = held()
     for number in range(5):
         await run(AgentsSession(f"s{number}", manager=manager), number)
-    assert len(held()) <= len(before)
+    await until(lambda: len(held()) <= len(before))  # the loop's next rounds still have the last one to look after
