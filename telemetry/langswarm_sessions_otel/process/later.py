@@ -24,7 +24,7 @@ class Later:
     What a loop left undone that was stopped is done by another one, or by `do_all`.
     """
 
-    __slots__ = ("__weakref__", "_asked", "_due")
+    __slots__ = ("__weakref__", "_asked", "_latest")
 
     def __init__(self) -> None:
         self.start_over()
@@ -33,7 +33,7 @@ class Later:
     def start_over(self) -> None:
         """Begin with nothing to do: what was asked for before a fork is done in the parent."""
         self._asked: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
-        self._due: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+        self._latest: Callable[[], asyncio.AbstractEventLoop | None] = _no_loop  # that will see to it
 
     def do(self, what: Callable[..., object], *arguments: object) -> None:
         """Have something done.
@@ -50,8 +50,8 @@ class Later:
         self._asked.append((what, arguments))
         if len(self._asked) > _MOST:  # loops that are stopped at once, one after the other
             self._do(2)
-        if loop not in self._due:
-            self._due.add(loop)
+        if self._latest() is not loop:
+            self._latest = weakref.ref(loop)
             loop.call_later(_DELAY_SECONDS, self._do_some, loop, context=Context())
 
     def do_all(self) -> None:
@@ -59,11 +59,13 @@ class Later:
         self._do(len(self._asked))
 
     def _do_some(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._do(_AT_ONCE)
-        if self._asked:
-            loop.call_soon(self._do_some, loop, context=Context())
-        else:
-            self._due.discard(loop)
+        try:
+            self._do(_AT_ONCE)
+        finally:  # Ctrl-C may end it anywhere
+            if self._asked:
+                loop.call_soon(self._do_some, loop, context=Context())
+            elif self._latest() is loop:
+                self._latest = _no_loop
 
     def _do(self, count: int) -> None:
         for _ in range(count):
@@ -72,6 +74,10 @@ class Later:
             except IndexError:  # another thread did it
                 return
             what(*arguments)
+
+
+def _no_loop() -> None:
+    return None
 
 
 LATER: Final = Later()
