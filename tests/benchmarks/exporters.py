@@ -2,8 +2,9 @@
 
 Processes work on one database, each with telemetry of another kind; they do one turn each, by turns and in changing
 order, so that a moment of the machine's hits all alike. A process beside a process keeps the threads of the exporter
-from the turns of the others. Two have it off: what the second "adds" is what the measurement cannot tell. One records
-and sends nothing, and one has the SDK alone do so. And one sends to a receiver that takes everything at once.
+from the turns of the others. Two have it off: what the second "adds" to the first is what the measurement cannot tell,
+and the others are compared with both. One records and sends nothing, and one has the SDK alone do so. And one sends to
+a receiver that takes everything at once.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _MEMORY = Path("/dev/shm")  # where there is one: the moods of a disk are not telemetry's
 _SLOW_SECONDS = 0.05
 OFF, _RECORDED = "off", "recorded, sent nowhere"
+_EITHER = "off in either"
 _OFF_TOO, _SDK_ALONE = "off in both", "the SDK alone, sent nowhere"
 RECEIVERS = ("taking all", "unreachable", "hanging", "slow", "refusing")
 _PAUSE_SECONDS = 0.02  # a process that does nothing but turns has no tail of its own to look at
@@ -50,8 +52,8 @@ class Tail:
     Attributes:
         median: The median.
         p99: The 99th percentile.
-        added: What the 99th percentile is above that of a process with telemetry off, and the interval that 90 % of
-            resamplings of the rounds find it in.
+        added: What the 99th percentile is above that of the turns with telemetry off, and the interval that 90 % of
+            resamplings of the rounds find it in; of the second process with it off, above the first.
         beyond_recording: The same above that of a process that records and sends nothing.
     """
 
@@ -93,13 +95,13 @@ def exporter_tails(folder: Path, *, rounds: int) -> ExporterTails:
         how |= {kind: stack.enter_context(_receiver(kind)) for kind in RECEIVERS}
         processes = {kind: stack.enter_context(_Turns(database, said)) for kind, said in how.items()}
         took = _in_rounds(processes, rounds=rounds)
-    resampled = _resampled(took)
+    whole, resampled = _p99s(took, range(rounds)), _resampled(took, rounds=rounds)
     tails = {
         kind: Tail(
             median=statistics.median(durations),
-            p99=_p99(durations),
-            added=_interval(took, resampled, kind, above=OFF),
-            beyond_recording=_interval(took, resampled, kind, above=_RECORDED),
+            p99=whole[kind],
+            added=_interval(whole, resampled, kind, above=OFF if kind == _OFF_TOO else _EITHER),
+            beyond_recording=_interval(whole, resampled, kind, above=_RECORDED),
         )
         for kind, durations in took.items()
     }
@@ -147,18 +149,21 @@ def _in_rounds(processes: dict[str, _Turns], *, rounds: int) -> dict[str, list[f
     return took
 
 
-def _resampled(took: dict[str, list[float]]) -> list[dict[str, float]]:
+def _resampled(took: dict[str, list[float]], *, rounds: int) -> list[dict[str, float]]:
     """Return the 99th percentiles by kind, for rounds drawn at random from those there were, many times over."""
     chance = random.Random(0)
-    rounds = range(len(took[OFF]))
-    draws = [chance.choices(rounds, k=len(rounds)) for _ in range(_RESAMPLINGS)]
-    return [{kind: _p99([all_of[one] for one in draw]) for kind, all_of in took.items()} for draw in draws]
+    return [_p99s(took, chance.choices(range(rounds), k=rounds)) for _ in range(_RESAMPLINGS)]
 
 
-def _interval(took: dict[str, list[float]], resampled: list[dict[str, float]], kind: str, *, above: str) -> Interval:
+def _p99s(took: dict[str, list[float]], rounds: Sequence[int]) -> dict[str, float]:
+    drawn = {kind: [durations[one] for one in rounds] for kind, durations in took.items()}
+    return {kind: _p99(durations) for kind, durations in drawn.items()} | {_EITHER: _p99(drawn[OFF] + drawn[_OFF_TOO])}
+
+
+def _interval(whole: dict[str, float], resampled: list[dict[str, float]], kind: str, *, above: str) -> Interval:
     found = sorted(p99[kind] - p99[above] for p99 in resampled)
     tenth = _RESAMPLINGS // 20
-    return _p99(took[kind]) - _p99(took[above]), found[tenth], found[-tenth]
+    return whole[kind] - whole[above], found[tenth], found[-tenth]
 
 
 def _p99(durations: Sequence[float]) -> float:
