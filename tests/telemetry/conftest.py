@@ -6,13 +6,14 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import langswarm_sessions_otel
 from langswarm_sessions_otel import Telemetry, TurnScope
+from tests.support.exports import Exports
 from tests.support.prepared import run_prepared
 from tests.support.recorded import Recorded
 
@@ -59,6 +60,16 @@ def start_turn() -> Callable[..., TurnScope]:
         )
 
     return start
+
+
+@pytest.fixture
+def exports(monkeypatch: pytest.MonkeyPatch) -> Iterator[Exports]:
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "100")
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "10")
+    exports = Exports()
+    yield exports
+    exports.exporter.free.set()
+    exports.processor.shutdown()
 
 
 @pytest.fixture

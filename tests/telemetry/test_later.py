@@ -12,6 +12,7 @@ from opentelemetry.context import attach, detach, get_value, set_value
 from opentelemetry.sdk.metrics import MeterProvider
 
 from langswarm_sessions import SessionManager
+from langswarm_sessions_otel import Telemetry
 from langswarm_sessions_otel.process.later import _AT_ONCE, _MOST, LATER, Later
 from tests.session.kit import until
 
@@ -58,6 +59,19 @@ async def test_whoever_collects_has_what_was_put_off(recorded: Recorded) -> None
         await session.send_message("hello")
         [point] = recorded.points("langswarm.session.turn.duration")
         assert getattr(point, "count", None) == 1
+
+
+async def test_a_measurement_outside_of_spans_is_not_of_the_span_that_collects(
+    recorded: Recorded, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("langswarm_sessions_otel.process.later._DELAY_SECONDS", 600.0)
+    with telemetry.storage("load", backend="memory"):
+        pass
+    with recorded.tracer_provider.get_tracer("any").start_as_current_span("a scrape") as span:
+        [point] = recorded.points("langswarm.storage.operation.duration")
+        scrape = span.get_span_context().trace_id
+    assert getattr(point, "count", None) == 1
+    assert scrape not in [exemplar.trace_id for exemplar in point.exemplars]
 
 
 async def test_all_is_done_in_order_a_few_at_a_time(later: Later) -> None:
@@ -108,6 +122,41 @@ def test_a_loop_that_goes_on_after_a_stop_does_it(later: Later) -> None:
         runner.run(until(lambda: done == [1]))
 
 
+async def test_a_loop_whose_first_call_ctrl_c_kept_from_being_made_does_it(
+    later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[int] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio.get_running_loop(), "call_later", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            later.do(done.append, 1)
+    later.do(done.append, 2)
+    await until(lambda: done == [1, 2])
+
+
+def test_a_loop_that_ctrl_c_struck_goes_on(later: Later, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[int] = []
+
+    async def ask_and_wait(patch: pytest.MonkeyPatch) -> None:
+        later.do(patch.setattr, asyncio.get_running_loop(), "call_later", _interrupted)
+        for number in range(_AT_ONCE):
+            later.do(done.append, number)
+        await asyncio.sleep(60)
+
+    async def ask_once_more() -> None:
+        later.do(done.append, -1)
+        await until(lambda: done == [*range(_AT_ONCE), -1])
+
+    with asyncio.Runner() as runner:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            runner.run(ask_and_wait(patch))
+        runner.run(ask_once_more())
+
+
+def _interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_threads_with_loops_lose_nothing(later: Later) -> None:
     done: list[int] = []
 
@@ -148,3 +197,15 @@ async def test_it_is_done_outside_of_the_turns_context(later: Later) -> None:
     detach(token)
     await until(lambda: bool(seen))
     assert seen == [None]
+
+
+async def test_who_does_all_of_it_or_what_is_too_much_keeps_its_context_to_itself(later: Later) -> None:
+    seen: list[object] = []
+    for _ in range(_MOST):
+        later.do(lambda: seen.append(get_value("turn")))
+    token = attach(set_value("turn", "another one"))
+    later.do(lambda: seen.append(get_value("turn")))
+    assert seen == [None, None], "there was no room for more"
+    later.do_all()
+    detach(token)
+    assert seen == [None] * (_MOST + 1)

@@ -6,6 +6,8 @@ import gc
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -23,6 +25,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from langswarm_sessions_otel.sdk import waiting as waiting_module
 from langswarm_sessions_otel.sdk.waiting import WaitingSpans
 
 NAMES = st.text("abcdef.", min_size=1, max_size=8)
@@ -109,13 +112,59 @@ def test_it_goes_over_the_wire_as_it_was(
         assert restored.parent == original.parent
 
 
-def test_one_with_a_value_of_a_kind_of_its_own_is_held_as_it_is() -> None:
-    class Model(str):
-        __slots__ = ()
+class Model(str):
+    __slots__ = ()
 
-    kept, waiting = Kept(lambda span: span), WaitingSpans()
-    provider_of(kept).get_tracer("scope").start_span("turn", attributes={"model": Model("m")}).end()
-    assert waiting.span(waiting.held(kept.held[0])) is kept.held[0]
+
+def ended(*, scope: str = "scope", name: str = "turn", **options: Any) -> ReadableSpan:
+    kept = Kept(lambda span: span)
+    provider_of(kept).get_tracer(scope).start_span(name, **options).end()
+    span: ReadableSpan = kept.held[0]
+    return span
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"attributes": {"model": Model("m")}},
+        {"attributes": {"score": np.float64(0.5)}},
+        {"links": [Link(SpanContext(1, 2, is_remote=False), {"model": np.str_("m")})]},
+        {"name": np.str_("turn")},
+        {"start_time": np.int64(1)},
+        {"kind": None},
+        {"kind": "client"},
+    ],
+    ids=["subclass", "number", "text of a link", "name", "moment", "no kind", "wrong kind"],
+)
+def test_one_that_bytes_do_not_give_back_is_held_as_it_is(options: dict[str, Any]) -> None:
+    span, waiting = ended(**options), WaitingSpans()
+    assert waiting.span(waiting.held(span)) is span
+
+
+def test_where_it_comes_from_is_known_though_the_first_look_at_it_was_broken_off() -> None:
+    class Broken(list[Any]):
+        def append(self, one: Any) -> None:
+            monkeyed.setattr(waiting, "_origins", [])
+            raise KeyboardInterrupt
+
+    first, second, waiting = ended(scope="first"), ended(scope="second"), WaitingSpans()
+    with pytest.MonkeyPatch.context() as monkeyed:
+        monkeyed.setattr(waiting, "_origins", Broken())
+        with pytest.raises(KeyboardInterrupt):
+            waiting.held(first)
+        held = [waiting.held(span) for span in (first, second)]
+        assert [wire(waiting.span(one)) for one in held] == [wire(first), wire(second)]
+
+
+def test_tracers_of_ever_new_names_are_not_kept_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting_module, "_MOST_ORIGINS", 2)
+    kept = Kept((waiting := WaitingSpans()).held)
+    provider = provider_of(kept)
+    for name in ("a", "b", "c", "d", "a"):
+        provider.get_tracer(name).start_span("turn").end()
+    assert [isinstance(one, bytes) for one in kept.held] == [True, True, False, False, True]
+    scopes = [waiting.span(one).instrumentation_scope for one in kept.held]
+    assert [scope and scope.name for scope in scopes] == ["a", "b", "c", "d", "a"]
 
 
 def test_hundreds_of_them_are_nothing_to_look_through() -> None:

@@ -80,10 +80,6 @@ def _as_it_is(item: object) -> object:
     return item
 
 
-def _never() -> bool:
-    return False
-
-
 class _Batch(Generic[Item]):
     """What is sent at once; exporters of OTLP go through it. Each item is made what they take when it is its turn.
 
@@ -111,18 +107,22 @@ class _Batch(Generic[Item]):
         self._made = made
         self._may_wait = may_wait
         self._seconds_for_turns = _LONGEST_FOR_TURNS_SECONDS if turns_first else 0.0
+        self._began = monotonic()
 
     def __len__(self) -> int:
         return len(self._items)
 
     def __iter__(self) -> Iterator[object]:
-        began = monotonic()
         for item in self._items:
-            while RUNNING_TURNS and self._may_wait() and monotonic() - began < self._seconds_for_turns:
-                sleep(_TURN_SECONDS)
+            self.let_turns_go()
             yield self._made(item)
-            if self._may_wait() and monotonic() - began < _LONGEST_ASIDE_SECONDS:
+            if self._may_wait() and monotonic() - self._began < _LONGEST_ASIDE_SECONDS:
                 sleep(_ASIDE_SECONDS)
+
+    def let_turns_go(self) -> None:
+        """Wait until no turn runs; not for long, in all."""
+        while RUNNING_TURNS and self._may_wait() and monotonic() - self._began < self._seconds_for_turns:
+            sleep(_TURN_SECONDS)
 
 
 class Batches(Generic[Item]):
@@ -224,13 +224,13 @@ class Batches(Generic[Item]):
                 size = min(count, self._limits.batch, len(self._waiting))
                 batch = [self._waiting.popleft() for _ in range(size)]
             if batch:
-                may_wait = self._has_room if until is None else _never  # the end has little time
-                sent = _Batch(batch, self._made, may_wait=may_wait, turns_first=turns_first)
+                sent = _Batch(batch, self._made, may_wait=self._may_wait, turns_first=turns_first)
+                sent.let_turns_go()  # before the exporter's own time runs
                 self._delivery.send(sent, count=size)
             count -= max(size, 1)
 
-    def _has_room(self) -> bool:
-        return len(self._waiting) < self._limits.waiting / 2
+    def _may_wait(self) -> bool:  # the end has little time, also for a batch that is on its way
+        return not self.outlet.closed and len(self._waiting) < self._limits.waiting / 2
 
 
 class BatchingProcessor(Bounded, Generic[Item]):

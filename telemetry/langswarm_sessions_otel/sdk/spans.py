@@ -38,7 +38,7 @@ class BoundedSpanProcessor(BatchingProcessor[WaitingSpan], SpanProcessor):
         if context is not None and context.trace_flags.sampled:
             waiting = WaitingSpan(span, self._form)
             self._batches.add(waiting)
-            LATER.do(waiting.shrink)
+            LATER.put_off(waiting.shrink)  # not at once: the processors after this one may still redact it
 
 
 class SpanSlot(Slot[SpanProcessor], ConversationSpanProcessor):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import marshal
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import Resource
@@ -25,7 +25,10 @@ __all__ = ["WaitingSpan", "WaitingSpans"]
 Part = TypeVar("Part")
 
 Held = bytes | ReadableSpan
-"""A span as it is held: itself if a value of it is of a kind of its own, such as an enumeration's."""
+"""A span as it is held: itself if it holds something of a kind of its own, such as a value of an enumeration."""
+
+_MOST_ORIGINS: Final = 1000  # more than there are libraries: somebody names a tracer for each of their users
+_PLAIN: Final = frozenset({type(None), bool, int, float, str, bytes})
 
 
 class WaitingSpan:
@@ -66,22 +69,11 @@ class WaitingSpans:
         Args:
             span: One that has ended.
         """
-        said: Any = (
-            self._number_of(span.resource, span.instrumentation_scope),
-            span.name,
-            span.kind.value,
-            _place_of(span.context),
-            _place_of(span.parent),
-            span.start_time,
-            span.end_time,
-            _said_by(span),
-            ([(event.name, event.timestamp, _said_by(event)) for event in span.events], span.dropped_events),
-            ([(_place_of(link.context), _said_by(link)) for link in span.links], span.dropped_links),
-            (span.status.status_code.value, span.status.description),
-        )
         try:
-            return marshal.dumps(said)
-        except ValueError:
+            number = self._number_of(span.resource, span.instrumentation_scope)
+            said: Any = (number, *_said_in(span))
+            return span if number is None or not _is_plain(said) else marshal.dumps(said)
+        except (AttributeError, TypeError, ValueError):  # a part of it is no such part: its exporter refuses it
             return span
 
     def span(self, held: Held) -> ReadableSpan:
@@ -110,15 +102,49 @@ class WaitingSpans:
             instrumentation_scope=scope,
         )
 
-    def _number_of(self, resource: Resource, scope: InstrumentationScope | None) -> int:
+    def _number_of(self, resource: Resource, scope: InstrumentationScope | None) -> int | None:
         origin = id(resource), scope
         number = self._numbers.get(origin)
         if number is None:
             with self._lock:
-                number = self._numbers.setdefault(origin, len(self._origins))
-                if number == len(self._origins):
-                    self._origins.append((resource, scope))
+                number = self._numbers.get(origin)
+                if number is None and len(self._origins) < _MOST_ORIGINS:
+                    number = len(self._origins)
+                    self._origins.append((resource, scope))  # first: a fork or Ctrl-C may come in between
+                    self._numbers[origin] = number
         return number
+
+
+def _said_in(span: ReadableSpan) -> tuple[object, ...]:
+    return (
+        span.name,
+        span.kind.value,
+        _place_of(span.context),
+        _place_of(span.parent),
+        span.start_time,
+        span.end_time,
+        _said_by(span),
+        ([(event.name, event.timestamp, _said_by(event)) for event in span.events], span.dropped_events),
+        ([(_place_of(link.context), _said_by(link)) for link in span.links], span.dropped_links),
+        (span.status.status_code.value, span.status.description),
+    )
+
+
+def _is_plain(said: object) -> bool:
+    """Whether bytes give it back: of numpy's numbers and texts they would keep the memory, and not what they are."""
+    parts: list[Any] = [said]
+    for part in parts:  # which become more
+        kind = cast(type[object], type(part))
+        if kind in _PLAIN:
+            continue
+        if kind is dict:
+            parts += part
+            parts += part.values()
+        elif kind is tuple or kind is list:
+            parts += part
+        else:
+            return False
+    return True
 
 
 def _said_by(part: ReadableSpan | Event | Link) -> tuple[dict[str, Any], int]:
