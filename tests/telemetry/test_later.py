@@ -93,33 +93,35 @@ def test_without_a_loop_it_is_done_at_once(later: Later) -> None:
     assert done == [1]
 
 
-def test_what_a_stopped_loop_left_another_one_does(later: Later) -> None:
+async def test_what_a_stopped_loop_left_another_one_does(later: Later) -> None:
     done: list[int] = []
 
     async def ask(number: int) -> None:
         later.do(done.append, number)
 
-    for number in range(_MOST + 50):
-        asyncio.run(ask(number))
+    def one_loop_after_the_other() -> None:
+        for number in range(_MOST + 50):
+            asyncio.run(ask(number))
+
+    await asyncio.to_thread(one_loop_after_the_other)
     assert len(done) >= 50, "no more is held than there is room for"
-
-    async def wait() -> None:
-        later.do(done.append, -1)
-        await until(lambda: done[-1] == -1)
-
-    asyncio.run(wait())
+    later.do(done.append, -1)
+    await until(lambda: done[-1] == -1)
     assert done == [*range(_MOST + 50), -1]
 
 
-def test_a_loop_that_goes_on_after_a_stop_does_it(later: Later) -> None:
+async def test_a_loop_that_goes_on_after_a_stop_does_it(later: Later) -> None:
     done: list[int] = []
 
     async def ask() -> None:
         later.do(done.append, 1)
 
-    with asyncio.Runner() as runner:
-        runner.run(ask())
-        runner.run(until(lambda: done == [1]))
+    def stopped_and_gone_on() -> None:
+        with asyncio.Runner() as runner:
+            runner.run(ask())
+            runner.run(until(lambda: done == [1]))
+
+    await asyncio.to_thread(stopped_and_gone_on)
 
 
 async def test_a_loop_whose_first_call_ctrl_c_kept_from_being_made_does_it(
@@ -134,7 +136,7 @@ async def test_a_loop_whose_first_call_ctrl_c_kept_from_being_made_does_it(
     await until(lambda: done == [1, 2])
 
 
-def test_a_loop_that_ctrl_c_struck_goes_on(later: Later, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_loop_that_ctrl_c_struck_goes_on(later: Later, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[int] = []
 
     async def ask_and_wait(patch: pytest.MonkeyPatch) -> None:
@@ -147,10 +149,13 @@ def test_a_loop_that_ctrl_c_struck_goes_on(later: Later, monkeypatch: pytest.Mon
         later.do(done.append, -1)
         await until(lambda: done == [*range(_AT_ONCE), -1])
 
-    with asyncio.Runner() as runner:
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            runner.run(ask_and_wait(patch))
-        runner.run(ask_once_more())
+    def struck_and_gone_on() -> None:
+        with asyncio.Runner() as runner:
+            with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+                runner.run(ask_and_wait(patch))
+            runner.run(ask_once_more())
+
+    await asyncio.to_thread(struck_and_gone_on)
 
 
 def _interrupted(*_: object, **__: object) -> None:
