@@ -118,15 +118,24 @@ class Instruments:
         self.bytes_avoided = counter(
             semconv.HISTORY_BYTES_AVOIDED, "By", "Bytes of the history that a turn did not have to send."
         )
+        self.cost = counter(semconv.SESSION_COST, "{USD}", "What answers cost, as far as their prices are known.")
+        self.unpriced_turns = counter(
+            semconv.UNPRICED_TURNS, "{turn}", "Turns that were, or may have been, billed at a price nobody knows."
+        )
+        self.storage_duration = histogram(semconv.STORAGE_DURATION, "s", "Time of one storage operation.")
+        self.summaries = counter(semconv.SUMMARIES, "{summary}", "Summaries of what fell out of a window.")
+        self.job_duration = histogram(semconv.JOB_DURATION, "s", "Time of one import, cleanup or purge.")
+        self.hook_duration = histogram(semconv.HOOK_DURATION, "s", "Time of one call of a lifecycle hook.")
+        self._add_waits(histogram, counter)
+        self._add_gen_ai(histogram, client_metrics)
+        self.tokens = _token_instruments(histogram, counter, client_metrics)
+
+    def _add_waits(self, histogram: MakeInstrument, counter: MakeInstrument) -> None:
         self.rate_limit_waits = histogram(
             semconv.RATE_LIMIT_WAITS, "s", "Time that requests waited for a place within the limits a minute."
         )
         self.circuit_refusals = counter(
             semconv.CIRCUIT_REFUSALS, "{request}", "Requests that were not sent because the provider is down."
-        )
-        self.cost = counter(semconv.SESSION_COST, "{USD}", "What answers cost, as far as their prices are known.")
-        self.unpriced_turns = counter(
-            semconv.UNPRICED_TURNS, "{turn}", "Turns that were, or may have been, billed at a price nobody knows."
         )
         self.lease_waits = histogram(
             semconv.LEASE_WAITS, "s", "Time that a turn waited for a session that another turn held."
@@ -137,12 +146,6 @@ class Instruments:
         self.leases_lost = counter(
             semconv.LEASES_LOST, "{lease}", "Leases that a turn lost to another one while it still ran."
         )
-        self.storage_duration = histogram(semconv.STORAGE_DURATION, "s", "Time of one storage operation.")
-        self.summaries = counter(semconv.SUMMARIES, "{summary}", "Summaries of what fell out of a window.")
-        self.job_duration = histogram(semconv.JOB_DURATION, "s", "Time of one import, cleanup or purge.")
-        self.hook_duration = histogram(semconv.HOOK_DURATION, "s", "Time of one call of a lifecycle hook.")
-        self._add_gen_ai(histogram, client_metrics)
-        self.tokens = _token_instruments(histogram, counter, client_metrics)
 
     def _add_gen_ai(self, histogram: MakeInstrument, client_metrics: semconv.ClientMetrics) -> None:
         self.agent_duration = histogram(semconv.AGENT_DURATION, "s", "Time of one turn, as an agent's invocation.")
